@@ -1,0 +1,1 @@
+//! Partition queues, open batches, the memory budget, partitioners and delivery handles of the milena producer.

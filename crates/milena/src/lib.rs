@@ -1,0 +1,1 @@
+//! A Kafka client written in Rust alone, from the wire up.

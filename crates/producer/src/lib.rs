@@ -1,0 +1,1 @@
+//! A Kafka producer in Rust alone: every record ends in exactly one outcome.

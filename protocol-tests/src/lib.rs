@@ -1,0 +1,1 @@
+//! Conformance, golden vectors and whole-system tests of milena.
