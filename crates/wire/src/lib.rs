@@ -1,12 +1,24 @@
 //! Kafka's wire format: bytes to meaning and back. No I/O, no clock.
 
+pub mod batch;
+pub mod codec;
+pub mod crc;
 mod frame;
 mod ids;
+mod murmur2;
 mod time;
+pub mod varint;
 
+pub use batch::{
+    Attributes, BATCH_HEADER_LEN, BatchError, BatchHeader, BatchView, HeaderRef, HeaderView, RecordParts, RecordSize,
+    RecordTimes, RecordView, Records, Sink, TimestampType, put_record, record_size, single_record_batch_bound,
+};
+pub use codec::{Codec, CodecError, Compression, LevelError, compress, decompress};
+pub use crc::crc32_ieee;
 pub use frame::Frame;
 pub use ids::{
     ApiKey, ApiVersion, BrokerId, CorrelationId, LeaderEpoch, Offset, PartitionId, ProducerEpoch, ProducerId,
     RecordCount, Sequence, TopicId, TopicName,
 };
+pub use murmur2::murmur2;
 pub use time::Timestamp;

@@ -1,0 +1,21 @@
+//! Record batches, format v2 (KIP-98): written without allocating, read without trusting.
+//!
+//! ```text
+//! | header, 61 bytes, never compressed                                 | records            |
+//! | base offset, length, leader epoch, magic, CRC | attributes .. count | one compressed     |
+//! |                                               |<---- CRC-32C covers this to the end --->|
+//! ```
+//!
+//! [`record`] writes records, [`header`] the 61 bytes in front of them, [`view`] reads a whole batch back, and [`records`] its records.
+
+mod error;
+mod header;
+mod record;
+mod records;
+mod view;
+
+pub use error::BatchError;
+pub use header::{Attributes, BATCH_HEADER_LEN, BatchHeader, TimestampType};
+pub use record::{HeaderRef, RecordParts, RecordSize, Sink, put_record, record_size, single_record_batch_bound};
+pub use records::{HeaderView, Headers, RecordIter, RecordTimes, RecordView, Records};
+pub use view::BatchView;

@@ -1,0 +1,194 @@
+use bytes::BufMut;
+
+use super::BATCH_HEADER_LEN;
+use crate::varint;
+
+/// One header of a record, borrowed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct HeaderRef<'a> {
+    /// Its key: may be empty, may occur more than once, cannot be null.
+    pub key: &'a str,
+    /// Its value, or null.
+    pub value: Option<&'a [u8]>,
+}
+
+/// The fields of one record, borrowed.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct RecordParts<'a> {
+    /// Null and empty are different keys.
+    pub key: Option<&'a [u8]>,
+    /// Null is a tombstone.
+    pub value: Option<&'a [u8]>,
+    /// Order and duplicates are kept.
+    pub headers: &'a [HeaderRef<'a>],
+}
+
+/// How many bytes a record takes, exactly.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct RecordSize {
+    /// What the record's own length field says.
+    pub body: usize,
+    /// The length field included: what [`put_record`] writes.
+    pub total: usize,
+}
+
+/// Where a record is written to.
+///
+/// Every [`BufMut`] is one. A buffer of chunks, which could not be a `BufMut` without `unsafe`, implements this instead.
+pub trait Sink {
+    /// Appends `bytes`.
+    fn put(&mut self, bytes: &[u8]);
+}
+
+impl<B: BufMut + ?Sized> Sink for B {
+    #[inline]
+    fn put(&mut self, bytes: &[u8]) {
+        self.put_slice(bytes);
+    }
+}
+
+/// Room for everything in front of a record's key bytes, and for a value's length behind a null key.
+const HEAD: usize = 5 + 1 + varint::VARLONG_MAX_LEN + 3 * varint::VARINT_MAX_LEN;
+
+/// What a single record of these fields takes at most in a batch of its own, header of the batch included.
+///
+/// This is the size that record limits are about: it does not depend on the record's timestamp or place.
+#[must_use]
+pub fn single_record_batch_bound(parts: &RecordParts<'_>) -> usize {
+    const LENGTH_ATTRIBUTES_TIMESTAMP_OFFSET: usize = 5 + 1 + 10 + 5;
+    (BATCH_HEADER_LEN + LENGTH_ATTRIBUTES_TIMESTAMP_OFFSET).saturating_add(fields_len(parts))
+}
+
+/// Exact size of a record at `offset_delta` in its batch, `timestamp_delta` milliseconds after the batch's first.
+///
+/// A record above 2 GiB has no length on the wire; check [`single_record_batch_bound`] against a limit first.
+#[inline]
+#[must_use]
+pub fn record_size(offset_delta: i32, timestamp_delta: i64, parts: &RecordParts<'_>) -> RecordSize {
+    size_of_body(offset_delta, timestamp_delta, fields_len(parts))
+}
+
+#[inline]
+pub(super) fn size_of_body(offset_delta: i32, timestamp_delta: i64, fields: usize) -> RecordSize {
+    let body = (1 + varint::varlong_len(timestamp_delta) + varint::varint_len(offset_delta)).saturating_add(fields);
+    RecordSize { body, total: body.saturating_add(len_of_len(body)) }
+}
+
+/// Key, value and headers with their lengths.
+#[inline]
+fn fields_len(parts: &RecordParts<'_>) -> usize {
+    let mut len =
+        field_len(parts.key).saturating_add(field_len(parts.value)).saturating_add(len_of_len(parts.headers.len()));
+    for header in parts.headers {
+        len = len.saturating_add(field_len(Some(header.key.as_bytes()))).saturating_add(field_len(header.value));
+    }
+    len
+}
+
+#[inline]
+fn field_len(field: Option<&[u8]>) -> usize {
+    field.map_or(1, |bytes| len_of_len(bytes.len()).saturating_add(bytes.len()))
+}
+
+/// Bytes of a length as a zig-zag varint.
+#[inline]
+fn len_of_len(len: usize) -> usize {
+    varint::uvarlong_len((len as u64) << 1)
+}
+
+/// Writes one record: exactly `size.total` bytes, `size` being [`record_size`] of the same arguments.
+///
+/// Allocates nothing itself. What is small is gathered on the stack, so that a keyless record costs three calls of the sink.
+#[inline]
+pub fn put_record<S: Sink + ?Sized>(
+    out: &mut S,
+    size: RecordSize,
+    offset_delta: i32,
+    timestamp_delta: i64,
+    parts: &RecordParts<'_>,
+) {
+    let mut head = Head::new(size, offset_delta, timestamp_delta);
+    match parts.key {
+        Some(key) => {
+            head.put_len(key.len());
+            out.put(head.bytes());
+            out.put(key);
+            head = Head::empty();
+        }
+        None => head.put_null(),
+    }
+    match parts.value {
+        Some(value) => {
+            head.put_len(value.len());
+            out.put(head.bytes());
+            out.put(value);
+            head = Head::empty();
+        }
+        None => head.put_null(),
+    }
+    head.put_len(parts.headers.len());
+    out.put(head.bytes());
+    for header in parts.headers {
+        put_header(out, header);
+    }
+}
+
+fn put_header<S: Sink + ?Sized>(out: &mut S, header: &HeaderRef<'_>) {
+    let mut head = Head::empty();
+    head.put_len(header.key.len());
+    out.put(head.bytes());
+    out.put(header.key.as_bytes());
+    head = Head::empty();
+    match header.value {
+        Some(value) => {
+            head.put_len(value.len());
+            out.put(head.bytes());
+            out.put(value);
+        }
+        None => {
+            head.put_null();
+            out.put(head.bytes());
+        }
+    }
+}
+
+/// The small fields of a record, gathered on the stack.
+pub(super) struct Head {
+    bytes: [u8; HEAD],
+    len: usize,
+}
+
+impl Head {
+    #[inline]
+    pub(super) fn new(size: RecordSize, offset_delta: i32, timestamp_delta: i64) -> Self {
+        let mut head = Self::empty();
+        head.put_len(size.body);
+        head.bytes[head.len] = 0; // attributes: no bit has a meaning yet
+        head.len += 1;
+        head.len += varint::write_varlong(&mut head.bytes[head.len..], timestamp_delta);
+        head.len += varint::write_varint(&mut head.bytes[head.len..], offset_delta);
+        head
+    }
+
+    #[inline]
+    const fn empty() -> Self {
+        Self { bytes: [0; HEAD], len: 0 }
+    }
+
+    #[inline]
+    fn put_len(&mut self, len: usize) {
+        debug_assert!(i32::try_from(len).is_ok(), "a length beyond 2 GiB has no place on the wire");
+        self.len += varint::write_uvarlong(&mut self.bytes[self.len..], (len as u64) << 1);
+    }
+
+    #[inline]
+    fn put_null(&mut self) {
+        self.bytes[self.len] = 1; // zig-zag of -1
+        self.len += 1;
+    }
+
+    #[inline]
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+}
