@@ -56,3 +56,10 @@ impl Frame {
         self.parts.concat()
     }
 }
+
+impl From<Vec<Bytes>> for Frame {
+    fn from(parts: Vec<Bytes>) -> Self {
+        let len = parts.iter().map(Bytes::len).sum();
+        Self { parts, len }
+    }
+}

@@ -3,9 +3,12 @@
 pub mod batch;
 pub mod codec;
 pub mod crc;
+mod error_code;
 mod frame;
 mod ids;
+pub mod message;
 mod murmur2;
+mod primitive;
 mod time;
 pub mod varint;
 
@@ -15,10 +18,13 @@ pub use batch::{
 };
 pub use codec::{Codec, CodecError, Compression, LevelError, compress, decompress};
 pub use crc::crc32_ieee;
+pub use error_code::ErrorCode;
 pub use frame::Frame;
 pub use ids::{
     ApiKey, ApiVersion, BrokerId, CorrelationId, LeaderEpoch, Offset, PartitionId, ProducerEpoch, ProducerId,
     RecordCount, Sequence, TopicId, TopicName,
 };
+pub use message::{RequestHeader, ResponseHeader, client_range};
 pub use murmur2::murmur2;
+pub use primitive::{DecodeError, Layout, Reader};
 pub use time::Timestamp;
