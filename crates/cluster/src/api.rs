@@ -1,0 +1,173 @@
+//! What goes into a [`Cluster`](crate::Cluster) and what comes out of it.
+
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use milena_wire::message::{init_producer_id, produce};
+use milena_wire::{ApiVersion, BrokerId, Frame};
+
+use crate::errors::{LostCause, RequestLost};
+
+/// Names one connection, for ever: ids are never used again.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct ConnId(pub u64);
+
+/// Names one name resolution.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct QueryId(pub u64);
+
+/// Names one request made through [`send_produce`](crate::Cluster::send_produce) or [`control`](crate::Cluster::control).
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct RequestId(pub u64);
+
+/// What the world tells the cluster. What concerns a connection or query that is over is ignored.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Input {
+    /// Nothing happened, but time passed.
+    Tick,
+    /// A name was resolved, or could not be.
+    Resolved {
+        /// Of which [`Output::Resolve`].
+        query: QueryId,
+        /// All addresses in the order of preference, or why there are none.
+        result: Result<Vec<SocketAddr>, String>,
+    },
+    /// A connection is there, and bytes can be written.
+    Connected {
+        /// Which.
+        conn: ConnId,
+    },
+    /// A whole frame arrived.
+    Received {
+        /// On which connection.
+        conn: ConnId,
+        /// The frame without its four bytes of size.
+        frame: Bytes,
+    },
+    /// The oldest frame not yet reported as written was handed to the kernel whole.
+    Written {
+        /// On which connection.
+        conn: ConnId,
+    },
+    /// The connection is gone, or could not be made.
+    Lost {
+        /// Which.
+        conn: ConnId,
+        /// Why.
+        cause: LostCause,
+    },
+}
+
+/// What the cluster asks of the world.
+#[derive(Debug)]
+#[must_use = "dropping an output drops a request or an answer"]
+#[non_exhaustive]
+pub enum Output {
+    /// Resolve a name, and report with [`Input::Resolved`].
+    Resolve {
+        /// Goes into the report.
+        query: QueryId,
+        /// The name.
+        host: String,
+        /// The port that the addresses are to have.
+        port: u16,
+    },
+    /// Connect, and report with [`Input::Connected`] or [`Input::Lost`].
+    Connect {
+        /// Names the connection from now on.
+        conn: ConnId,
+        /// The name that led to the address (TLS checks it).
+        host: String,
+        /// The port.
+        port: u16,
+        /// Where to connect to.
+        addr: SocketAddr,
+    },
+    /// Write a frame, after all earlier ones of the connection.
+    Transmit {
+        /// On which connection.
+        conn: ConnId,
+        /// The frame, with its size.
+        frame: Frame,
+    },
+    /// Close a connection, or stop making it. Nothing more needs to be reported about it.
+    Close {
+        /// Which.
+        conn: ConnId,
+    },
+    /// Something the owner of the cluster should know.
+    Event(Event),
+}
+
+/// What the owner of a cluster is told.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// An answer to a metadata request was taken in, or a hint was; see
+    /// [`take_changed_topics`](crate::Cluster::take_changed_topics).
+    MetadataChanged,
+    /// A produce request is over.
+    Produced {
+        /// Which.
+        request: RequestId,
+        /// The broker it was for.
+        broker: BrokerId,
+        /// How it ended.
+        answer: Result<ProduceAnswer, RequestLost>,
+    },
+    /// A control request is over.
+    Controlled {
+        /// Which.
+        request: RequestId,
+        /// How it ended.
+        answer: Result<ControlResponse, RequestLost>,
+    },
+    /// [`produce_room`](crate::Cluster::produce_room) said [`Room::Wait`], or the last slot was taken, and asking
+    /// again is worth it: connected, a slot was freed, a throttle is over.
+    Room {
+        /// For which broker.
+        broker: BrokerId,
+    },
+}
+
+/// How a produce request ended well.
+#[derive(Clone, Debug)]
+pub enum ProduceAnswer {
+    /// The broker answered.
+    Answered(produce::ProduceResponse),
+    /// The request asked for no answer (`acks=0`) and was handed to the kernel whole. Nothing is known beyond that.
+    Unacknowledged,
+}
+
+/// Whether a produce request can be sent to a broker now.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Room {
+    /// Yes.
+    Ready {
+        /// Version of Produce spoken on the connection. (A request with a topic whose id is unknown is sent at
+        /// version 12 at most, since from 13 on topics have no names.)
+        version: ApiVersion,
+        /// How many requests, at least one.
+        slots: usize,
+    },
+    /// No: not connected (an attempt is under way or scheduled), too many requests in flight, or throttled.
+    /// [`Event::Room`] follows when that changes.
+    Wait,
+}
+
+/// A request that any broker can answer.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum ControlRequest {
+    /// Asks for a producer id.
+    InitProducerId(init_producer_id::InitProducerIdRequest),
+}
+
+/// The answer to a [`ControlRequest`], of the same name.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum ControlResponse {
+    /// A producer id, or an error code.
+    InitProducerId(init_producer_id::InitProducerIdResponse),
+}
