@@ -1,0 +1,126 @@
+//! What a set of properties means.
+
+use std::time::Duration;
+
+/// Settings read from properties. A field is `Some` only if it was set.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Settings {
+    /// What any client may be told.
+    pub client: ClientSettings,
+    /// What a producer may be told.
+    pub producer: ProducerSettings,
+    /// Properties that are known but have no effect here, with the reason. Worth a line in the log.
+    pub ignored: Vec<Ignored>,
+}
+
+/// A property that was accepted and has no effect.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Ignored {
+    /// The name as it was written.
+    pub key: String,
+    /// Why it has no effect.
+    pub reason: &'static str,
+}
+
+/// What any client may be told.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct ClientSettings {
+    /// `client.id`.
+    pub client_id: Option<String>,
+    /// `request.timeout.ms`.
+    pub request_timeout: Option<Duration>,
+    /// `retry.backoff.ms`.
+    pub retry_backoff: Option<Duration>,
+    /// `retry.backoff.max.ms`.
+    pub retry_backoff_max: Option<Duration>,
+    /// `reconnect.backoff.ms`.
+    pub reconnect_backoff: Option<Duration>,
+    /// `reconnect.backoff.max.ms`.
+    pub reconnect_backoff_max: Option<Duration>,
+    /// `socket.connection.setup.timeout.ms`.
+    pub connect_timeout: Option<Duration>,
+    /// `socket.connection.setup.timeout.max.ms`.
+    pub connect_timeout_max: Option<Duration>,
+    /// `connections.max.idle.ms`; [`Duration::MAX`] for never.
+    pub idle_timeout: Option<Duration>,
+    /// `metadata.max.age.ms`.
+    pub metadata_max_age: Option<Duration>,
+    /// `metadata.max.idle.ms`.
+    pub metadata_max_idle: Option<Duration>,
+    /// `metadata.recovery.strategy`: whether it is `rebootstrap`.
+    pub rebootstrap: Option<bool>,
+    /// `metadata.recovery.rebootstrap.trigger.ms`.
+    pub rebootstrap_trigger: Option<Duration>,
+    /// `send.buffer.bytes`. Not set by `-1`, which is the default: the system's choice.
+    pub send_buffer: Option<u32>,
+    /// `receive.buffer.bytes`. Not set by `-1`, which is the default: the system's choice.
+    pub receive_buffer: Option<u32>,
+    /// librdkafka's `socket.nagle.disable`.
+    pub nodelay: Option<bool>,
+    /// librdkafka's `socket.keepalive.enable`.
+    pub keepalive: Option<bool>,
+    /// librdkafka's `receive.message.max.bytes`: the largest answer accepted.
+    pub max_frame: Option<usize>,
+    /// `allow.auto.create.topics`.
+    pub auto_create_topics: Option<bool>,
+}
+
+/// What a producer may be told.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct ProducerSettings {
+    /// `acks`.
+    pub acks: Option<Acks>,
+    /// `enable.idempotence`.
+    pub enable_idempotence: Option<bool>,
+    /// `retries`.
+    pub retries: Option<u32>,
+    /// `max.in.flight.requests.per.connection`.
+    pub max_in_flight: Option<usize>,
+    /// `linger.ms`.
+    pub linger: Option<Duration>,
+    /// `batch.size`, in bytes.
+    pub batch_size: Option<usize>,
+    /// `buffer.memory`, in bytes.
+    pub buffer_memory: Option<usize>,
+    /// `max.request.size`, in bytes: the largest record and the largest request.
+    pub max_request_size: Option<usize>,
+    /// `max.block.ms`.
+    pub max_block: Option<Duration>,
+    /// `delivery.timeout.ms`.
+    pub delivery_timeout: Option<Duration>,
+    /// `partitioner` or `partitioner.class`.
+    pub partitioner: Option<Partitioner>,
+    /// `partitioner.ignore.keys`.
+    pub ignore_keys: Option<bool>,
+    /// `partitioner.adaptive.partitioning.enable`.
+    pub adaptive: Option<bool>,
+}
+
+/// Who must have a batch before it counts as delivered.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Acks {
+    /// `0`: nobody; no answer is sent.
+    None,
+    /// `1`: the leader alone.
+    Leader,
+    /// `all` or `-1`: all in-sync replicas.
+    All,
+}
+
+/// How a record without a partition gets one, by librdkafka's names.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Partitioner {
+    /// `murmur2_random`, and Java's built-in: murmur2 of the key; without a key, sticky.
+    Murmur2,
+    /// `consistent_random`, librdkafka's default: CRC-32 of the key; without a key (or with an empty one), sticky.
+    Crc32,
+    /// Java's `RoundRobinPartitioner`: one partition after the other, keys ignored.
+    RoundRobin,
+    /// `random`: keys ignored, sticky.
+    Random,
+}
