@@ -1,0 +1,45 @@
+# What a developer runs. Every recipe is a thin call of cargo or of a script, and `.ci/run` calls the same, so nothing needs `just` itself
+# (`cargo install just` brings it).
+
+# Quick checks, then the tests that need only Rust.
+default: fmt lint test
+
+# Is everything formatted?
+fmt:
+    cargo fmt --all --check
+
+# clippy, warnings denied
+lint:
+    cargo clippy --workspace --all-targets --all-features --locked -- -D warnings
+
+# Everything that needs only Rust.
+test *ARGS:
+    cargo test --workspace --locked {{ARGS}}
+
+# rustdoc, warnings denied
+doc:
+    RUSTDOCFLAGS=-Dwarnings cargo doc --workspace --no-deps --document-private-items --all-features --locked
+
+# Proves that nothing compiles C.
+no-c:
+    scripts/no-c
+
+# Start a real Kafka; --version 3.9.2, --nodes 3, --port-base 19092
+kafka-up *ARGS:
+    scripts/kafka up {{ARGS}}
+
+# Stop it.
+kafka-down *ARGS:
+    scripts/kafka down {{ARGS}}
+
+# The suite against a real Kafka: 4.3.1 with one node and with three, and 3.9.2.
+test-kafka *ARGS:
+    scripts/test-kafka {{ARGS}}
+
+# Write the golden vectors anew, with the Java client's own classes and librdkafka.
+golden:
+    scripts/golden
+
+# All that CI runs.
+ci:
+    .ci/run
