@@ -9,14 +9,25 @@
 #[macro_use]
 mod schema;
 
-pub mod api_versions;
 mod header;
-pub mod init_producer_id;
 mod leader;
-pub mod metadata;
-pub mod produce;
 mod versions;
+
+pub mod api_versions;
+pub mod create_partitions;
+pub mod create_topics;
+pub mod delete_topics;
+pub mod describe_cluster;
+pub mod describe_configs;
+pub mod fetch;
+pub mod find_coordinator;
+pub mod init_producer_id;
+pub mod list_offsets;
+pub mod metadata;
+pub mod offset_for_leader_epoch;
+pub mod produce;
 
 pub use header::{RequestHeader, ResponseHeader};
 pub use leader::{CurrentLeader, NodeEndpoint};
+pub use schema::Slices;
 pub use versions::client_range;

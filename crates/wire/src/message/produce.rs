@@ -6,13 +6,10 @@ use super::header::write_request_header;
 use super::leader::{CurrentLeader, NodeEndpoint};
 use super::schema::{Field, Writer, write_tagged};
 use super::versions::PRODUCE;
-use crate::ErrorCode;
 use crate::frame::Frame;
 use crate::ids::{ApiVersion, CorrelationId, Offset, PartitionId, TopicId, TopicName};
 use crate::primitive::Layout;
-
-/// Length of the header in front of a batch's records.
-const BATCH_HEADER: usize = crate::BATCH_HEADER_LEN;
+use crate::{BATCH_HEADER_LEN, ErrorCode};
 
 /// A Produce request as a client sends it: each partition's batch is a header of its own and a shared payload.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -45,7 +42,7 @@ pub struct ProducePartition {
     /// The partition.
     pub index: PartitionId,
     /// The batch header, made for this attempt.
-    pub header: [u8; BATCH_HEADER],
+    pub header: [u8; BATCH_HEADER_LEN],
     /// The encoded records, back to back.
     pub payload: Vec<Bytes>,
 }
@@ -54,7 +51,7 @@ impl ProducePartition {
     /// Bytes of the batch, its header included.
     #[must_use]
     pub fn batch_len(&self) -> usize {
-        BATCH_HEADER + self.payload.iter().map(Bytes::len).sum::<usize>()
+        BATCH_HEADER_LEN + self.payload.iter().map(Bytes::len).sum::<usize>()
     }
 }
 
@@ -85,7 +82,7 @@ impl ProduceRequest {
     fn protocol_len(&self, client_id: Option<&str>) -> usize {
         const HEADER: usize = 2 + 2 + 4 + 2 + 1;
         const FIELDS: usize = 3 + 2 + 4 + 5 + 1;
-        const PARTITION: usize = 4 + 5 + BATCH_HEADER + 1;
+        const PARTITION: usize = 4 + 5 + BATCH_HEADER_LEN + 1;
         let text = |text: Option<&str>| text.map_or(0, str::len);
         let topics = self.topics.iter().map(|topic| {
             let name = topic.name.as_str().len() + 3;

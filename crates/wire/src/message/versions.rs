@@ -14,7 +14,7 @@ macro_rules! apis {
 
 apis! {
     PRODUCE, PRODUCE, 3..=13, flexible 9;
-    FETCH, FETCH, 4..=17, flexible 12;
+    FETCH, FETCH, 4..=18, flexible 12;
     LIST_OFFSETS, LIST_OFFSETS, 1..=10, flexible 6;
     METADATA, METADATA, 1..=13, flexible 9;
     FIND_COORDINATOR, FIND_COORDINATOR, 0..=6, flexible 3;
