@@ -16,7 +16,7 @@ pub use batch::{
     Attributes, BATCH_HEADER_LEN, BatchError, BatchHeader, BatchView, HeaderRef, HeaderView, RecordParts, RecordSize,
     RecordTimes, RecordView, Records, Sink, TimestampType, put_record, record_size, single_record_batch_bound,
 };
-pub use codec::{Codec, CodecError, Compression, LevelError, compress, decompress};
+pub use codec::{Codec, CodecError, CodecFault, Compression, Compressor, LevelError, compress, decompress};
 pub use crc::crc32_ieee;
 pub use error_code::ErrorCode;
 pub use frame::Frame;
