@@ -1,1 +1,20 @@
-//! An embedded Kafka broker for tests and demos: a deciding core behind TCP or memory.
+//! An embedded Kafka for tests, demos and benchmarks: a deciding core behind TCP or memory.
+//!
+//! - [`EmbeddedCluster`] runs one or more nodes in this process; [`Builder`] says which. Start reading here.
+//! - [`Profile`] is the release it imitates; [`Keep`] what it remembers.
+//! - [`Rule`] and [`Reaction`] script its misbehaviour.
+//! - [`StoredBatch`] and [`StoredRecord`] are what its logs hold.
+//! - [`MemoryConnector`] reaches it without a network.
+//!
+//! It checks and answers Produce as Kafka does, duplicates and sequences included, and serves enough of the rest for
+//! other clients to produce to it and to read from it. It has no transactions, groups, security or quotas.
+
+mod core;
+mod profile;
+mod script;
+mod server;
+
+pub use crate::core::{Keep, StoredBatch, StoredRecord};
+pub use profile::Profile;
+pub use script::{Reaction, Rule};
+pub use server::{Builder, ClusterError, EmbeddedCluster, MemoryConnector};
