@@ -104,3 +104,34 @@ impl TcpConnector {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_reach_the_socket_before_it_connects() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
+        let _guard = runtime.enter();
+        let socket = TcpSocket::new_v4().unwrap();
+        let options =
+            TcpConnector { send_buffer: Some(64 * 1024), receive_buffer: Some(32 * 1024), ..TcpConnector::default() };
+        options.prepare(&socket).unwrap();
+        assert!(socket.nodelay().unwrap());
+        assert!(socket.keepalive().unwrap());
+        // Linux doubles what it is asked for, for its own bookkeeping.
+        assert!(socket.send_buffer_size().unwrap() >= 64 * 1024);
+        assert!((32 * 1024..=64 * 1024).contains(&socket.recv_buffer_size().unwrap()));
+    }
+
+    #[test]
+    fn keepalive_and_nodelay_can_be_left_off() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
+        let _guard = runtime.enter();
+        let socket = TcpSocket::new_v4().unwrap();
+        let options = TcpConnector { nodelay: false, keepalive: None, ..TcpConnector::default() };
+        options.prepare(&socket).unwrap();
+        assert!(!socket.nodelay().unwrap());
+        assert!(!socket.keepalive().unwrap());
+    }
+}
