@@ -131,7 +131,7 @@ impl Life {
                 }
                 Poll::Ready(Ok(_)) => {}
                 Poll::Ready(Err(error)) => {
-                    news.end.get_or_insert(LostCause::io(&error));
+                    news.end.get_or_insert_with(|| LostCause::io(&error));
                     return;
                 }
             }
