@@ -25,3 +25,22 @@ pub fn crc32c_append_all(crc: u32, slices: &[Bytes]) -> u32 {
 pub fn crc32_ieee(bytes: &[u8]) -> u32 {
     crc32fast::hash(bytes)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_checksums_give_their_catalogue_values() {
+        assert_eq!(crc32c(b"123456789"), 0xe306_9283);
+        assert_eq!(crc32_ieee(b"123456789"), 0xcbf4_3926);
+        assert_eq!(crc32c(b""), 0);
+    }
+
+    #[test]
+    fn appending_slices_equals_one_pass() {
+        let bytes: Vec<u8> = (0..=255).cycle().take(5000).collect();
+        let slices: Vec<Bytes> = bytes[100..].chunks(333).map(Bytes::copy_from_slice).collect();
+        assert_eq!(crc32c_append_all(crc32c(&bytes[..100]), &slices), crc32c(&bytes));
+    }
+}

@@ -25,3 +25,42 @@ pub fn murmur2(bytes: &[u8]) -> i32 {
     h = (h ^ (h >> 13)).wrapping_mul(M);
     (h ^ (h >> 15)).cast_signed()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Java's own unit vectors (`UtilsTest.testMurmur2`), and more for the tails and the signs.
+    const VECTORS: [(&[u8], i32); 15] = [
+        (b"", 275_646_681),
+        (b"a", -1_563_381_124),
+        (b"ab", 316_155_434),
+        (b"abc", 479_470_107),
+        (b"abcd", -1_323_649_548),
+        (b"21", -973_932_308),
+        (b"foobar", -790_332_482),
+        (b"a-little-bit-long-string", -985_981_536),
+        (b"a-little-bit-longer-string", -1_486_304_829),
+        (b"lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8", -58_897_971),
+        (b"kafka", -798_503_068),
+        (b"key", -1_079_937_367),
+        (&[0], 375_494_588),
+        (&[0xff; 4], 644_171_429),
+        (&[0x80, 0x81, 0x82, 0x83, 0x84, 0x85, 0x86], -47_880_214),
+    ];
+
+    #[test]
+    fn keys_hash_as_in_java() {
+        for (key, hash) in VECTORS {
+            assert_eq!(murmur2(key), hash, "{key:?}");
+        }
+    }
+
+    #[test]
+    fn negative_hashes_are_masked_not_negated() {
+        let partition = |key: &[u8], count| (murmur2(key) & 0x7fff_ffff) % count;
+        assert_eq!([3, 4, 6, 10, 12, 50, 100].map(|count| partition(b"foobar", count)), [0, 2, 0, 6, 6, 16, 66]);
+        assert_eq!([3, 4, 6, 10, 12, 50, 100].map(|count| partition(b"kafka", count)), [1, 0, 4, 0, 4, 30, 80]);
+        assert_eq!([3, 4, 6, 10, 12, 50, 100].map(|count| partition(b"", count)), [0, 1, 3, 1, 9, 31, 81]);
+    }
+}

@@ -184,3 +184,91 @@ fn read_bits(input: &[u8], max_len: usize) -> Result<(u64, usize), VarintError> 
     }
     Err(if input.len() < max_len { VarintError::Truncated } else { VarintError::Overflow })
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const VARINTS: [(i32, &[u8]); 13] = [
+        (0, &[0x00]),
+        (-1, &[0x01]),
+        (1, &[0x02]),
+        (-2, &[0x03]),
+        (63, &[0x7e]),
+        (-64, &[0x7f]),
+        (64, &[0x80, 0x01]),
+        (-65, &[0x81, 0x01]),
+        (300, &[0xd8, 0x04]),
+        (8191, &[0xfe, 0x7f]),
+        (8192, &[0x80, 0x80, 0x01]),
+        (i32::MAX, &[0xfe, 0xff, 0xff, 0xff, 0x0f]),
+        (i32::MIN, &[0xff, 0xff, 0xff, 0xff, 0x0f]),
+    ];
+
+    #[test]
+    fn known_numbers_have_their_known_bytes() {
+        for (n, bytes) in VARINTS {
+            let mut out = [0xaa; VARLONG_MAX_LEN];
+            assert_eq!(write_varint(&mut out, n), bytes.len(), "{n}");
+            assert_eq!(&out[..bytes.len()], bytes, "{n}");
+            assert_eq!(varint_len(n), bytes.len(), "{n}");
+            assert_eq!(read_varint(bytes), Ok((n, bytes.len())));
+            assert_eq!(write_varlong(&mut out, i64::from(n)), bytes.len(), "as a varlong: {n}");
+            assert_eq!(&out[..bytes.len()], bytes, "as a varlong: {n}");
+        }
+        for (n, first, last) in [(i64::MAX, 0xfe, 0x01), (i64::MIN, 0xff, 0x01)] {
+            let mut bytes = [0xff; VARLONG_MAX_LEN];
+            (bytes[0], bytes[9]) = (first, last);
+            let mut out = [0; VARLONG_MAX_LEN];
+            assert_eq!(write_varlong(&mut out, n), VARLONG_MAX_LEN);
+            assert_eq!(out, bytes);
+            assert_eq!(read_varlong(&bytes), Ok((n, VARLONG_MAX_LEN)));
+        }
+    }
+
+    #[test]
+    fn lengths_are_exact_at_every_power_of_two() {
+        for shift in 0..64 {
+            for n in [1_u64 << shift, (1 << shift) - 1, u64::MAX >> shift] {
+                assert_eq!(uvarlong_len(n), write_uvarlong(&mut [0; VARLONG_MAX_LEN], n), "{n}");
+            }
+        }
+    }
+
+    #[test]
+    fn numbers_longer_than_their_type_are_refused() {
+        assert_eq!(read_uvarint(&[0xff, 0xff, 0xff, 0xff, 0x0f]), Ok((u32::MAX, 5)));
+        assert_eq!(read_uvarint(&[0xff, 0xff, 0xff, 0xff, 0x10]), Err(VarintError::Overflow));
+        assert_eq!(read_uvarint(&[0x80; 5]), Err(VarintError::Overflow));
+        assert_eq!(read_uvarint(&[0x80; 4]), Err(VarintError::Truncated));
+        assert_eq!(read_uvarint(&[]), Err(VarintError::Truncated));
+        let mut bytes = [0xff; 10];
+        bytes[9] = 1;
+        assert_eq!(read_uvarlong(&bytes), Ok((u64::MAX, 10)));
+        bytes[9] = 2;
+        assert_eq!(read_uvarlong(&bytes), Err(VarintError::Overflow));
+        assert_eq!(read_uvarlong(&[0x80; 11]), Err(VarintError::Overflow));
+        assert_eq!(read_uvarlong(&[0x80; 9]), Err(VarintError::Truncated));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(256))]
+
+        #[test]
+        fn every_number_comes_back(int in any::<i32>(), long in any::<i64>(), shift in 0_u32..64) {
+            for long in [long, long >> shift] {
+                let mut out = [0; VARLONG_MAX_LEN];
+                let len = write_varlong(&mut out, long);
+                prop_assert_eq!(len, varlong_len(long));
+                prop_assert_eq!(read_varlong(&out), Ok((long, len)));
+                prop_assert_eq!(read_varlong(&out[..len - 1]), Err(VarintError::Truncated));
+            }
+            let mut out = [0; VARINT_MAX_LEN];
+            let len = write_varint(&mut out, int);
+            prop_assert_eq!(len, varint_len(int));
+            prop_assert_eq!(read_varint(&out), Ok((int, len)));
+        }
+    }
+}

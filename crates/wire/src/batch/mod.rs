@@ -12,6 +12,8 @@ mod error;
 mod header;
 mod record;
 mod records;
+#[cfg(test)]
+mod tests;
 mod view;
 
 pub use error::BatchError;

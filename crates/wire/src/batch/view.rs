@@ -74,6 +74,8 @@ impl<'a> BatchView<'a> {
             usize::try_from(self.header.record_count).map_err(|_| BatchError::Count(self.header.record_count))?;
         let records = match self.header.attributes.codec()? {
             Codec::None => Records::over(self.payload(), count, times),
+            // Log compaction can leave a batch without records, and then without a compressed stream.
+            _ if self.payload().is_empty() => Records::over(self.payload(), count, times),
             codec => Records::over(codec::decompress(codec, self.payload(), limit)?, count, times),
         };
         if count > records.payload().len() / RECORD_MIN_LEN {
