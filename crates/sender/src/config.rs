@@ -1,0 +1,121 @@
+//! What a sender is told.
+
+use std::time::Duration;
+
+use milena_sequence::{Protection, WINDOW};
+
+/// What a record's outcome promises. One choice, so that no combination is illegal.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Guarantee {
+    /// All in-sync replicas, no duplicates, order kept across retries (KIP-98, KIP-679). The default.
+    #[default]
+    ExactlyOnce,
+    /// Acknowledged by the leader alone or by all in-sync replicas, and sent again until it is: a retry may write a record twice.
+    AtLeastOnce {
+        /// Whether all in-sync replicas acknowledge (`acks=all`). With the leader's word alone (`acks=1`) a delivered record may still be
+        /// lost by a change of leader.
+        all_replicas: bool,
+    },
+    /// No answer is awaited (`acks=0`), and what may have been written is not sent again. A lost record is not noticed.
+    AtMostOnce,
+}
+
+impl Guarantee {
+    /// Kafka's `acks`, as the wire has it.
+    #[must_use]
+    pub const fn acks(self) -> i16 {
+        match self {
+            Self::ExactlyOnce | Self::AtLeastOnce { all_replicas: true } => -1,
+            Self::AtLeastOnce { all_replicas: false } => 1,
+            Self::AtMostOnce => 0,
+        }
+    }
+
+    /// What a second sending of a batch risks.
+    #[must_use]
+    pub const fn protection(self) -> Protection {
+        match self {
+            Self::ExactlyOnce => Protection::Stamped,
+            Self::AtLeastOnce { .. } => Protection::Plain,
+            Self::AtMostOnce => Protection::Once,
+        }
+    }
+}
+
+/// What happens to batches that were never sent when their topic turns out to have been deleted and created again.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum RecreatedTopic {
+    /// They fail, not written: the new topic may be meant for something else.
+    #[default]
+    Fail,
+    /// They are sent to the new topic.
+    Send,
+}
+
+/// The settings of one [`Sender`](crate::Sender). Values are taken as they are; the facade validates them.
+#[derive(Clone, Debug)]
+pub struct SenderConfig {
+    /// What an outcome promises. Default: exactly once.
+    pub guarantee: Guarantee,
+    /// Longest a record waits in an open batch for others to join it; zero sends as soon as there is room. Batches keep growing beyond it
+    /// while no request can go to their broker. Default: 5 ms. Kafka's name: `linger.ms`.
+    pub linger: Duration,
+    /// Longest from a batch's creation until its records have an outcome. Default: 120 s. Kafka's name: `delivery.timeout.ms`.
+    pub delivery_timeout: Duration,
+    /// How long a leader may wait for its replicas; goes into each request. Default: 30 s. Kafka's name: `request.timeout.ms`.
+    pub request_timeout: Duration,
+    /// Largest request in bytes of batches. A single batch above it is sent alone. Default: 8 MiB.
+    pub max_request_size: usize,
+    /// Most slices in one request, so that one write takes it. Default: 1,000.
+    pub max_request_slices: usize,
+    /// First wait before a batch is sent again. Default: 100 ms. Kafka's name: `retry.backoff.ms`.
+    pub retry_backoff: Duration,
+    /// What `retry_backoff` grows to, doubling with each attempt. Default: 1 s. Kafka's name: `retry.backoff.max.ms`.
+    pub retry_backoff_max: Duration,
+    /// Batches in flight per partition; `None`: 5 for exactly once (which is also the most it can be), 1 for at least once (more could
+    /// reorder records on a retry), unlimited for at most once.
+    pub partition_in_flight: Option<usize>,
+    /// How long records wait for a topic that the cluster says does not exist, from its first such answer. Default: 10 s.
+    pub unknown_topic_grace: Duration,
+    /// What happens to unsent batches of a topic that was deleted and created again. Default: they fail.
+    pub recreated_topic: RecreatedTopic,
+    /// Batches of one partition that may be with the codec, or sealed and not yet sent, at once. Default: 8.
+    pub sealed_ahead: usize,
+    /// Seals inside the sender, when there is no codec to keep off the I/O thread; then there is no [`Output::Seal`](crate::Output::Seal).
+    /// Default: true.
+    pub seal_inline: bool,
+}
+
+impl Default for SenderConfig {
+    fn default() -> Self {
+        Self {
+            guarantee: Guarantee::ExactlyOnce,
+            linger: Duration::from_millis(5),
+            delivery_timeout: Duration::from_secs(120),
+            request_timeout: Duration::from_secs(30),
+            max_request_size: 8 << 20,
+            max_request_slices: 1_000,
+            retry_backoff: Duration::from_millis(100),
+            retry_backoff_max: Duration::from_secs(1),
+            partition_in_flight: None,
+            unknown_topic_grace: Duration::from_secs(10),
+            recreated_topic: RecreatedTopic::Fail,
+            sealed_ahead: 8,
+            seal_inline: true,
+        }
+    }
+}
+
+impl SenderConfig {
+    /// Batches in flight per partition, the guarantee's own limit applied.
+    #[must_use]
+    pub fn in_flight_limit(&self) -> usize {
+        match self.guarantee {
+            Guarantee::ExactlyOnce => self.partition_in_flight.unwrap_or(WINDOW).clamp(1, WINDOW),
+            Guarantee::AtLeastOnce { .. } => self.partition_in_flight.unwrap_or(1).max(1),
+            Guarantee::AtMostOnce => self.partition_in_flight.unwrap_or(usize::MAX).max(1),
+        }
+    }
+}

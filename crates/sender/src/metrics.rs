@@ -1,0 +1,143 @@
+//! What a sender counts, readable from any thread. The lock is taken per batch or per answer, never per record.
+
+mod histogram;
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use milena_sequence::Fate;
+use milena_wire::TopicName;
+
+pub use histogram::Histogram;
+
+/// Records and their bytes.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Tally {
+    /// How many records.
+    pub records: u64,
+    /// Bytes of the batches that hold them: uncompressed for `closed`, as on the wire for all others.
+    pub bytes: u64,
+}
+
+impl Tally {
+    fn add(&mut self, records: u64, bytes: u64) {
+        self.records += records;
+        self.bytes += bytes;
+    }
+}
+
+/// How far records have come.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Counters {
+    /// Taken out of the accumulator in closed batches.
+    pub closed: Tally,
+    /// Put into a request; each attempt counts.
+    pub sent: Tally,
+    /// Put into a request again.
+    pub retried: Tally,
+    /// Acknowledged, or handed to the kernel where no acknowledgement is asked for.
+    pub delivered: Tally,
+    /// Failed, and not on the log.
+    pub failed_not_written: Tally,
+    /// Failed, and maybe on the log.
+    pub failed_maybe_written: Tally,
+}
+
+/// All numbers at one moment. Times are in microseconds.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct MetricsSnapshot {
+    /// All topics together.
+    pub total: Counters,
+    /// By topic.
+    pub topics: BTreeMap<TopicName, Counters>,
+    /// Produce requests sent.
+    pub requests: u64,
+    /// Produce requests that got no answer.
+    pub requests_lost: u64,
+    /// Produce requests sent and not over.
+    pub requests_in_flight: u64,
+    /// Batches sent; each attempt counts.
+    pub batches: u64,
+    /// Batches split because a broker found them too large.
+    pub splits: u64,
+    /// Epoch bumps: how often a partition's numbering started again.
+    pub epoch_bumps: u64,
+    /// Batches that ended at their delivery deadline.
+    pub expired: u64,
+    /// Answers that told this client to keep quiet for a while.
+    pub throttled: u64,
+    /// The longest such while, in milliseconds.
+    pub throttle_ms_max: u64,
+    /// From a batch's creation until it is put into a request the first time.
+    pub queue_time: Histogram,
+    /// From a request until its answer.
+    pub request_latency: Histogram,
+    /// Bytes of a batch on the wire.
+    pub batch_bytes: Histogram,
+    /// Records of a batch.
+    pub batch_records: Histogram,
+}
+
+/// The counters of one sender.
+#[derive(Debug, Default)]
+pub struct Metrics {
+    inner: Mutex<MetricsSnapshot>,
+}
+
+impl Metrics {
+    /// All numbers, copied at one moment.
+    #[must_use]
+    pub fn snapshot(&self) -> MetricsSnapshot {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, MetricsSnapshot> {
+        // Counting cannot break a count, so a poisoned lock is as good as any.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes several numbers under one lock.
+    pub(crate) fn update(&self, change: impl FnOnce(&mut MetricsSnapshot)) {
+        change(&mut self.lock());
+    }
+}
+
+impl MetricsSnapshot {
+    fn both(&mut self, topic: &TopicName, change: impl Fn(&mut Counters)) {
+        change(&mut self.total);
+        if let Some(counters) = self.topics.get_mut(topic) {
+            change(counters);
+        } else {
+            change(self.topics.entry(topic.clone()).or_default());
+        }
+    }
+
+    pub(crate) fn closed(&mut self, topic: &TopicName, records: u64, bytes: u64) {
+        self.both(topic, |c| c.closed.add(records, bytes));
+    }
+
+    pub(crate) fn sent(&mut self, topic: &TopicName, records: u64, bytes: u64, again: bool) {
+        self.batches += 1;
+        self.batch_bytes.record(bytes);
+        self.batch_records.record(records);
+        self.both(topic, |c| {
+            c.sent.add(records, bytes);
+            if again {
+                c.retried.add(records, bytes);
+            }
+        });
+    }
+
+    pub(crate) fn delivered(&mut self, topic: &TopicName, records: u64, bytes: u64) {
+        self.both(topic, |c| c.delivered.add(records, bytes));
+    }
+
+    pub(crate) fn failed(&mut self, topic: &TopicName, fate: Fate, records: u64, bytes: u64) {
+        self.both(topic, |c| match fate {
+            Fate::NotWritten => c.failed_not_written.add(records, bytes),
+            Fate::MaybeWritten => c.failed_maybe_written.add(records, bytes),
+        });
+    }
+}
