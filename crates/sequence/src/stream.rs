@@ -269,7 +269,9 @@ impl Stream {
             () if self.gap => Gate::Wait(Why::Gap),
             () if settled && in_flight > 0 => Gate::Wait(Why::Tombstone),
             () if alone && in_flight > 0 => Gate::Wait(Why::FirstAck),
-            () if in_flight >= self.limit || (self.is_stamped() && self.entries.len() >= WINDOW) => Gate::Wait(Why::Full),
+            () if in_flight >= self.limit || (self.is_stamped() && self.entries.len() >= WINDOW) => {
+                Gate::Wait(Why::Full)
+            }
             () => Gate::Open(Turn::New),
         }
     }
@@ -550,7 +552,6 @@ impl Stream {
             self.next = Sequence::ZERO;
         }
     }
-
 
     fn close_gap(&mut self) {
         for entry in &mut self.entries {

@@ -156,18 +156,22 @@ pub fn verdict(q: &Question) -> Verdict {
             // Never appended by any attempt, and the broker wants another epoch or has forgotten this one.
             Verdict::Renumber
         }
-        ErrorCode::INVALID_PRODUCER_EPOCH | ErrorCode::UNKNOWN_PRODUCER_ID if stamped => match (q.position, q.log_start) {
-            (Position::Behind, _) => Verdict::Resend { refresh: false, ambiguous },
-            // A broker that has forgotten the producer but does not say where its log starts may be about to catch up (Java retries too).
-            (Position::Head, LogStart::Unknown) if q.code == ErrorCode::UNKNOWN_PRODUCER_ID => {
-                Verdict::Resend { refresh: true, ambiguous }
+        ErrorCode::INVALID_PRODUCER_EPOCH | ErrorCode::UNKNOWN_PRODUCER_ID if stamped => {
+            match (q.position, q.log_start) {
+                (Position::Behind, _) => Verdict::Resend { refresh: false, ambiguous },
+                // A broker that has forgotten the producer but does not say where its log starts may be about to catch up (Java retries too).
+                (Position::Head, LogStart::Unknown) if q.code == ErrorCode::UNKNOWN_PRODUCER_ID => {
+                    Verdict::Resend { refresh: true, ambiguous }
+                }
+                // The broker can no longer tell a duplicate from a new batch. Nothing will ever prove the batch absent.
+                (Position::Head, _) => Verdict::Fail { fate },
             }
-            // The broker can no longer tell a duplicate from a new batch. Nothing will ever prove the batch absent.
-            (Position::Head, _) => Verdict::Fail { fate },
-        },
+        }
 
         ErrorCode::MESSAGE_TOO_LARGE if q.many && !ambiguous => Verdict::Split,
-        ErrorCode::INVALID_RECORD | ErrorCode::INVALID_TIMESTAMP if q.names_records && !ambiguous => Verdict::FailRecords,
+        ErrorCode::INVALID_RECORD | ErrorCode::INVALID_TIMESTAMP if q.names_records && !ambiguous => {
+            Verdict::FailRecords
+        }
 
         ErrorCode::PRODUCER_FENCED
         | ErrorCode::INVALID_PRODUCER_ID_MAPPING

@@ -89,7 +89,8 @@ mod tests {
 
     #[test]
     fn every_value_lies_at_or_below_its_buckets_bound_and_near_it() {
-        for value in (0..64).chain((6..64).flat_map(|log| [(1 << log) - 1, 1 << log, (1 << log) + 1])).chain([u64::MAX]) {
+        for value in (0..64).chain((6..64).flat_map(|log| [(1 << log) - 1, 1 << log, (1 << log) + 1])).chain([u64::MAX])
+        {
             let bound = upper(bucket(value));
             assert!(bound >= value, "{value} above {bound}");
             assert!(bound - value <= value / 16, "{value} far from {bound}");

@@ -45,7 +45,8 @@ fn table() -> String {
         for protection in PROTECTIONS {
             let mut block = String::new();
             let plain = |position| {
-                [false, true].map(|was_ambiguous| verdict(&Question { was_ambiguous, position, protection, ..ask(code) }))
+                [false, true]
+                    .map(|was_ambiguous| verdict(&Question { was_ambiguous, position, protection, ..ask(code) }))
             };
             for position in [Position::Head, Position::Behind] {
                 if position == Position::Behind && plain(Position::Head) == plain(Position::Behind) {
