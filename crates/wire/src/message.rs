@@ -11,6 +11,7 @@ mod schema;
 
 mod header;
 mod leader;
+mod slices;
 mod versions;
 
 pub mod api_versions;
@@ -29,5 +30,8 @@ pub mod produce;
 
 pub use header::{RequestHeader, ResponseHeader};
 pub use leader::{CurrentLeader, NodeEndpoint};
-pub use schema::Slices;
+pub use slices::Slices;
 pub use versions::client_range;
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,8 @@
 use bytes::Bytes;
 
 use super::leader::{CurrentLeader, NodeEndpoint};
-use super::schema::{Field, Slices};
+use super::schema::Field;
+use super::slices::Slices;
 use super::versions::FETCH;
 use crate::ids::{ApiVersion, BrokerId, LeaderEpoch, Offset, PartitionId, ProducerId, TopicId, TopicName};
 use crate::{DecodeError, ErrorCode, Reader};

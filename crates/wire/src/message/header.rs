@@ -2,8 +2,8 @@
 
 use bytes::BufMut;
 
-use super::schema::{Api, Writer, write_tagged};
-use super::versions::api;
+use super::schema::{Writer, write_tagged};
+use super::versions::{Api, api};
 use crate::ids::{ApiKey, ApiVersion, CorrelationId};
 use crate::primitive::{DecodeError, Layout, Reader};
 

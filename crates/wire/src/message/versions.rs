@@ -1,7 +1,36 @@
 //! Which versions of which API are spoken here.
 
-use super::schema::Api;
+use super::schema::Version;
 use crate::ids::{ApiKey, ApiVersion};
+use crate::primitive::{DecodeError, Layout};
+
+/// The versions of one API that this crate speaks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Api {
+    pub(crate) key: ApiKey,
+    pub(crate) oldest: i16,
+    pub(crate) newest: i16,
+    /// The first version with varint lengths and tagged fields (KIP-482).
+    pub(crate) flexible: i16,
+}
+
+impl Api {
+    pub(crate) fn version(&self, version: ApiVersion) -> Version {
+        Version { number: version.0, layout: self.layout(version) }
+    }
+
+    pub(crate) fn layout(&self, version: ApiVersion) -> Layout {
+        if version.0 >= self.flexible { Layout::Flexible } else { Layout::Classic }
+    }
+
+    pub(crate) fn check(&self, version: ApiVersion) -> Result<Version, DecodeError> {
+        if (self.oldest..=self.newest).contains(&version.0) {
+            Ok(self.version(version))
+        } else {
+            Err(DecodeError { field: "", what: "version of the API that is not spoken here", at: 0 })
+        }
+    }
+}
 
 macro_rules! apis {
     ($($const:ident, $key:ident, $oldest:literal..=$newest:literal, flexible $flexible:literal;)*) => {
