@@ -126,7 +126,7 @@ impl Life {
             match pin!(stream.read_buf(inbox.room())).poll(cx) {
                 Poll::Pending => return,
                 Poll::Ready(Ok(0)) => {
-                    news.end = Some(LostCause::Eof { partial: inbox.start() });
+                    news.end = Some(inbox.end());
                     return;
                 }
                 Poll::Ready(Ok(_)) => {}

@@ -70,6 +70,8 @@ pub enum LostCause {
     Eof {
         /// The first bytes of a frame that had begun but not ended, its size included; at most 64 of them.
         partial: Bytes,
+        /// How many bytes arrived in the connection's whole life. None often means that the peer expected TLS.
+        bytes_received: u64,
     },
     /// The peer sent a size that is negative or above the cap.
     ///
@@ -112,7 +114,7 @@ impl fmt::Display for LostCause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Dial { message, .. } => write!(f, "could not connect: {message}"),
-            Self::Eof { partial } if partial.is_empty() => f.write_str("the peer closed the connection"),
+            Self::Eof { partial, .. } if partial.is_empty() => f.write_str("the peer closed the connection"),
             Self::Eof { .. } => f.write_str("the peer closed the connection in the middle of a frame"),
             Self::FrameSize { size, limit, .. } => {
                 write!(f, "the peer announced a frame of {size} bytes, where 0 to {limit} are allowed")

@@ -15,12 +15,14 @@ const START_LEN: usize = 64;
 #[derive(Debug)]
 pub(crate) struct Inbox {
     bytes: BytesMut,
+    /// How many bytes left as frames, sizes included.
+    taken: u64,
     max_frame: usize,
 }
 
 impl Inbox {
     pub(crate) fn new(max_frame: usize) -> Self {
-        Self { bytes: BytesMut::new(), max_frame }
+        Self { bytes: BytesMut::new(), taken: 0, max_frame }
     }
 
     /// The buffer to read into, with room.
@@ -56,11 +58,17 @@ impl Inbox {
             return Ok(None);
         }
         self.bytes.advance(SIZE_LEN);
+        self.taken += (SIZE_LEN + len) as u64;
         Ok(Some(self.bytes.split_to(len).freeze()))
     }
 
+    /// What it means that no more bytes come.
+    pub(crate) fn end(&self) -> LostCause {
+        LostCause::Eof { partial: self.start(), bytes_received: self.taken + self.bytes.len() as u64 }
+    }
+
     /// The first bytes of what is there.
-    pub(crate) fn start(&self) -> Bytes {
+    fn start(&self) -> Bytes {
         Bytes::copy_from_slice(&self.bytes[..self.bytes.len().min(START_LEN)])
     }
 

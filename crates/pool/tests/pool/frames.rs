@@ -24,7 +24,10 @@ async fn frames_cross_a_wire_cut_at_every_byte() {
             assert_eq!(received(next(&mut events).await), parts.concat(), "buffer of {buffer}");
         }
         drop(echo.await.unwrap());
-        assert_eq!(lost(next(&mut events).await), LostCause::Eof { partial: Bytes::new() });
+        assert_eq!(
+            lost(next(&mut events).await),
+            LostCause::Eof { partial: Bytes::new(), bytes_received: 3 * 4 + 11 + 1 + 12 }
+        );
     }
 }
 
@@ -179,7 +182,7 @@ async fn half_close(mut peer: impl AsyncRead + AsyncWrite + Unpin, events: &mut 
     peer.shutdown().await.unwrap();
     let (frames, cause) = until_lost(events).await;
     assert_eq!(frames, ["answer"]);
-    assert_eq!(cause, LostCause::Eof { partial: Bytes::from_static(b"\0\0\0\x09half") });
+    assert_eq!(cause, LostCause::Eof { partial: Bytes::from_static(b"\0\0\0\x09half"), bytes_received: 18 });
     // Having lost the connection, the pool closes its side too.
     assert_eq!(peer.read(&mut [0; 1]).await.unwrap(), 0);
 }

@@ -264,9 +264,9 @@ async fn connections_on_several_threads_echo_in_order() {
     let mut answered = vec![0_usize; connections];
     while answered.iter().any(|n| *n < frames) {
         match next(&mut events).await {
-            PoolEvent::Written { conn } => written[conn.0 as usize] += 1,
+            PoolEvent::Written { conn } => written[usize::try_from(conn.0).unwrap()] += 1,
             PoolEvent::Received { conn, frame } => {
-                let conn = conn.0 as usize;
+                let conn = usize::try_from(conn.0).unwrap();
                 assert_eq!(frame, answered[conn].to_be_bytes().as_slice());
                 answered[conn] += 1;
                 assert!(written[conn] >= answered[conn], "an answer overtook the news that its request was written");
