@@ -1,1 +1,3 @@
-//! Conformance, golden vectors and whole-system tests of milena.
+//! Tests of milena as a whole: golden vectors, and suites that run against any broker.
+
+pub mod golden;
