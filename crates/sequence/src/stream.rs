@@ -127,8 +127,13 @@ pub enum Withdrawn {
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum State {
-    InFlight { attempt: Attempt, route: Route },
+    InFlight {
+        attempt: Attempt,
+        route: Route,
+    },
     Waiting,
+    /// Answered [`Verdict::Split`], and the pieces are not made yet.
+    Held,
     Silent,
     Withdrawn,
     Done,
@@ -265,8 +270,9 @@ impl Stream {
             };
         }
         let settled = self.is_stamped() && self.entries.iter().any(|e| e.settled);
+        let held = self.entries.iter().any(|e| e.state == State::Held);
         match () {
-            () if self.gap => Gate::Wait(Why::Gap),
+            () if self.gap || held => Gate::Wait(Why::Gap),
             () if settled && in_flight > 0 => Gate::Wait(Why::Tombstone),
             () if alone && in_flight > 0 => Gate::Wait(Why::FirstAck),
             () if in_flight >= self.limit || (self.is_stamped() && self.entries.len() >= WINDOW) => {
@@ -331,7 +337,7 @@ impl Stream {
     }
 
     fn position(&self, at: usize) -> Position {
-        let open = |e: &Entry| matches!(e.state, State::InFlight { .. } | State::Waiting);
+        let open = |e: &Entry| matches!(e.state, State::InFlight { .. } | State::Waiting | State::Held);
         if self.entries.iter().take(at).any(open) { Position::Behind } else { Position::Head }
     }
 
@@ -377,18 +383,15 @@ impl Stream {
             }
             Verdict::Resend { ambiguous, .. } => {
                 entry.ambiguous = ambiguous;
-                match (entry.settled, ambiguous) {
-                    (false, _) => entry.state = State::Waiting,
-                    (true, true) => entry.state = State::Silent,
-                    (true, false) => self.absent(at),
-                }
+                self.put_back(at);
             }
             Verdict::Renumber | Verdict::FailRecords | Verdict::Split if entry.settled => self.absent(at),
             Verdict::Renumber | Verdict::FailRecords if stamped => {
                 entry.state = State::Withdrawn;
                 self.gap = true;
             }
-            Verdict::Renumber | Verdict::FailRecords | Verdict::Split => entry.state = State::Waiting,
+            Verdict::Renumber | Verdict::FailRecords => entry.state = State::Waiting,
+            Verdict::Split => entry.state = State::Held,
             Verdict::Fail { fate } | Verdict::Fatal { fate } => {
                 if stamped && fate == Fate::MaybeWritten {
                     entry.ambiguous = true;
@@ -404,6 +407,17 @@ impl Stream {
         false
     }
 
+    /// An attempt is over and the batch is no further: it waits, or stays as a tombstone, or nothing of it is left.
+    fn put_back(&mut self, at: usize) {
+        let stamped = self.is_stamped();
+        let entry = &mut self.entries[at];
+        match (entry.settled, entry.ambiguous && stamped) {
+            (false, _) => entry.state = State::Waiting,
+            (true, true) => entry.state = State::Silent,
+            (true, false) => self.absent(at),
+        }
+    }
+
     /// The batch leaves and is not on the log (or nobody can ask any more, without stamps).
     fn absent(&mut self, at: usize) {
         self.entries.remove(at);
@@ -414,12 +428,7 @@ impl Stream {
     pub fn not_sent(&mut self, key: BatchKey, attempt: Attempt) -> bool {
         let Some((at, _)) = self.find_attempt(key, attempt) else { return false };
         self.open = None;
-        let entry = &mut self.entries[at];
-        match (entry.settled, entry.ambiguous) {
-            (false, _) => entry.state = State::Waiting,
-            (true, true) => entry.state = State::Silent,
-            (true, false) => self.absent(at),
-        }
+        self.put_back(at);
         self.advance();
         true
     }
@@ -476,7 +485,7 @@ impl Stream {
                 entry.state = State::Silent;
             }
             // A withdrawn one has left its place already; the gap it left is noted.
-            State::Waiting | State::Silent | State::Withdrawn => self.absent(at),
+            State::Waiting | State::Held | State::Silent | State::Withdrawn => self.absent(at),
         }
         self.advance();
         Some(fate)
@@ -486,7 +495,7 @@ impl Stream {
     pub fn split(&mut self, key: BatchKey, pieces: &[(BatchKey, RecordCount)]) {
         let Some(at) = self.find(key) else { return };
         let Some(entry) = self.entries.remove(at) else { return };
-        debug_assert!(!entry.ambiguous && entry.state == State::Waiting, "an ambiguous batch is never split");
+        debug_assert!(!entry.ambiguous && entry.state == State::Held, "only what was answered so is split");
         let mut sequence = entry.sequence;
         for (i, &(key, count)) in pieces.iter().enumerate() {
             let piece = Entry { key, sequence, count, state: State::Waiting, ambiguous: false, settled: false };
@@ -559,7 +568,8 @@ impl Stream {
                 entry.state = State::Withdrawn;
             }
         }
-        if self.entries.iter().any(|e| matches!(e.state, State::InFlight { .. } | State::Waiting)) {
+        let open = |e: &Entry| matches!(e.state, State::InFlight { .. } | State::Waiting | State::Held);
+        if self.entries.iter().any(open) {
             return;
         }
         let last_done = self.entries.iter().rposition(|e| e.state == State::Done);
