@@ -63,4 +63,27 @@ mod tests {
         assert_eq!([3, 4, 6, 10, 12, 50, 100].map(|count| partition(b"kafka", count)), [1, 0, 4, 0, 4, 30, 80]);
         assert_eq!([3, 4, 6, 10, 12, 50, 100].map(|count| partition(b"", count)), [0, 1, 3, 1, 9, 31, 81]);
     }
+
+    #[test]
+    fn ten_thousand_random_keys_hash_as_in_java() {
+        // Folded by the same rule over `Utils.murmur2` of kafka-clients 4.3.1, after every 2,500 keys.
+        let folds = [
+            -7_146_927_887_587_393_240,
+            4_505_128_049_740_684_680,
+            -7_428_381_606_750_335_503,
+            2_245_553_007_799_809_525,
+        ];
+        let (mut state, mut fold) = (42_u64, 0_i64);
+        for i in 0..10_000 {
+            let mut key = vec![0; i % 131];
+            for byte in &mut key {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                *byte = state.to_be_bytes()[0];
+            }
+            fold = fold.wrapping_mul(31).wrapping_add(i64::from(murmur2(&key)));
+            if i % 2500 == 2499 {
+                assert_eq!(fold, folds[i / 2500], "between keys {} and {i}", i - 2499);
+            }
+        }
+    }
 }

@@ -10,6 +10,8 @@
 
 mod error;
 mod header;
+#[cfg(test)]
+mod java_tests;
 mod record;
 mod records;
 #[cfg(test)]

@@ -5,16 +5,16 @@ use super::*;
 use crate::codec::{self, Codec, CodecFault, Compression};
 use crate::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, crc};
 
-const T: i64 = 1_700_000_000_000;
-const LIMIT: usize = 1 << 20;
+pub(super) const T: i64 = 1_700_000_000_000;
+pub(super) const LIMIT: usize = 1 << 20;
 
 /// A record that owns its fields.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-struct Owned {
-    timestamp: i64,
-    key: Option<Vec<u8>>,
-    value: Option<Vec<u8>>,
-    headers: Vec<(String, Option<Vec<u8>>)>,
+pub(super) struct Owned {
+    pub(super) timestamp: i64,
+    pub(super) key: Option<Vec<u8>>,
+    pub(super) value: Option<Vec<u8>>,
+    pub(super) headers: Vec<(String, Option<Vec<u8>>)>,
 }
 
 impl Owned {
@@ -41,7 +41,7 @@ fn keyless(timestamp: i64, value: &str) -> Owned {
     Owned { timestamp, value: Some(value.into()), ..Owned::default() }
 }
 
-fn encode_records(records: &[Owned]) -> Vec<u8> {
+pub(super) fn encode_records(records: &[Owned]) -> Vec<u8> {
     let base = records.first().map_or(-1, |record| record.timestamp);
     let mut out = Vec::new();
     for (offset, record) in (0..).zip(records) {
@@ -57,7 +57,7 @@ fn encode_records(records: &[Owned]) -> Vec<u8> {
     out
 }
 
-fn header_of(records: &[Owned], codec: Codec) -> BatchHeader {
+pub(super) fn header_of(records: &[Owned], codec: Codec) -> BatchHeader {
     let count = i32::try_from(records.len()).unwrap();
     BatchHeader {
         base_offset: Offset(0),

@@ -1,7 +1,9 @@
 //! Zstandard: one frame per batch when writing, any number when reading.
 
 use bytes::Bytes;
-use structured_zstd::decoding::errors::FrameDecoderError;
+use structured_zstd::decoding::errors::{
+    DecodeBlockContentError, DecodeBufferError, DecompressBlockError, ExecuteSequencesError, FrameDecoderError,
+};
 use structured_zstd::decoding::{
     ContentChecksum, FrameDecoder, FrameMagic, find_frame_compressed_size, frame_decompressed_bound, frame_magic,
 };
@@ -47,43 +49,65 @@ pub(super) fn decompress(input: &[u8], limit: usize) -> Result<Vec<u8>, CodecErr
     if input.is_empty() {
         return Err(corrupt("it is empty"));
     }
-    // Walks the frames' block headers, so that the result is allocated once and a claim larger than the limit costs nothing.
+    // The frames' block headers bound what they hold, so that the result is allocated once and never beyond the limit.
     let mut bound = 0_u64;
     let mut rest = input;
     while !rest.is_empty() {
         let (frame, after) = split_frame(rest)?;
-        bound = bound.saturating_add(frame_decompressed_bound(frame).map_err(|error| corrupt(&format!("{error:?}")))?);
+        bound = bound.saturating_add(bound_of(frame)?);
         rest = after;
     }
-    let mut out = vec![0; usize::try_from(bound).unwrap_or(usize::MAX).min(limit)];
+    let bound = usize::try_from(bound).unwrap_or(usize::MAX);
+    let mut out = vec![0; bound.min(limit)];
     let mut decoder = FrameDecoder::new();
     decoder.set_content_checksum(ContentChecksum::Verify);
     let mut len = 0;
     rest = input;
     while !rest.is_empty() {
         let (frame, after) = split_frame(rest)?;
-        len += decode_frame(&mut decoder, frame, &mut out[len..], limit)?;
         rest = after;
+        if bound_of(frame)? == 0 {
+            check_empty(frame)?;
+            continue;
+        }
+        len += decoder.decode_all(frame, &mut out[len..]).map_err(|error| {
+            // With room for the whole bound, only a malformed frame runs out of it.
+            if bound > limit && is_out_of_room(&error) {
+                CodecError { codec: Codec::Zstd, fault: CodecFault::TooLarge { limit } }
+            } else {
+                corrupt(&error.to_string())
+            }
+        })?;
     }
     out.truncate(len);
     Ok(out)
 }
 
-fn decode_frame(decoder: &mut FrameDecoder, frame: &[u8], out: &mut [u8], limit: usize) -> Result<usize, CodecError> {
-    let declares_nothing = frame_decompressed_bound(frame).is_ok_and(|bound| bound == 0);
-    if declares_nothing {
-        // A frame that says it is empty is decoded into a window of the decoder's own; a large one would fill it for nothing.
-        let skippable = matches!(frame_magic(frame), Some(FrameMagic::Skippable(_)));
-        return if skippable || frame.len() <= EMPTY_FRAME_MAX {
-            Ok(0)
-        } else {
-            Err(corrupt("a frame is not as empty as it says"))
-        };
+/// Accepts a frame that says it is empty, without decoding it: the decoder would do so in a window as large as the frame likes.
+fn check_empty(frame: &[u8]) -> Result<(), CodecError> {
+    let skippable = matches!(frame_magic(frame), Some(FrameMagic::Skippable(_)));
+    if skippable || frame.len() <= EMPTY_FRAME_MAX {
+        Ok(())
+    } else {
+        Err(corrupt("a frame is not as empty as it says"))
     }
-    decoder.decode_all(frame, out).map_err(|error| match error {
-        FrameDecoderError::TargetTooSmall => CodecError { codec: Codec::Zstd, fault: CodecFault::TooLarge { limit } },
-        error => corrupt(&error.to_string()),
-    })
+}
+
+fn is_out_of_room(error: &FrameDecoderError) -> bool {
+    use DecodeBlockContentError::DecompressBlockError as Block;
+    use DecompressBlockError::ExecuteSequencesError as Sequences;
+    use ExecuteSequencesError as E;
+    matches!(
+        error,
+        FrameDecoderError::TargetTooSmall
+            | FrameDecoderError::FailedToReadBlockBody(Block(Sequences(
+                E::OutputBufferOverflow { .. } | E::DecodebufferError(DecodeBufferError::OutputBufferOverflow { .. })
+            )))
+    )
+}
+
+fn bound_of(frame: &[u8]) -> Result<u64, CodecError> {
+    frame_decompressed_bound(frame).map_err(|error| corrupt(&format!("{error:?}")))
 }
 
 fn split_frame(input: &[u8]) -> Result<(&[u8], &[u8]), CodecError> {
