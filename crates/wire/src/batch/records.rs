@@ -88,7 +88,7 @@ impl<'a> Iterator for RecordIter<'a> {
         }
         if self.index == self.count {
             self.ended = true;
-            return (!self.rest.is_empty()).then(|| Err(BatchError::Trailing(self.rest.len())));
+            return (!self.rest.is_empty()).then_some(Err(BatchError::Trailing(self.rest.len())));
         }
         let mut fields = Fields { rest: self.rest };
         match RecordView::read(&mut fields, self.times) {

@@ -26,7 +26,7 @@ impl<'a> BatchView<'a> {
         let header = BatchHeader::decode(bytes)?;
         let (bytes, rest) = bytes
             .split_at_checked(header.total_len())
-            .ok_or(BatchError::Truncated { needed: header.total_len(), have: bytes.len() })?;
+            .ok_or_else(|| BatchError::Truncated { needed: header.total_len(), have: bytes.len() })?;
         Ok((Self { bytes, header }, rest))
     }
 
