@@ -6,7 +6,8 @@
 //! |                                               |<---- CRC-32C covers this to the end --->|
 //! ```
 //!
-//! [`record`] writes records, [`header`] the 61 bytes in front of them, [`view`] reads a whole batch back, and [`records`] its records.
+//! [`put_record`] writes records and [`BatchHeader`] the 61 bytes in front of them; [`BatchView`] reads a batch back and [`Records`]
+//! what is in it.
 
 mod error;
 mod header;
