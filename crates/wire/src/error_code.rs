@@ -77,3 +77,6 @@ impl fmt::Display for ErrorCode {
         fmt::Debug::fmt(self, f)
     }
 }
+
+#[cfg(test)]
+mod tests;
