@@ -35,6 +35,38 @@ pub enum LostCause {
     },
 }
 
+impl LostCause {
+    /// What it means for the connection: `connecting` while it was being made, `silent` as long as nothing whole had
+    /// arrived on it.
+    pub(crate) fn judge(self, connecting: bool, silent: bool) -> (ConnErrorKind, String) {
+        use std::io::ErrorKind as E;
+        match self {
+            Self::BadSize { first_bytes } => match LooksLike::recognise(first_bytes) {
+                Some(looks_like) if silent => (ConnErrorKind::NotKafka { looks_like }, String::new()),
+                _ => (ConnErrorKind::BadSize, i32::from_be_bytes(first_bytes).to_string()),
+            },
+            Self::Closed { bytes_received: 0 } if silent => (ConnErrorKind::ClosedEarly, String::new()),
+            Self::Closed { .. } => (ConnErrorKind::Closed, String::new()),
+            Self::ConnectFailed { kind, text } | Self::Io { kind, text } => match kind {
+                E::ConnectionRefused => (ConnErrorKind::Refused, text),
+                E::HostUnreachable | E::NetworkUnreachable | E::NetworkDown | E::AddrNotAvailable => {
+                    (ConnErrorKind::Unreachable, text)
+                }
+                E::TimedOut if connecting => (ConnErrorKind::TimedOut, text),
+                E::ConnectionReset | E::ConnectionAborted | E::BrokenPipe | E::UnexpectedEof
+                    if silent && !connecting =>
+                {
+                    (ConnErrorKind::ClosedEarly, text)
+                }
+                E::ConnectionReset | E::ConnectionAborted | E::BrokenPipe | E::UnexpectedEof if !connecting => {
+                    (ConnErrorKind::Closed, text)
+                }
+                _ => (ConnErrorKind::Io, text),
+            },
+        }
+    }
+}
+
 /// Whether the broker can have seen a request that got no answer.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Reached {
@@ -69,8 +101,20 @@ pub enum LooksLike {
     Ssh,
     /// A Redis server.
     Redis,
-    /// Nothing known.
-    Unknown,
+}
+
+impl LooksLike {
+    /// Recognises a protocol by the four bytes that stand where the size of a Kafka frame should be.
+    pub(crate) fn recognise(bytes: [u8; 4]) -> Option<Self> {
+        match &bytes {
+            b"HTTP" => Some(Self::Http),
+            // A TLS alert or handshake record, of any version.
+            [0x15 | 0x16, 0x03, ..] => Some(Self::Tls),
+            b"SSH-" => Some(Self::Ssh),
+            b"-ERR" => Some(Self::Redis),
+            _ => None,
+        }
+    }
 }
 
 /// What went wrong with a connection.
@@ -134,8 +178,92 @@ pub struct ConnError {
 
 impl fmt::Display for ConnError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?} {}", self.what, self.address)
+        match self.broker {
+            Some(id) => write!(f, "broker {id} at {}: ", self.address)?,
+            None => write!(f, "bootstrap server {}: ", self.address)?,
+        }
+        f.write_str(self.what.text())?;
+        if !self.detail.is_empty() {
+            write!(f, " ({})", self.detail)?;
+        }
+        let advice = self.what.advice(self.broker.is_some());
+        if advice.is_empty() { Ok(()) } else { write!(f, "; {advice}") }
     }
 }
 
 impl std::error::Error for ConnError {}
+
+impl ConnErrorKind {
+    /// What happened, in words.
+    fn text(self) -> &'static str {
+        match self {
+            Self::Resolve => "the name cannot be resolved",
+            Self::Refused => "connection refused: nothing listens on this port",
+            Self::Unreachable => "the network knows no way to this address",
+            Self::TimedOut => "the connection was not usable in time",
+            Self::NotKafka { looks_like: LooksLike::Http } => "this port speaks HTTP, not Kafka",
+            Self::NotKafka { looks_like: LooksLike::Tls } => "this port speaks TLS, and this client does not on it",
+            Self::NotKafka { looks_like: LooksLike::Ssh } => "this port speaks SSH, not Kafka",
+            Self::NotKafka { looks_like: LooksLike::Redis } => "this port speaks Redis' protocol, not Kafka's",
+            Self::ClosedEarly => "the other side closed the connection without answering the first request",
+            Self::Closed => "the other side closed the connection",
+            Self::BadSize => "a response has an impossible size",
+            Self::Malformed => "a response cannot be understood",
+            Self::CorrelationMismatch => "a response answers another request than the oldest one",
+            Self::Unasked => "a response arrived that answers no request",
+            Self::RequestTimeout => "a request was not answered in time",
+            Self::Idle => "closed after nothing happened on it for long",
+            Self::VersionsUnsupported => "the broker and this client have no version of a needed request in common",
+            Self::Refusal => "the broker refused",
+            Self::Rebootstrap => "closed to look for the cluster anew through the bootstrap servers",
+            Self::UnknownBroker => "the cluster has no such broker, or the connection is not ready",
+            Self::Io => "reading or writing failed",
+        }
+    }
+
+    /// What to do about it; `advertised` addresses come from the cluster, others from the configuration.
+    fn advice(self, advertised: bool) -> &'static str {
+        let (configured, told) = match self {
+            Self::Resolve => (
+                "check the spelling in bootstrap.servers, and that this machine's DNS knows the name",
+                "the broker advertises a name this machine cannot resolve: check advertised.listeners on the broker, and DNS",
+            ),
+            Self::Refused => (
+                "check the port in bootstrap.servers, and that the broker runs",
+                "check that the broker runs, and that advertised.listeners names a port it listens on",
+            ),
+            Self::Unreachable | Self::TimedOut => (
+                "check the address in bootstrap.servers, routes and firewalls; a port that accepts connections but never answers is not a Kafka listener, or an overloaded one",
+                "check that advertised.listeners on the broker can be reached from this machine, routes and firewalls",
+            ),
+            Self::NotKafka { looks_like: LooksLike::Tls } => (
+                "use the broker's plaintext port, or configure TLS (security.protocol=SSL or SASL_SSL)",
+                "use the broker's plaintext port, or configure TLS (security.protocol=SSL or SASL_SSL)",
+            ),
+            Self::NotKafka { .. } => (
+                "the port in bootstrap.servers belongs to another server; Kafka usually listens on 9092",
+                "advertised.listeners on the broker names the port of another server",
+            ),
+            Self::ClosedEarly => (
+                "often this listener expects TLS or SASL: check security.protocol and the port; the broker may also be restarting, or be older than 0.10",
+                "often this listener expects TLS or SASL: check security.protocol and the port; the broker may also be restarting, or be older than 0.10",
+            ),
+            Self::BadSize | Self::Malformed | Self::CorrelationMismatch | Self::Unasked => (
+                "the other side is not a Kafka broker, or something in between damages what it sends; the connection was closed",
+                "the other side is not a Kafka broker, or something in between damages what it sends; the connection was closed",
+            ),
+            Self::RequestTimeout => (
+                "the broker hangs or is overloaded, or the network drops packets; the connection was closed",
+                "the broker hangs or is overloaded, or the network drops packets; the connection was closed",
+            ),
+            Self::VersionsUnsupported => {
+                ("milena needs Kafka 0.11 or newer", "milena needs Kafka 0.11 or newer on every broker")
+            }
+            Self::Closed | Self::Idle | Self::Refusal | Self::Rebootstrap | Self::UnknownBroker | Self::Io => ("", ""),
+        };
+        if advertised { told } else { configured }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,10 +1,18 @@
 //! What a client knows of a Kafka cluster: metadata, leader epochs, and one state machine per connection; no I/O and no clock.
 
 mod api;
+mod backoff;
 mod cluster;
 mod config;
+mod connection;
+mod ctx;
 mod errors;
+mod link;
+mod metadata;
+mod rng;
+mod timers;
 mod topology;
+mod versions;
 
 pub use milena_wire::message::NodeEndpoint;
 

@@ -1,0 +1,5 @@
+mod brokers;
+mod metadata;
+mod startup;
+mod storm;
+mod world;

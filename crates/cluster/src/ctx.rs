@@ -1,0 +1,105 @@
+//! What all parts of the machine share: settings, entropy, names, and the queue of outputs.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
+
+use milena_wire::Frame;
+
+use crate::api::{ConnId, Event, Output, QueryId, RequestId};
+use crate::backoff::Backoff;
+use crate::config::{ClusterConfig, HostPort};
+use crate::link::LinkKey;
+use crate::rng::Rng;
+
+#[derive(Debug)]
+pub(crate) struct Ctx {
+    pub(crate) config: ClusterConfig,
+    pub(crate) rng: Rng,
+    outputs: VecDeque<Output>,
+    /// To whom inputs about a connection belong. A connection that is over is in here no more.
+    conns: BTreeMap<ConnId, LinkKey>,
+    queries: BTreeMap<QueryId, LinkKey>,
+    named: u64,
+}
+
+impl Ctx {
+    pub(crate) fn new(config: ClusterConfig, seed: u64) -> Self {
+        Self {
+            config,
+            rng: Rng::new(seed),
+            outputs: VecDeque::new(),
+            conns: BTreeMap::new(),
+            queries: BTreeMap::new(),
+            named: 0,
+        }
+    }
+
+    fn name(&mut self) -> u64 {
+        self.named += 1;
+        self.named
+    }
+
+    pub(crate) fn request_id(&mut self) -> RequestId {
+        RequestId(self.name())
+    }
+
+    /// Asks for a connection that belongs to `owner`.
+    pub(crate) fn connect(&mut self, owner: LinkKey, to: &HostPort, addr: SocketAddr) -> ConnId {
+        let conn = ConnId(self.name());
+        self.conns.insert(conn, owner);
+        self.outputs.push_back(Output::Connect { conn, host: to.host.clone(), port: to.port, addr });
+        conn
+    }
+
+    /// Asks for a name's addresses on behalf of `owner`.
+    pub(crate) fn resolve(&mut self, owner: LinkKey, name: &HostPort) -> QueryId {
+        let query = QueryId(self.name());
+        self.queries.insert(query, owner);
+        self.outputs.push_back(Output::Resolve { query, host: name.host.clone(), port: name.port });
+        query
+    }
+
+    pub(crate) fn transmit(&mut self, conn: ConnId, frame: Frame) {
+        self.outputs.push_back(Output::Transmit { conn, frame });
+    }
+
+    /// Closes a connection; whatever is still reported about it is ignored.
+    pub(crate) fn close(&mut self, conn: ConnId) {
+        if self.conns.remove(&conn).is_some() {
+            self.outputs.push_back(Output::Close { conn });
+        }
+    }
+
+    /// A connection is over without our doing.
+    pub(crate) fn conn_gone(&mut self, conn: ConnId) {
+        self.conns.remove(&conn);
+    }
+
+    pub(crate) fn query_gone(&mut self, query: QueryId) -> Option<LinkKey> {
+        self.queries.remove(&query)
+    }
+
+    pub(crate) fn owner(&self, conn: ConnId) -> Option<LinkKey> {
+        self.conns.get(&conn).copied()
+    }
+
+    pub(crate) fn event(&mut self, event: Event) {
+        self.outputs.push_back(Output::Event(event));
+    }
+
+    pub(crate) fn poll(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    pub(crate) fn reconnect_backoff(&self) -> Backoff {
+        Backoff::new(self.config.reconnect_backoff, self.config.reconnect_backoff_max)
+    }
+
+    pub(crate) fn connect_patience(&self) -> Backoff {
+        Backoff::new(self.config.connect_timeout, self.config.connect_timeout_max)
+    }
+
+    pub(crate) fn retry_backoff(&self) -> Backoff {
+        Backoff::new(self.config.retry_backoff, self.config.retry_backoff_max)
+    }
+}

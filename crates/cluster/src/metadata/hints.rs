@@ -1,0 +1,64 @@
+//! What produce responses tell about new leaders (KIP-951).
+//!
+//! A hint is taken only if it says more than is known: each one taken raises a partition's epoch, and a partition
+//! takes at most one per retry backoff. So a broker that hints at itself, at an old epoch, or at ever new ones cannot
+//! make a client spin; what is refused here is left to the refresh of the metadata, which has a backoff.
+
+use std::time::Duration;
+
+use milena_wire::message::NodeEndpoint;
+use milena_wire::{BrokerId, Timestamp};
+
+use super::{Metadata, address};
+use crate::topology::LeaderHint;
+
+impl Metadata {
+    /// Takes in what is new and usable; returns how many hints were, and the brokers that were added or moved.
+    pub(crate) fn apply_hints(
+        &mut self,
+        now: Timestamp,
+        hints: &[LeaderHint],
+        endpoints: &[NodeEndpoint],
+        pause: Duration,
+    ) -> (usize, Vec<BrokerId>) {
+        let mut taken = 0;
+        let mut moved = Vec::new();
+        for hint in hints {
+            let endpoint = endpoints.iter().find(|endpoint| endpoint.node == hint.leader);
+            let endpoint = endpoint.and_then(|endpoint| address(endpoint.node, &endpoint.host, endpoint.port));
+            if endpoint.is_none() && !self.nodes.contains_key(&hint.leader) {
+                continue;
+            }
+            if !self.apply_hint(now, hint, pause) {
+                continue;
+            }
+            taken += 1;
+            if let Some(address) = endpoint
+                && self.nodes.get(&hint.leader) != Some(&address)
+            {
+                self.nodes.insert(hint.leader, address);
+                moved.push(hint.leader);
+            }
+        }
+        (taken, moved)
+    }
+
+    fn apply_hint(&mut self, now: Timestamp, hint: &LeaderHint, pause: Duration) -> bool {
+        let Some(known) = self.topics.known_mut(&hint.topic) else { return false };
+        let Ok(index) = usize::try_from(hint.partition.0) else { return false };
+        let Some(partition) = known.info.partitions.get_mut(index) else { return false };
+        if hint.leader < BrokerId(0) || hint.epoch.0 < 0 || hint.epoch <= partition.epoch {
+            return false;
+        }
+        if known.hinted.get(&index).is_some_and(|last| now.since(*last) < pause) {
+            return false;
+        }
+        known.hinted.insert(index, now);
+        known.doubts.remove(&index);
+        partition.leader = Some(hint.leader);
+        partition.epoch = hint.epoch;
+        partition.code = milena_wire::ErrorCode::NONE;
+        self.topics.changed.insert(hint.topic.clone());
+        true
+    }
+}
