@@ -47,8 +47,8 @@ impl<B: BufMut + ?Sized> Sink for B {
     }
 }
 
-/// Room for everything in front of a record's key bytes, and for a value's length behind a null key.
-const HEAD: usize = 5 + 1 + varint::VARLONG_MAX_LEN + 3 * varint::VARINT_MAX_LEN;
+/// Room for everything in front of a record's key bytes, and for two lengths behind a null key, whatever their size.
+const HEAD: usize = 1 + 2 * varint::VARLONG_MAX_LEN + varint::VARINT_MAX_LEN + 1 + varint::VARLONG_MAX_LEN + 3;
 
 /// What a single record of these fields takes at most in a batch of its own, header of the batch included.
 ///
@@ -108,23 +108,25 @@ pub fn put_record<S: Sink + ?Sized>(
     parts: &RecordParts<'_>,
 ) {
     let mut head = Head::new(size, offset_delta, timestamp_delta);
-    match parts.key {
-        Some(key) => {
-            head.put_len(key.len());
-            out.put(head.bytes());
-            out.put(key);
-            head = Head::empty();
-        }
-        None => head.put_null(),
+    if let Some(key) = parts.key {
+        head.put_len(key.len());
+        out.put(head.bytes());
+        out.put(key);
+        head = Head::empty();
+    } else {
+        head.put_null();
     }
-    match parts.value {
-        Some(value) => {
-            head.put_len(value.len());
-            out.put(head.bytes());
-            out.put(value);
-            head = Head::empty();
+    if let Some(value) = parts.value {
+        head.put_len(value.len());
+        out.put(head.bytes());
+        out.put(value);
+        if parts.headers.is_empty() {
+            out.put(&[0]); // of a known length: a store, not a call
+            return;
         }
-        None => head.put_null(),
+        head = Head::empty();
+    } else {
+        head.put_null();
     }
     head.put_len(parts.headers.len());
     out.put(head.bytes());
@@ -139,16 +141,13 @@ fn put_header<S: Sink + ?Sized>(out: &mut S, header: &HeaderRef<'_>) {
     out.put(head.bytes());
     out.put(header.key.as_bytes());
     head = Head::empty();
-    match header.value {
-        Some(value) => {
-            head.put_len(value.len());
-            out.put(head.bytes());
-            out.put(value);
-        }
-        None => {
-            head.put_null();
-            out.put(head.bytes());
-        }
+    if let Some(value) = header.value {
+        head.put_len(value.len());
+        out.put(head.bytes());
+        out.put(value);
+    } else {
+        head.put_null();
+        out.put(head.bytes());
     }
 }
 
@@ -159,14 +158,29 @@ pub(super) struct Head {
 }
 
 impl Head {
+    /// Length, attributes (of which no bit has a meaning yet), timestamp and offset.
     #[inline]
     pub(super) fn new(size: RecordSize, offset_delta: i32, timestamp_delta: i64) -> Self {
+        let body = (size.body as u64) << 1;
+        let timestamp = varint::zigzag_long(timestamp_delta);
+        let offset = u64::from(varint::zigzag(offset_delta));
         let mut head = Self::empty();
-        head.put_len(size.body);
-        head.bytes[head.len] = 0; // attributes: no bit has a meaning yet
-        head.len += 1;
-        head.len += varint::write_varlong(&mut head.bytes[head.len..], timestamp_delta);
-        head.len += varint::write_varint(&mut head.bytes[head.len..], offset_delta);
+        if body | timestamp | offset < TWO_BYTES {
+            // Nearly every record: seven bytes at most, put together in a register without a branch.
+            let (body, attributes_at) = two_bytes(body);
+            let (timestamp, timestamp_bits) = two_bytes(timestamp);
+            let (offset, offset_bits) = two_bytes(offset);
+            let timestamp_at = attributes_at + 8;
+            let offset_at = timestamp_at + timestamp_bits;
+            let word = body | timestamp << timestamp_at | offset << offset_at;
+            head.bytes[..8].copy_from_slice(&word.to_le_bytes());
+            head.len = (offset_at + offset_bits) as usize / 8;
+        } else {
+            head.put_long(body);
+            head.len += 1;
+            head.put_long(timestamp);
+            head.put_long(offset);
+        }
         head
     }
 
@@ -178,7 +192,15 @@ impl Head {
     #[inline]
     fn put_len(&mut self, len: usize) {
         debug_assert!(i32::try_from(len).is_ok(), "a length beyond 2 GiB has no place on the wire");
-        self.len += varint::write_uvarlong(&mut self.bytes[self.len..], (len as u64) << 1);
+        let len = (len as u64) << 1;
+        if len < TWO_BYTES {
+            let (bytes, bits) = two_bytes(len);
+            let [first, second, ..] = bytes.to_le_bytes();
+            self.bytes[self.len..self.len + 2].copy_from_slice(&[first, second]);
+            self.len += bits as usize / 8;
+        } else {
+            self.put_long(len);
+        }
     }
 
     #[inline]
@@ -187,8 +209,23 @@ impl Head {
         self.len += 1;
     }
 
+    #[cold]
+    fn put_long(&mut self, n: u64) {
+        self.len += varint::write_uvarlong(&mut self.bytes[self.len..], n);
+    }
+
     #[inline]
     pub(super) fn bytes(&self) -> &[u8] {
         &self.bytes[..self.len]
     }
+}
+
+/// The first number that an unsigned varint needs three bytes for.
+const TWO_BYTES: u64 = 1 << 14;
+
+/// The varint of a number below [`TWO_BYTES`], and how many bits it takes: 8 or 16.
+#[inline]
+fn two_bytes(n: u64) -> (u64, u32) {
+    let long = u32::from(n >= 0x80);
+    (n & 0x7f | u64::from(long) << 7 | (n >> 7) << 8, 8 + 8 * long)
 }

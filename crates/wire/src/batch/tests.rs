@@ -3,7 +3,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::codec::{self, Codec, CodecFault, Compression};
-use crate::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, crc};
+use crate::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, crc, varint};
 
 pub(super) const T: i64 = 1_700_000_000_000;
 pub(super) const LIMIT: usize = 1 << 20;
@@ -407,6 +407,36 @@ fn a_record_is_written_alike_into_any_sink() {
             put_record(&mut &mut array[..], size, 1, 2, parts);
             assert_eq!((&bytes_mut[..], &chunks.0.concat(), &array), (&vec[..], &vec, &vec));
         });
+    }
+}
+
+#[test]
+fn small_fields_are_right_at_every_length_they_can_have() {
+    let edges = [0, 1, -1, 63, -64, 64, -65, 8191, -8192, 8192, -8193, i32::MAX, i32::MIN];
+    let times = edges.map(i64::from).into_iter().chain([i64::MAX, i64::MIN]);
+    for timestamp_delta in times {
+        for offset_delta in edges {
+            // Around the sizes at which a length, the value's or the record's, becomes one byte longer.
+            for len in [0, 1, 40, 50, 55, 56, 57, 58, 59, 62, 63, 64, 8170, 8184, 8185, 8186, 8190, 8191, 8192, 70_000]
+            {
+                let bytes = vec![7; len];
+                let parts = [
+                    RecordParts { value: Some(&bytes), ..RecordParts::default() },
+                    RecordParts { key: Some(&bytes), ..RecordParts::default() },
+                ];
+                for parts in &parts[..if len > 9000 { 1 } else { 2 }] {
+                    let size = record_size(offset_delta, timestamp_delta, parts);
+                    let mut out = Vec::with_capacity(size.total);
+                    put_record(&mut out, size, offset_delta, timestamp_delta, parts);
+                    assert_eq!(out.len(), size.total);
+                    let records = Records::over(&out[..], 1, RecordTimes::created_from(T));
+                    let view = records.iter().next().unwrap().unwrap();
+                    assert_eq!((view.offset_delta, view.timestamp_delta), (offset_delta, timestamp_delta));
+                    assert!(view.key == parts.key && view.value == parts.value, "{len} bytes");
+                    assert_eq!(varint::read_varint(&out).map(|(body, _)| body.cast_unsigned() as usize), Ok(size.body));
+                }
+            }
+        }
     }
 }
 
