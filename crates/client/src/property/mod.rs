@@ -7,11 +7,20 @@
 //! - [`Properties`] collects `name=value` pairs from files and command lines. Start here.
 //! - [`Settings`] is what they mean; only what was set is `Some`, so that later checks can tell a choice from a default.
 //! - [`Problem`] is one thing that is wrong.
+//! - [`list`] names all properties that are known, for help texts.
 
+#[cfg(test)]
+mod docs;
+mod draft;
+mod known;
+mod nearest;
 mod problem;
 mod properties;
 mod settings;
+mod text;
+mod value;
 
+pub use known::{Listed, list};
 pub use problem::{Problem, Problems};
 pub use properties::Properties;
 pub use settings::{Acks, ClientSettings, Ignored, Partitioner, ProducerSettings, Settings};

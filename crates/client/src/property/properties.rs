@@ -1,13 +1,37 @@
-//! Collects properties from where they are written.
+//! Collects properties from where they are written, and reads them all at once.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 
-use super::{Problems, Settings};
+use super::draft::Draft;
+use super::known::{self, Effect, Known};
+use super::nearest::nearest;
+use super::problem::{Problem, Problems};
+use super::settings::{Ignored, Settings};
+use super::text;
+use super::value::Wrong;
 
-/// Properties as written, from any number of sources; of two sources, the later one wins.
+/// Properties as they are written, from any number of sources. Of two sources the later one wins.
 #[derive(Clone, Debug, Default)]
-pub struct Properties {}
+pub struct Properties {
+    entries: Vec<Entry>,
+    /// How many sources were added. Single pairs that follow each other are one source.
+    sources: usize,
+    last_was_pair: bool,
+}
+
+#[derive(Clone, Debug)]
+struct Entry {
+    key: String,
+    value: String,
+    source: String,
+    /// Which source, counted in the order of adding.
+    rank: usize,
+    line: Option<usize>,
+    /// What is wrong with how it is written.
+    wrong: Option<&'static str>,
+}
 
 impl Properties {
     /// Nothing set.
@@ -16,36 +40,177 @@ impl Properties {
         Self::default()
     }
 
-    /// Adds the text of a `.properties` file, as Java reads it; `source` names it in problems.
+    /// Adds the text of a `.properties` file, in the syntax of `java.util.Properties`; `source` names it in problems.
     pub fn add_text(&mut self, source: &str, text: &str) -> &mut Self {
-        todo!("{source} {text}")
+        self.sources += 1;
+        self.last_was_pair = false;
+        let rank = self.sources;
+        self.entries.extend(text::pairs(text).into_iter().map(|pair| Entry {
+            key: pair.key,
+            value: pair.value,
+            source: source.to_owned(),
+            rank,
+            line: Some(pair.line),
+            wrong: pair.wrong,
+        }));
+        self
     }
 
-    /// Adds a `.properties` file.
+    /// Adds a `.properties` file in UTF-8.
     ///
     /// # Errors
     ///
-    /// If the file cannot be read.
+    /// If the file cannot be read, or is not UTF-8.
     pub fn add_file(&mut self, path: &Path) -> io::Result<&mut Self> {
-        todo!("{path:?}")
+        let text = std::fs::read_to_string(path)?;
+        Ok(self.add_text(&path.display().to_string(), &text))
     }
 
-    /// Adds one `name=value`, as given on a command line. No escapes.
+    /// Adds one `name=value`, as given on a command line: without escapes, and the name ends at the first `=`.
     pub fn add_pair(&mut self, pair: &str) -> &mut Self {
-        todo!("{pair}")
+        match pair.split_once('=') {
+            Some((name, value)) => self.set(name, value),
+            None => {
+                self.set(pair, "");
+                if let Some(entry) = self.entries.last_mut() {
+                    entry.wrong = Some("is not of the form name=value");
+                }
+                self
+            }
+        }
     }
 
-    /// Adds one setting.
+    /// Adds one setting. Like [`add_pair`](Self::add_pair), it is of one source with its neighbours.
     pub fn set(&mut self, name: &str, value: &str) -> &mut Self {
-        todo!("{name} {value}")
+        if !self.last_was_pair {
+            self.sources += 1;
+            self.last_was_pair = true;
+        }
+        self.entries.push(Entry {
+            key: name.to_owned(),
+            value: value.to_owned(),
+            source: String::new(),
+            rank: self.sources,
+            line: None,
+            wrong: None,
+        });
+        self
     }
 
-    /// What it all means.
+    /// What it all means. White space around names and values does not count.
     ///
     /// # Errors
     ///
-    /// Everything that is wrong, at once.
+    /// Everything that is wrong, at once: names that nobody knows, values that do not fit, settings that have no
+    /// counterpart here and cannot be left out, and one source that sets the same thing twice in different ways.
     pub fn settings(&self) -> Result<Settings, Problems> {
-        todo!()
+        let mut draft = Draft::default();
+        for (index, known) in self.in_force(&mut draft) {
+            draft.entry = index;
+            if let Err(wrong) = apply(known, &mut draft, self.entries[index].value.trim()) {
+                draft.wrong.push((index, wrong));
+            }
+        }
+        draft.finish();
+
+        if !draft.wrong.is_empty() {
+            draft.wrong.sort_by_key(|(index, _)| *index);
+            let problems = draft.wrong.into_iter().map(|(index, wrong)| self.entries[index].problem(wrong));
+            return Err(Problems(problems.collect()));
+        }
+        draft.ignored.sort_unstable();
+        let ignored = draft.ignored.into_iter().map(|(index, reason)| self.entries[index].ignored(reason));
+        draft.settings.ignored = ignored.collect();
+        Ok(draft.settings)
+    }
+
+    /// The entries that count, in the order in which they are written; what is wrong with the others goes to `draft`.
+    fn in_force(&self, draft: &mut Draft) -> Vec<(usize, &'static Known)> {
+        let mut in_force: BTreeMap<&str, (usize, &'static Known)> = BTreeMap::new();
+        for (index, entry) in self.entries.iter().enumerate() {
+            let key = entry.key.trim();
+            if let Some(wrong) = entry.wrong {
+                draft.wrong.push((index, Wrong::new(wrong)));
+                continue;
+            }
+            let Some(known) = known::find(key) else {
+                draft.wrong.push((index, unknown(key)));
+                continue;
+            };
+            // All names of a row that stands for many are settings of their own.
+            let slot = if known.name.ends_with('*') { key } else { known.slot };
+            let before = in_force.insert(slot, (index, known));
+            if let Some((before, other)) = before {
+                let other_entry = &self.entries[before];
+                let same = other.name == known.name && other_entry.value.trim() == entry.value.trim();
+                if other_entry.rank == entry.rank && !same {
+                    draft.wrong.push((index, twice(other_entry)));
+                }
+            }
+        }
+        let mut in_force: Vec<_> = in_force.into_values().collect();
+        in_force.sort_unstable_by_key(|(index, _)| *index);
+        in_force
     }
 }
+
+impl Entry {
+    fn problem(&self, wrong: Wrong) -> Problem {
+        // A password under a misspelt name is a password still: the hint has the name that was meant.
+        let secret = is_secret(&self.key) || wrong.hint.as_deref().is_some_and(is_secret);
+        Problem {
+            key: self.key.trim().to_owned(),
+            value: if secret { "***".to_owned() } else { self.value.trim().to_owned() },
+            source: self.source.clone(),
+            line: self.line,
+            what: wrong.what,
+            hint: wrong.hint,
+        }
+    }
+
+    fn ignored(&self, reason: &'static str) -> Ignored {
+        Ignored { key: self.key.trim().to_owned(), source: self.source.clone(), line: self.line, reason }
+    }
+}
+
+fn apply(known: &Known, draft: &mut Draft, value: &str) -> Result<(), Wrong> {
+    match known.effect {
+        Effect::Applied(apply) => apply(draft, value),
+        Effect::Ignored => {
+            draft.ignore(known.note);
+            Ok(())
+        }
+        Effect::Only(values) if values.iter().any(|only| only.eq_ignore_ascii_case(value)) => Ok(()),
+        Effect::Only(["", ..]) => Err(Wrong::new(format!("is refused: {}", known.note)).hint("leave it out")),
+        Effect::Only(values) => {
+            let hint = format!("leave it out, or set it to {}", values.first().unwrap_or(&""));
+            Err(Wrong::new(format!("is refused: {}", known.note)).hint(hint))
+        }
+        Effect::Refused => Err(Wrong::new(format!("is refused: {}", known.note))),
+    }
+}
+
+fn unknown(key: &str) -> Wrong {
+    let wrong = Wrong::new("is no property that Kafka's clients or librdkafka know");
+    let names = known::all().flat_map(Known::names).filter(|name| !name.ends_with('*'));
+    match nearest(key, names) {
+        Some(name) => wrong.hint(format!("did you mean {name}?")),
+        None => wrong,
+    }
+}
+
+fn twice(other: &Entry) -> Wrong {
+    let line = other.line.map(|line| format!(" on line {line}")).unwrap_or_default();
+    Wrong::new(format!("sets what {}{line} sets already, in another way", other.key.trim()))
+}
+
+/// Whether a name is of something that must not turn up in logs.
+fn is_secret(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    ["password", "passphrase", "secret", "jaas", "credential", "token", ".key", "pem", "private"]
+        .iter()
+        .any(|part| name.contains(part))
+}
+
+#[cfg(test)]
+mod tests;

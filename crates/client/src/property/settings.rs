@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use milena_cluster::HostPort;
+use milena_wire::Compression;
+
 /// Settings read from properties. A field is `Some` only if it was set.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
@@ -20,6 +23,10 @@ pub struct Settings {
 pub struct Ignored {
     /// The name as it was written.
     pub key: String,
+    /// Where it was written, as in [`Problem`](super::Problem).
+    pub source: String,
+    /// The line in that source, from 1. `None` for single pairs.
+    pub line: Option<usize>,
     /// Why it has no effect.
     pub reason: &'static str,
 }
@@ -28,6 +35,8 @@ pub struct Ignored {
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct ClientSettings {
+    /// `bootstrap.servers`: at least one.
+    pub bootstrap: Option<Vec<HostPort>>,
     /// `client.id`.
     pub client_id: Option<String>,
     /// `request.timeout.ms`.
@@ -90,8 +99,12 @@ pub struct ProducerSettings {
     pub max_request_size: Option<usize>,
     /// `max.block.ms`.
     pub max_block: Option<Duration>,
+    /// librdkafka's `topic.metadata.propagation.max.ms`.
+    pub unknown_topic_grace: Option<Duration>,
     /// `delivery.timeout.ms`.
     pub delivery_timeout: Option<Duration>,
+    /// `compression.type` with the level that goes with it.
+    pub compression: Option<Compression>,
     /// `partitioner` or `partitioner.class`.
     pub partitioner: Option<Partitioner>,
     /// `partitioner.ignore.keys`.
@@ -111,16 +124,22 @@ pub enum Acks {
     All,
 }
 
-/// How a record without a partition gets one, by librdkafka's names.
+/// How a record without a partition gets one, in the words of Java and librdkafka.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Partitioner {
-    /// `murmur2_random`, and Java's built-in: murmur2 of the key; without a key, sticky.
-    Murmur2,
-    /// `consistent_random`, librdkafka's default: CRC-32 of the key; without a key (or with an empty one), sticky.
-    Crc32,
-    /// Java's `RoundRobinPartitioner`: one partition after the other, keys ignored.
+    /// Java's built-in: murmur2 of the key; without a key, sticky.
+    Java,
+    /// Java's `RoundRobinPartitioner`: one partition after the other, whatever the key.
     RoundRobin,
-    /// `random`: keys ignored, sticky.
+    /// librdkafka's `random`: any partition for every record anew, whatever the key.
     Random,
+    /// librdkafka's `consistent`: CRC-32 of the key; null counts as empty.
+    Consistent,
+    /// librdkafka's `consistent_random`, its default: CRC-32 of the key; without a key or with an empty one, sticky.
+    ConsistentRandom,
+    /// librdkafka's `murmur2`: murmur2 of the key; null counts as empty.
+    Murmur2,
+    /// librdkafka's `murmur2_random`: as [`Java`](Self::Java).
+    Murmur2Random,
 }

@@ -1,0 +1,112 @@
+//! Settings in the making: what depends on more than one property is put together at the end.
+
+use std::time::Duration;
+
+use milena_wire::{Codec, Compression};
+
+use super::settings::Settings;
+use super::value::Wrong;
+
+/// Settings, and what has to wait until all properties were read.
+///
+/// Entries are named by their position among all that were written.
+#[derive(Debug, Default)]
+pub(super) struct Draft {
+    pub(super) settings: Settings,
+    /// The entry being read.
+    pub(super) entry: usize,
+    pub(super) wrong: Vec<(usize, Wrong)>,
+    pub(super) ignored: Vec<(usize, &'static str)>,
+    codec: Option<Codec>,
+    levels: Vec<Level>,
+    /// librdkafka's `socket.timeout.ms`, which counts only without `request.timeout.ms`.
+    socket_timeout: Option<(usize, Duration)>,
+}
+
+/// A compression level as it was written.
+#[derive(Clone, Copy, Debug)]
+struct Level {
+    entry: usize,
+    /// The codec it is for; librdkafka's is for whichever is chosen.
+    codec: Option<Codec>,
+    level: i32,
+}
+
+impl Draft {
+    /// Notes that the entry being read has no effect.
+    pub(super) fn ignore(&mut self, reason: &'static str) {
+        self.ignored.push((self.entry, reason));
+    }
+
+    pub(super) fn set_codec(&mut self, codec: Codec) {
+        self.codec = Some(codec);
+    }
+
+    pub(super) fn set_level(&mut self, codec: Option<Codec>, level: i32) {
+        self.levels.push(Level { entry: self.entry, codec, level });
+    }
+
+    pub(super) fn set_socket_timeout(&mut self, timeout: Duration) {
+        self.socket_timeout = Some((self.entry, timeout));
+    }
+
+    /// Java and librdkafka bound the age of metadata under two names; the shorter one is what both ask for.
+    pub(super) fn bound_metadata_age(&mut self, age: Duration) {
+        let bound = &mut self.settings.client.metadata_max_age;
+        *bound = Some(bound.map_or(age, |other| other.min(age)));
+    }
+
+    /// Puts together what depends on more than one property.
+    pub(super) fn finish(&mut self) {
+        self.choose_compression();
+        let client = &mut self.settings.client;
+        if let Some((entry, timeout)) = self.socket_timeout {
+            if client.request_timeout.is_none() {
+                client.request_timeout = Some(timeout);
+            } else {
+                self.ignored.push((entry, "request.timeout.ms is set too, and bounds the whole request here"));
+            }
+        }
+        // As in Java: the first alone means a constant backoff.
+        if client.reconnect_backoff_max.is_none() {
+            client.reconnect_backoff_max = client.reconnect_backoff;
+        }
+    }
+
+    fn choose_compression(&mut self) {
+        let codec = self.codec.unwrap_or(Codec::None);
+        let mut compression = Compression::new(codec);
+        let mut chosen = None;
+        for Level { entry, codec: only_for, level } in self.levels.clone() {
+            if codec == Codec::None || only_for.is_some_and(|other| other != codec) {
+                self.ignored.push((entry, "the compression.type in force has no use for it"));
+                continue;
+            }
+            if chosen.replace(entry).is_some() {
+                self.wrong.push((entry, Wrong::new("sets a compression level that is set before under another name")));
+                continue;
+            }
+            match level_of(codec, only_for, level) {
+                Ok(level) => compression = level,
+                Err(wrong) => self.wrong.push((entry, wrong)),
+            }
+        }
+        self.settings.producer.compression = self.codec.map(|_| compression);
+    }
+}
+
+/// `level` as the property for `only_for` numbers it; librdkafka's own property if that is none.
+fn level_of(codec: Codec, only_for: Option<Codec>, level: i32) -> Result<Compression, Wrong> {
+    let default = match (codec, only_for) {
+        // Java's default of 9 selects the fast compressor, and every other level the slow one.
+        (Codec::Lz4, Some(_)) => level == 9,
+        // librdkafka hands 0 to liblz4, which takes it for the fast one; snappy has no other.
+        (Codec::Lz4 | Codec::Snappy, None) => matches!(level, -1 | 0),
+        (_, None) => level == -1,
+        (_, Some(_)) => false,
+    };
+    if default {
+        return Ok(Compression::new(codec));
+    }
+    Compression::with_level(codec, level).map_err(|error| Wrong::new(error.to_string()))
+}
