@@ -72,7 +72,7 @@ fn dense(prefix: &[u8], count: impl Fn(usize) -> Vec<u8>, element: &[u8], suffix
 }
 
 fn compact(count: usize) -> Vec<u8> {
-    let mut value = u32::try_from(count + 1).unwrap();
+    let mut value = u32::try_from(count + 1).expect("a test's array is small");
     let mut bytes = Vec::new();
     while value >= 0x80 {
         bytes.push(value.to_le_bytes()[0] | 0x80);

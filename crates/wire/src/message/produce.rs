@@ -1,5 +1,7 @@
 //! Produce (API 0): record batches to the log, and what became of each.
 
+use std::collections::BTreeMap;
+
 use bytes::{BufMut, Bytes};
 
 use super::header::write_request_header;
@@ -56,6 +58,19 @@ impl ProducePartition {
 }
 
 impl ProduceRequest {
+    /// Adds batches, grouped by topic; within a topic they keep their order. Topics stand in the order they first come.
+    pub fn extend(&mut self, batches: impl IntoIterator<Item = (TopicName, TopicId, ProducePartition)>) {
+        let places = self.topics.iter().enumerate();
+        let mut places: BTreeMap<_, _> = places.map(|(at, topic)| ((topic.name.clone(), topic.id), at)).collect();
+        for (name, id, partition) in batches {
+            let at = *places.entry((name, id)).or_insert_with_key(|(name, id)| {
+                self.topics.push(ProduceTopic { name: name.clone(), id: *id, partitions: Vec::new() });
+                self.topics.len() - 1
+            });
+            self.topics[at].partitions.push(partition);
+        }
+    }
+
     /// The whole request, its size in front.
     ///
     /// What goes in front of each payload (protocol and batch header) is one slice, and all of these are carved from

@@ -37,137 +37,69 @@ fn versions(api: &Api) -> impl Iterator<Item = Version> {
     (api.oldest..=api.newest).map(|number| api.version(ApiVersion(number)))
 }
 
-/// Calls `$check::<Ours, Theirs>(name, api, fix)` for each message; `fix` undoes what a version cannot carry.
+/// What a version cannot carry although it has the field: undone by the last column of [`for_each_message`].
+mod fix {
+    use super::*;
+
+    pub(super) fn as_is<T>(_: &mut T, _: i16) {}
+
+    /// Versions before 10 know topics by name only.
+    pub(super) fn name_topics_asked(message: &mut metadata::MetadataRequest, version: i16) {
+        for topic in message.topics.iter_mut().flatten().filter(|_| version < 10) {
+            topic.name.get_or_insert_with(|| "topic".into());
+        }
+    }
+
+    /// Versions before 12 know topics by name only.
+    pub(super) fn name_topics(message: &mut metadata::MetadataResponse, version: i16) {
+        for topic in message.topics.iter_mut().filter(|_| version < 12) {
+            topic.name.get_or_insert_with(|| "topic".into());
+        }
+    }
+
+    /// Versions before 6 know topics by name only.
+    pub(super) fn name_deleted(message: &mut delete_topics::DeleteTopicsResponse, version: i16) {
+        for topic in message.topics.iter_mut().filter(|_| version < 6) {
+            topic.name.get_or_insert_with(|| "topic".into());
+        }
+    }
+}
+
+/// Calls `$check!(name, Api, Ours, Theirs, fix)` for each message.
 macro_rules! for_each_message {
-    ($check:ident) => {{
-        use crate::message::versions as v;
-        $check::<produce::ProduceRequestIn, theirs::ProduceRequest>("ProduceRequest", &v::PRODUCE, |_, _| ());
-        $check::<produce::ProduceResponse, theirs::ProduceResponse>("ProduceResponse", &v::PRODUCE, |_, _| ());
-        $check::<fetch::FetchRequest, theirs::FetchRequest>("FetchRequest", &v::FETCH, |_, _| ());
-        $check::<fetch::FetchResponse, theirs::FetchResponse>("FetchResponse", &v::FETCH, |_, _| ());
-        $check::<list_offsets::ListOffsetsRequest, theirs::ListOffsetsRequest>(
-            "ListOffsetsRequest",
-            &v::LIST_OFFSETS,
-            |_, _| (),
-        );
-        $check::<list_offsets::ListOffsetsResponse, theirs::ListOffsetsResponse>(
-            "ListOffsetsResponse",
-            &v::LIST_OFFSETS,
-            |_, _| (),
-        );
-        $check::<metadata::MetadataRequest, theirs::MetadataRequest>(
-            "MetadataRequest",
-            &v::METADATA,
-            |message, version| {
-                for topic in message.topics.iter_mut().flatten().filter(|_| version < 10) {
-                    topic.name.get_or_insert_with(|| "topic".into());
-                }
-            },
-        );
-        $check::<metadata::MetadataResponse, theirs::MetadataResponse>(
-            "MetadataResponse",
-            &v::METADATA,
-            |message, version| {
-                for topic in message.topics.iter_mut().filter(|_| version < 12) {
-                    topic.name.get_or_insert_with(|| "topic".into());
-                }
-            },
-        );
-        $check::<find_coordinator::FindCoordinatorRequest, theirs::FindCoordinatorRequest>(
-            "FindCoordinatorRequest",
-            &v::FIND_COORDINATOR,
-            |_, _| (),
-        );
-        $check::<find_coordinator::FindCoordinatorResponse, theirs::FindCoordinatorResponse>(
-            "FindCoordinatorResponse",
-            &v::FIND_COORDINATOR,
-            |_, _| (),
-        );
-        $check::<api_versions::ApiVersionsRequest, theirs::ApiVersionsRequest>(
-            "ApiVersionsRequest",
-            &v::API_VERSIONS,
-            |_, _| (),
-        );
-        $check::<api_versions::ApiVersionsResponse, theirs::ApiVersionsResponse>(
-            "ApiVersionsResponse",
-            &v::API_VERSIONS,
-            |_, _| (),
-        );
-        $check::<create_topics::CreateTopicsRequest, theirs::CreateTopicsRequest>(
-            "CreateTopicsRequest",
-            &v::CREATE_TOPICS,
-            |_, _| (),
-        );
-        $check::<create_topics::CreateTopicsResponse, theirs::CreateTopicsResponse>(
-            "CreateTopicsResponse",
-            &v::CREATE_TOPICS,
-            |_, _| (),
-        );
-        $check::<delete_topics::DeleteTopicsRequest, theirs::DeleteTopicsRequest>(
-            "DeleteTopicsRequest",
-            &v::DELETE_TOPICS,
-            |_, _| (),
-        );
-        $check::<delete_topics::DeleteTopicsResponse, theirs::DeleteTopicsResponse>(
-            "DeleteTopicsResponse",
-            &v::DELETE_TOPICS,
-            |message, version| {
-                for topic in message.topics.iter_mut().filter(|_| version < 6) {
-                    topic.name.get_or_insert_with(|| "topic".into());
-                }
-            },
-        );
-        $check::<init_producer_id::InitProducerIdRequest, theirs::InitProducerIdRequest>(
-            "InitProducerIdRequest",
-            &v::INIT_PRODUCER_ID,
-            |_, _| (),
-        );
-        $check::<init_producer_id::InitProducerIdResponse, theirs::InitProducerIdResponse>(
-            "InitProducerIdResponse",
-            &v::INIT_PRODUCER_ID,
-            |_, _| (),
-        );
-        $check::<offset_for_leader_epoch::OffsetForLeaderEpochRequest, theirs::OffsetForLeaderEpochRequest>(
-            "OffsetForLeaderEpochRequest",
-            &v::OFFSET_FOR_LEADER_EPOCH,
-            |_, _| (),
-        );
-        $check::<offset_for_leader_epoch::OffsetForLeaderEpochResponse, theirs::OffsetForLeaderEpochResponse>(
-            "OffsetForLeaderEpochResponse",
-            &v::OFFSET_FOR_LEADER_EPOCH,
-            |_, _| (),
-        );
-        $check::<describe_configs::DescribeConfigsRequest, theirs::DescribeConfigsRequest>(
-            "DescribeConfigsRequest",
-            &v::DESCRIBE_CONFIGS,
-            |_, _| (),
-        );
-        $check::<describe_configs::DescribeConfigsResponse, theirs::DescribeConfigsResponse>(
-            "DescribeConfigsResponse",
-            &v::DESCRIBE_CONFIGS,
-            |_, _| (),
-        );
-        $check::<create_partitions::CreatePartitionsRequest, theirs::CreatePartitionsRequest>(
-            "CreatePartitionsRequest",
-            &v::CREATE_PARTITIONS,
-            |_, _| (),
-        );
-        $check::<create_partitions::CreatePartitionsResponse, theirs::CreatePartitionsResponse>(
-            "CreatePartitionsResponse",
-            &v::CREATE_PARTITIONS,
-            |_, _| (),
-        );
-        $check::<describe_cluster::DescribeClusterRequest, theirs::DescribeClusterRequest>(
-            "DescribeClusterRequest",
-            &v::DESCRIBE_CLUSTER,
-            |_, _| (),
-        );
-        $check::<describe_cluster::DescribeClusterResponse, theirs::DescribeClusterResponse>(
-            "DescribeClusterResponse",
-            &v::DESCRIBE_CLUSTER,
-            |_, _| (),
-        );
-    }};
+    ($check:ident) => {
+        for_each_message! { $check:
+            PRODUCE, produce::ProduceRequestIn, ProduceRequest, as_is;
+            PRODUCE, produce::ProduceResponse, ProduceResponse, as_is;
+            FETCH, fetch::FetchRequest, FetchRequest, as_is;
+            FETCH, fetch::FetchResponse, FetchResponse, as_is;
+            LIST_OFFSETS, list_offsets::ListOffsetsRequest, ListOffsetsRequest, as_is;
+            LIST_OFFSETS, list_offsets::ListOffsetsResponse, ListOffsetsResponse, as_is;
+            METADATA, metadata::MetadataRequest, MetadataRequest, name_topics_asked;
+            METADATA, metadata::MetadataResponse, MetadataResponse, name_topics;
+            FIND_COORDINATOR, find_coordinator::FindCoordinatorRequest, FindCoordinatorRequest, as_is;
+            FIND_COORDINATOR, find_coordinator::FindCoordinatorResponse, FindCoordinatorResponse, as_is;
+            API_VERSIONS, api_versions::ApiVersionsRequest, ApiVersionsRequest, as_is;
+            API_VERSIONS, api_versions::ApiVersionsResponse, ApiVersionsResponse, as_is;
+            CREATE_TOPICS, create_topics::CreateTopicsRequest, CreateTopicsRequest, as_is;
+            CREATE_TOPICS, create_topics::CreateTopicsResponse, CreateTopicsResponse, as_is;
+            DELETE_TOPICS, delete_topics::DeleteTopicsRequest, DeleteTopicsRequest, as_is;
+            DELETE_TOPICS, delete_topics::DeleteTopicsResponse, DeleteTopicsResponse, name_deleted;
+            INIT_PRODUCER_ID, init_producer_id::InitProducerIdRequest, InitProducerIdRequest, as_is;
+            INIT_PRODUCER_ID, init_producer_id::InitProducerIdResponse, InitProducerIdResponse, as_is;
+            OFFSET_FOR_LEADER_EPOCH, offset_for_leader_epoch::OffsetForLeaderEpochRequest, OffsetForLeaderEpochRequest, as_is;
+            OFFSET_FOR_LEADER_EPOCH, offset_for_leader_epoch::OffsetForLeaderEpochResponse, OffsetForLeaderEpochResponse, as_is;
+            DESCRIBE_CONFIGS, describe_configs::DescribeConfigsRequest, DescribeConfigsRequest, as_is;
+            DESCRIBE_CONFIGS, describe_configs::DescribeConfigsResponse, DescribeConfigsResponse, as_is;
+            CREATE_PARTITIONS, create_partitions::CreatePartitionsRequest, CreatePartitionsRequest, as_is;
+            CREATE_PARTITIONS, create_partitions::CreatePartitionsResponse, CreatePartitionsResponse, as_is;
+            DESCRIBE_CLUSTER, describe_cluster::DescribeClusterRequest, DescribeClusterRequest, as_is;
+            DESCRIBE_CLUSTER, describe_cluster::DescribeClusterResponse, DescribeClusterResponse, as_is;
+        }
+    };
+    ($check:ident: $($api:ident, $module:ident::$ours:ident, $theirs:ident, $fix:ident;)*) => {$(
+        $check!(stringify!($theirs), crate::message::versions::$api, $module::$ours, theirs::$theirs, fix::$fix);
+    )*};
 }
 use for_each_message;
 

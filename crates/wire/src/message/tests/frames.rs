@@ -4,7 +4,7 @@ use kafka_protocol::protocol::StrBytes;
 
 use super::produce::{ProducePartition, ProduceRequest, ProduceRequestIn, ProduceTopic};
 use super::*;
-use crate::ids::{CorrelationId, PartitionId, TopicId};
+use crate::ids::{CorrelationId, PartitionId, TopicId, TopicName};
 use crate::{ApiKey, ErrorCode, Frame, RequestHeader, ResponseHeader};
 
 fn request(topics: usize, partitions: i32) -> ProduceRequest {
@@ -49,6 +49,24 @@ fn reference(request: &ProduceRequest, version: i16, correlation: i32, client_id
         .unwrap();
     theirs.encode(&mut message, version).unwrap();
     [&u32::try_from(message.len()).unwrap().to_be_bytes(), &message[..]].concat()
+}
+
+#[test]
+fn batches_are_grouped_by_topic_in_the_order_they_come() {
+    let batch = |topic: &str, id: u8, index: i32| {
+        let partition = ProducePartition { index: PartitionId(index), header: [0; 61], payload: Vec::new() };
+        (TopicName::new(topic), TopicId([id; 16]), partition)
+    };
+    let mut request = ProduceRequest::default();
+    request.extend([batch("b", 1, 3), batch("a", 2, 0), batch("b", 1, 1)]);
+    // A topic that was deleted and created again is another one.
+    request.extend([batch("a", 9, 0), batch("b", 1, 2)]);
+    let grouped: Vec<(&str, u8, Vec<i32>)> = request
+        .topics
+        .iter()
+        .map(|topic| (topic.name.as_str(), topic.id.0[0], topic.partitions.iter().map(|p| p.index.0).collect()))
+        .collect();
+    assert_eq!(grouped, [("b", 1, vec![3, 1, 2]), ("a", 2, vec![0]), ("a", 9, vec![0])]);
 }
 
 /// In version 13 the name is not sent, before it the id is not.
