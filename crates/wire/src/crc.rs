@@ -26,6 +26,84 @@ pub fn crc32_ieee(bytes: &[u8]) -> u32 {
     crc32fast::hash(bytes)
 }
 
+/// The CRC-32C of a batch's payload, made once, from which the CRC of the batch follows for each header put in front of it.
+///
+/// A header changes with every attempt to send a batch, its payload does not: combining costs some 50 ns, reading a payload
+/// of 16 KiB again some 800.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct PayloadCrc {
+    crc: u32,
+    len: usize,
+    /// x^(8 * len) modulo the CRC's polynomial: what a CRC is multiplied by when `len` bytes are appended.
+    shift: u32,
+}
+
+impl PayloadCrc {
+    /// Reads the payload, its slices in order.
+    #[must_use]
+    pub fn of(payload: &[Bytes]) -> Self {
+        let len = payload.iter().map(Bytes::len).sum();
+        Self { crc: crc32c_append_all(0, payload), len, shift: shift_by(len) }
+    }
+
+    /// Bytes of the payload.
+    #[must_use]
+    pub fn payload_len(self) -> usize {
+        self.len
+    }
+
+    /// CRC-32C of what gave `front`, followed by the payload.
+    #[must_use]
+    pub fn after(self, front: u32) -> u32 {
+        multiply(self.shift, front) ^ self.crc
+    }
+}
+
+/// Castagnoli's polynomial, its highest power in the lowest bit as in everything below.
+const POLYNOMIAL: u32 = 0x82f6_3b78;
+/// x^0.
+const ONE: u32 = 1 << 31;
+
+/// x^(2^k) modulo the polynomial.
+const POWERS: [u32; 64] = {
+    let mut powers = [ONE >> 1; 64];
+    let mut k = 1;
+    while k < 64 {
+        powers[k] = multiply(powers[k - 1], powers[k - 1]);
+        k += 1;
+    }
+    powers
+};
+
+/// The product of two polynomials modulo the CRC's.
+const fn multiply(a: u32, mut b: u32) -> u32 {
+    let mut product = 0;
+    let mut bit = 32;
+    while bit > 0 {
+        bit -= 1;
+        product ^= b & ((a >> bit) & 1).wrapping_neg();
+        b = (b >> 1) ^ (POLYNOMIAL & (b & 1).wrapping_neg());
+    }
+    product
+}
+
+/// x^(8 * len) modulo the polynomial.
+fn shift_by(len: usize) -> u32 {
+    let mut bits = len as u64;
+    let mut shift = ONE;
+    // From x^(2^3) on: the length is in bytes. No length comes near the last power.
+    for power in &POWERS[3..] {
+        if bits == 0 {
+            break;
+        }
+        if bits & 1 == 1 {
+            shift = multiply(*power, shift);
+        }
+        bits >>= 1;
+    }
+    shift
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -42,5 +120,18 @@ mod tests {
         let bytes: Vec<u8> = (0..=255).cycle().take(5000).collect();
         let slices: Vec<Bytes> = bytes[100..].chunks(333).map(Bytes::copy_from_slice).collect();
         assert_eq!(crc32c_append_all(crc32c(&bytes[..100]), &slices), crc32c(&bytes));
+    }
+
+    #[test]
+    fn a_payloads_crc_combines_with_whatever_is_in_front() {
+        let bytes: Vec<u8> = (0..70_000_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24).to_le_bytes()[0]).collect();
+        for len in [0, 1, 2, 3, 7, 8, 40, 255, 256, 4095, 16_384, 65_535, 65_536, 69_000] {
+            let (front, payload) = bytes[..len + 40].split_at(40);
+            let slices: Vec<Bytes> = payload.chunks(1000).map(Bytes::copy_from_slice).collect();
+            let combined = PayloadCrc::of(&slices);
+            assert_eq!(combined.payload_len(), len);
+            assert_eq!(combined.after(crc32c(front)), crc32c(&bytes[..len + 40]), "{len} bytes");
+            assert_eq!(combined.after(0), crc32c(payload), "{len} bytes, nothing in front");
+        }
     }
 }

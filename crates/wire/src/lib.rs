@@ -17,7 +17,7 @@ pub use batch::{
     RecordTimes, RecordView, Records, Sink, TimestampType, put_record, record_size, single_record_batch_bound,
 };
 pub use codec::{Codec, CodecError, CodecFault, Compression, Compressor, LevelError, compress, decompress};
-pub use crc::crc32_ieee;
+pub use crc::{PayloadCrc, crc32_ieee};
 pub use error_code::ErrorCode;
 pub use frame::Frame;
 pub use ids::{

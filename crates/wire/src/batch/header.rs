@@ -2,6 +2,7 @@ use bytes::Bytes;
 
 use super::BatchError;
 use crate::codec::Codec;
+use crate::crc::PayloadCrc;
 use crate::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, crc};
 
 /// Bytes of a batch in front of its records.
@@ -128,6 +129,12 @@ impl BatchHeader {
     pub fn encode(&self, payload: &[Bytes]) -> [u8; BATCH_HEADER_LEN] {
         let payload_len = payload.iter().map(Bytes::len).sum();
         self.encode_with(payload_len, |crc| crc::crc32c_append_all(crc, payload))
+    }
+
+    /// As [`encode`](Self::encode), without reading the payload: its CRC was made before.
+    #[must_use]
+    pub fn encode_in_front_of(&self, payload: &PayloadCrc) -> [u8; BATCH_HEADER_LEN] {
+        self.encode_with(payload.payload_len(), |crc| payload.after(crc))
     }
 
     fn encode_with(&self, payload_len: usize, crc: impl FnOnce(u32) -> u32) -> [u8; BATCH_HEADER_LEN] {

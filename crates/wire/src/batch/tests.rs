@@ -192,6 +192,25 @@ fn a_broker_may_write_offset_and_leader_epoch_without_a_new_crc() {
 }
 
 #[test]
+fn a_header_is_the_same_with_the_payloads_crc_made_before() {
+    let records = golden_b();
+    let encoded = encode_records(&records);
+    for payload in [vec![], vec![Bytes::from(encoded.clone())], encoded.chunks(3).map(Bytes::copy_from_slice).collect()]
+    {
+        let sealed = crc::PayloadCrc::of(&payload);
+        for (epoch, base_sequence) in [(0, 0), (7, 42), (i16::MAX, i32::MAX)] {
+            let header = BatchHeader {
+                producer_id: ProducerId(4000),
+                producer_epoch: ProducerEpoch(epoch),
+                base_sequence,
+                ..header_of(&records, Codec::None)
+            };
+            assert_eq!(header.encode_in_front_of(&sealed), header.encode(&payload));
+        }
+    }
+}
+
+#[test]
 fn any_bit_the_crc_covers_is_noticed() {
     let good = golden_b_bytes();
     for at in 17..good.len() {
