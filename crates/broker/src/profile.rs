@@ -1,5 +1,8 @@
 //! Which release of Kafka the cluster passes for.
 
+use milena_wire::message::client_range;
+use milena_wire::{ApiKey, ApiVersion};
+
 /// A release whose API versions, error codes and first-sequence rule the cluster imitates.
 #[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
 #[non_exhaustive]
@@ -14,4 +17,66 @@ pub enum Profile {
     /// Kafka 4.3: Produce up to v13 (topic ids), Metadata up to v13.
     #[default]
     V4_3,
+}
+
+/// The newest version of each API in 2.1, 2.8, 3.9 and 4.3; -1 where the release does not have the API.
+const NEWEST: [(ApiKey, [i16; 4]); 13] = [
+    (ApiKey::PRODUCE, [7, 9, 11, 13]),
+    (ApiKey::FETCH, [10, 12, 17, 18]),
+    (ApiKey::LIST_OFFSETS, [4, 6, 9, 10]),
+    (ApiKey::METADATA, [7, 11, 12, 13]),
+    (ApiKey::FIND_COORDINATOR, [2, 3, 6, 6]),
+    (ApiKey::API_VERSIONS, [2, 3, 4, 4]),
+    (ApiKey::CREATE_TOPICS, [3, 7, 7, 7]),
+    (ApiKey::DELETE_TOPICS, [3, 6, 6, 6]),
+    (ApiKey::INIT_PRODUCER_ID, [1, 4, 5, 5]),
+    (ApiKey::OFFSET_FOR_LEADER_EPOCH, [2, 4, 4, 4]),
+    (ApiKey::DESCRIBE_CONFIGS, [2, 4, 4, 4]),
+    (ApiKey::CREATE_PARTITIONS, [1, 3, 3, 3]),
+    (ApiKey::DESCRIBE_CLUSTER, [-1, 0, 1, 2]),
+];
+
+impl Profile {
+    /// All profiles, oldest first.
+    pub const ALL: [Self; 4] = [Self::V2_1, Self::V2_8, Self::V3_9, Self::V4_3];
+
+    /// What ApiVersions tells. For Produce it begins at 0, as 4.x tells for old clients' sake (KAFKA-18659), although
+    /// versions below 3 are not served.
+    pub(crate) fn ranges(self) -> Vec<(ApiKey, ApiVersion, ApiVersion)> {
+        let ranges = NEWEST.iter().filter_map(|(key, newest)| {
+            let (oldest, known) = client_range(*key)?;
+            let newest = ApiVersion(newest[self as usize].min(known.0));
+            let oldest = if *key == ApiKey::PRODUCE { ApiVersion(0) } else { oldest };
+            (newest >= oldest).then_some((*key, oldest, newest))
+        });
+        ranges.collect()
+    }
+
+    /// Whether requests of this version are served.
+    pub(crate) fn offers(self, key: ApiKey, version: ApiVersion) -> bool {
+        let told = NEWEST.iter().find(|(k, _)| *k == key).is_some_and(|(_, newest)| version.0 <= newest[self as usize]);
+        told && client_range(key).is_some_and(|(oldest, newest)| (oldest..=newest).contains(&version))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn old_releases_offer_old_versions_and_never_less_than_they_tell() {
+        assert!(Profile::V2_1.offers(ApiKey::PRODUCE, ApiVersion(7)));
+        assert!(!Profile::V2_1.offers(ApiKey::PRODUCE, ApiVersion(8)));
+        assert!(!Profile::V4_3.offers(ApiKey::PRODUCE, ApiVersion(2)));
+        assert!(!Profile::V2_1.offers(ApiKey::DESCRIBE_CLUSTER, ApiVersion(0)));
+        for profile in Profile::ALL {
+            for (key, oldest, newest) in profile.ranges() {
+                let oldest = if key == ApiKey::PRODUCE { ApiVersion(3) } else { oldest };
+                for version in oldest.0..=newest.0 {
+                    assert!(profile.offers(key, ApiVersion(version)), "{profile:?} {key} v{version}");
+                }
+                assert!(!profile.offers(key, ApiVersion(newest.0 + 1)));
+            }
+        }
+    }
 }

@@ -29,8 +29,15 @@ pub(crate) struct CoreConfig {
     pub(crate) segment_bytes: usize,
     pub(crate) replication_lag: Duration,
     pub(crate) replica_lag_max: Duration,
-    pub(crate) check_records: bool,
+    /// `None`: unless nothing is kept.
+    pub(crate) check_records: Option<bool>,
     pub(crate) seed: u64,
+}
+
+impl CoreConfig {
+    pub(crate) fn checks_records(&self) -> bool {
+        self.check_records.unwrap_or(self.keep != Keep::Nothing)
+    }
 }
 
 impl Default for CoreConfig {
@@ -47,7 +54,7 @@ impl Default for CoreConfig {
             segment_bytes: 1024 * 1024 * 1024,
             replication_lag: Duration::ZERO,
             replica_lag_max: Duration::from_secs(30),
-            check_records: true,
+            check_records: None,
             seed: 0,
         }
     }

@@ -15,6 +15,7 @@ use super::EmbeddedCluster;
 pub struct Builder {
     pub(super) core: CoreConfig,
     pub(super) listen: String,
+    pub(super) advertise: Option<String>,
     pub(super) tcp: bool,
     pub(super) data_dir: Option<PathBuf>,
     pub(super) threads: usize,
@@ -26,6 +27,7 @@ impl Default for Builder {
         Self {
             core: CoreConfig::default(),
             listen: "127.0.0.1:0".to_owned(),
+            advertise: None,
             tcp: true,
             data_dir: None,
             threads: 1,
@@ -65,6 +67,12 @@ impl Builder {
         self
     }
 
+    /// The host name the nodes tell clients. Default: the address they listen on, `127.0.0.1` if that is all addresses.
+    pub fn advertise(mut self, host: &str) -> Self {
+        self.advertise = Some(host.to_owned());
+        self
+    }
+
     /// No TCP: only [`EmbeddedCluster::memory_connector`] reaches the nodes, which advertise made-up addresses.
     pub fn memory_only(mut self) -> Self {
         self.tcp = false;
@@ -72,13 +80,13 @@ impl Builder {
     }
 
     /// Keeps the log in Kafka's segment format below this folder, one folder per partition, and resumes from what is
-    /// there. Default: in memory only.
+    /// there: records, producer state, topic ids. Settings of topics are not kept. Default: in memory only.
     pub fn data_dir(mut self, dir: impl Into<PathBuf>) -> Self {
         self.data_dir = Some(dir.into());
         self
     }
 
-    /// Whether Metadata and Produce create topics that do not exist. Default true.
+    /// Whether Metadata creates topics that do not exist. Default true.
     pub fn auto_create_topics(mut self, auto_create: bool) -> Self {
         self.core.auto_create_topics = auto_create;
         self
@@ -115,9 +123,10 @@ impl Builder {
     }
 
     /// Whether each record is looked at (offset deltas, lengths, null keys on compacted topics), as Kafka does.
-    /// Default true. CRC, sizes, counts and sequences are always checked.
+    /// Default true,
+    /// except with [`Keep::Nothing`]. CRC, sizes, counts and sequences are always checked.
     pub fn check_records(mut self, check: bool) -> Self {
-        self.core.check_records = check;
+        self.core.check_records = Some(check);
         self
     }
 

@@ -1,0 +1,123 @@
+//! Logs that outlive the process: a folder per partition, as Kafka keeps them.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+
+use bytes::Bytes;
+use milena_log::format::{
+    PARTITION_METADATA, decode_partition_metadata, encode_partition_metadata, parse_partition_dir, partition_dir,
+};
+use milena_log::{LogConfig, PartitionLog};
+use milena_wire::{BATCH_HEADER_LEN, BatchHeader, Offset, PartitionId, TopicId, TopicName};
+
+use crate::core::{Disk, DiskLog};
+
+/// Holds the first producer id that was never promised to anybody.
+const PRODUCER_IDS: &str = "producer-ids";
+
+/// One folder with all partitions in it.
+#[derive(Debug)]
+pub(super) struct Folder {
+    dir: PathBuf,
+}
+
+/// A topic that is on the disk.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct Found {
+    pub(super) name: TopicName,
+    pub(super) id: TopicId,
+    pub(super) partitions: i32,
+}
+
+impl Folder {
+    pub(super) fn open(dir: PathBuf) -> io::Result<Self> {
+        fs::create_dir_all(&dir)?;
+        Ok(Self { dir })
+    }
+
+    /// The topics there are.
+    pub(super) fn topics(&self) -> io::Result<Vec<Found>> {
+        let mut found: BTreeMap<TopicName, Found> = BTreeMap::new();
+        for entry in fs::read_dir(&self.dir)? {
+            let entry = entry?;
+            let file_name = entry.file_name();
+            let Some((name, partition)) = file_name.to_str().and_then(parse_partition_dir) else {
+                continue;
+            };
+            let id = match fs::read_to_string(entry.path().join(PARTITION_METADATA)) {
+                Ok(content) => decode_partition_metadata(&content),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+                Err(error) => return Err(error),
+            };
+            let invalid = || io::Error::new(io::ErrorKind::InvalidData, format!("{name}-{partition} has no topic id"));
+            let id = id.ok_or_else(invalid)?;
+            let topic = found.entry(name.clone()).or_insert(Found { name, id, partitions: 0 });
+            topic.partitions = topic.partitions.max(partition.0.saturating_add(1));
+        }
+        Ok(found.into_values().collect())
+    }
+
+    /// The first producer id that may be given out.
+    pub(super) fn producer_ids(&self) -> io::Result<i64> {
+        match fs::read_to_string(self.dir.join(PRODUCER_IDS)) {
+            Ok(content) => content.trim().parse().map_err(io::Error::other),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl Disk for Folder {
+    fn open(
+        &mut self,
+        topic: &TopicName,
+        id: TopicId,
+        partition: PartitionId,
+        on_batch: &mut dyn FnMut(&BatchHeader),
+    ) -> io::Result<Box<dyn DiskLog>> {
+        let dir = self.dir.join(partition_dir(topic.as_str(), partition));
+        let (log, recovery) = PartitionLog::open(&dir, LogConfig::default(), on_batch)?;
+        if recovery.torn_bytes > 0 {
+            tracing::warn!(%topic, %partition, bytes = recovery.torn_bytes, "cut a torn write off the log");
+        }
+        fs::write(dir.join(PARTITION_METADATA), encode_partition_metadata(id))?;
+        Ok(Box::new(OnDisk(log)))
+    }
+
+    fn remove(&mut self, topic: &TopicName, partition: PartitionId) -> io::Result<()> {
+        fs::remove_dir_all(self.dir.join(partition_dir(topic.as_str(), partition)))
+    }
+
+    fn promise_producer_ids(&mut self, before: i64) -> io::Result<()> {
+        // Renamed into place: a torn number would give ids out twice.
+        let next = self.dir.join("producer-ids.next");
+        fs::write(&next, format!("{before}\n"))?;
+        fs::rename(next, self.dir.join(PRODUCER_IDS))
+    }
+}
+
+struct OnDisk(PartitionLog);
+
+impl DiskLog for OnDisk {
+    fn end(&self) -> Offset {
+        self.0.end_offset()
+    }
+
+    fn append(&mut self, header: &[u8; BATCH_HEADER_LEN], payload: &Bytes) -> io::Result<()> {
+        self.0.append(header, std::slice::from_ref(payload))
+    }
+
+    fn read(&mut self, from: Offset, max_bytes: usize) -> io::Result<Bytes> {
+        self.0.read(from, max_bytes)
+    }
+
+    fn truncate(&mut self, end: Offset) -> io::Result<()> {
+        self.0.truncate_to(end)
+    }
+
+    fn close(self: Box<Self>) -> io::Result<()> {
+        self.0.close()
+    }
+}

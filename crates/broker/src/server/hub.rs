@@ -1,0 +1,116 @@
+//! The core behind its lock, and who waits for what from it.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use milena_wire::{BrokerId, Timestamp};
+use tokio::sync::{Notify, oneshot, watch};
+
+use super::clock::Clock;
+use crate::core::{Answer, At, Core, Handled, Ticket, request};
+use crate::profile::Profile;
+
+/// Everything the tasks of one cluster share.
+pub(super) struct Hub {
+    state: Mutex<State>,
+    clock: Clock,
+    profile: Profile,
+    check_records: bool,
+    /// Told when the core's next timer is earlier than what the timer task sleeps for.
+    rearm: Notify,
+}
+
+struct State {
+    core: Core,
+    waiters: BTreeMap<Ticket, oneshot::Sender<Answer>>,
+    /// What the timer task sleeps for.
+    armed: Timestamp,
+}
+
+/// What became of a frame.
+pub(super) enum Outcome {
+    Answered(Answer),
+    Waits(oneshot::Receiver<Answer>),
+}
+
+impl Hub {
+    pub(super) fn new(core: Core, profile: Profile, check_records: bool) -> Self {
+        let state = State { core, waiters: BTreeMap::new(), armed: Timestamp::NEVER };
+        Self { state: Mutex::new(state), clock: Clock::start(), profile, check_records, rearm: Notify::new() }
+    }
+
+    /// Handles one request frame, its size taken off.
+    pub(super) fn handle(&self, node: BrokerId, frame: &Bytes) -> Outcome {
+        let read = request::read(frame, self.profile, self.check_records);
+        let at = self.clock.at();
+        let mut state = self.lock();
+        if let Some(api) = request::peek_api(frame) {
+            state.core.count(node, api);
+        }
+        let (meta, request) = match read {
+            Ok(read) => read,
+            Err(error) => {
+                tracing::debug!(%node, %error, "closing a connection whose request cannot be understood");
+                return Outcome::Answered(Answer::Close);
+            }
+        };
+        let handled = state.core.handle(at, node, meta, request);
+        self.settle(&mut state);
+        match handled {
+            Handled::Answered(answer) => Outcome::Answered(answer),
+            Handled::Waits(ticket) => {
+                let (waiter, answer) = oneshot::channel();
+                state.waiters.insert(ticket, waiter);
+                Outcome::Waits(answer)
+            }
+        }
+    }
+
+    /// Lets `act` steer the core.
+    pub(super) fn with<T>(&self, act: impl FnOnce(&mut Core, At) -> T) -> T {
+        let at = self.clock.at();
+        let mut state = self.lock();
+        let result = act(&mut state.core, at);
+        self.settle(&mut state);
+        result
+    }
+
+    /// Lets the core's timers happen until `stopped` changes.
+    pub(super) async fn run_timers(&self, mut stopped: watch::Receiver<bool>) {
+        loop {
+            let sleep = {
+                let mut state = self.lock();
+                state.armed = state.core.next_timer().unwrap_or(Timestamp::NEVER);
+                (state.armed != Timestamp::NEVER).then(|| state.armed.since(self.clock.at().now))
+            };
+            let due = async {
+                match sleep {
+                    Some(time) => tokio::time::sleep(time).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = due => self.with(|core, at| core.tick(at)),
+                () = self.rearm.notified() => {}
+                _ = stopped.changed() => return,
+            }
+        }
+    }
+
+    fn settle(&self, state: &mut State) {
+        for (ticket, answer) in state.core.take_answered() {
+            if let Some(waiter) = state.waiters.remove(&ticket) {
+                // The connection may be gone; the request has run all the same.
+                let _gone = waiter.send(answer);
+            }
+        }
+        if state.core.next_timer().is_some_and(|next| next < state.armed) {
+            self.rearm.notify_one();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
