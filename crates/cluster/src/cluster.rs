@@ -55,6 +55,9 @@ pub struct Cluster {
     search: bool,
     /// Who answered a metadata request badly; others are asked first.
     avoid: Option<Node>,
+    /// Control connections that failed since one last lived for long, and when the next may be tried.
+    dial_failures: u32,
+    dial_after: Timestamp,
     /// When failing to learn metadata leads to a rebootstrap; set while it fails.
     rebootstrap_at: Option<Timestamp>,
     last_error: Option<Arc<ConnError>>,
@@ -75,6 +78,8 @@ impl Cluster {
             now: Timestamp::ZERO,
             search: true,
             avoid: None,
+            dial_failures: 0,
+            dial_after: Timestamp::ZERO,
             rebootstrap_at: None,
             last_error: None,
         }

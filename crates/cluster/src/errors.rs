@@ -232,7 +232,11 @@ impl ConnErrorKind {
                 "check the port in bootstrap.servers, and that the broker runs",
                 "check that the broker runs, and that advertised.listeners names a port it listens on",
             ),
-            Self::Unreachable | Self::TimedOut => (
+            Self::Unreachable => (
+                "check the address in bootstrap.servers, routes and firewalls",
+                "check that advertised.listeners on the broker can be reached from this machine, routes and firewalls",
+            ),
+            Self::TimedOut => (
                 "check the address in bootstrap.servers, routes and firewalls; a port that accepts connections but never answers is not a Kafka listener, or an overloaded one",
                 "check that advertised.listeners on the broker can be reached from this machine, routes and firewalls",
             ),

@@ -89,6 +89,8 @@ pub(crate) struct Fall {
     pub(crate) quiet: bool,
     /// No other address of the same round is being tried.
     pub(crate) down: bool,
+    /// The connection had lived for longer than the longest backoff.
+    pub(crate) long_lived: bool,
 }
 
 /// What came of a frame.
@@ -113,7 +115,7 @@ pub(crate) struct Link {
     addresses: VecDeque<SocketAddr>,
     /// The address in use or tried last.
     current: Option<SocketAddr>,
-    /// Rounds that failed since a connection was last of use.
+    /// Rounds that failed since a connection last lived for longer than the longest backoff.
     failures: u32,
     /// Attempts that ran out of time since a connection was last usable (KIP-601).
     timeouts: u32,
@@ -370,9 +372,8 @@ impl Link {
         Progress::Ready
     }
 
-    /// The connection was of use: what failed before is forgiven.
+    /// The connection was of use.
     pub(crate) fn on_answer_understood(&mut self) {
-        self.failures = 0;
         if let Stage::Ready { conn } = &mut self.stage {
             conn.proven = true;
         }
@@ -436,6 +437,7 @@ impl Link {
         let stage = std::mem::replace(&mut self.stage, Stage::Down);
         let was_ready = matches!(stage, Stage::Ready { .. });
         let mut quiet = matches!(what, ConnErrorKind::Idle);
+        let mut long_lived = false;
         let lost = match stage {
             Stage::Down => Vec::new(),
             Stage::Resolving { query, .. } => {
@@ -457,8 +459,9 @@ impl Link {
             }
             Stage::Ready { conn } => {
                 ctx.close(conn.id);
-                let long_lived = conn.age(now) >= ctx.config.reconnect_backoff_max;
+                long_lived = conn.age(now) >= ctx.config.reconnect_backoff_max;
                 quiet |= what == ConnErrorKind::Closed && conn.load() == 0 && conn.proven && long_lived;
+                // Having been usable is not enough: a broker may accept, answer once and close, for ever.
                 if long_lived {
                     self.failures = 0;
                 }
@@ -475,7 +478,7 @@ impl Link {
         if quiet {
             tracing::debug!(%error, "idle connection closed");
             self.not_before = now;
-            return Fall { error, lost, quiet, down: true };
+            return Fall { error, lost, quiet, down: true, long_lived };
         }
         self.error = Some(error.clone());
         let down = !self.connect_next(ctx, now);
@@ -484,7 +487,7 @@ impl Link {
             self.failures = self.failures.saturating_add(1);
         }
         tracing::warn!(%error, lost = lost.len(), "connection failed");
-        Fall { error, lost, quiet, down }
+        Fall { error, lost, quiet, down, long_lived }
     }
 
     /// Goes down without a failure of anybody's, if nothing is in flight.
@@ -538,3 +541,6 @@ impl Link {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

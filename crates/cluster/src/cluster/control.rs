@@ -19,6 +19,10 @@ use crate::timers::Timer;
 /// How long a connection in the making is waited for before another broker is tried as well.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// Control connections that may fail at once one after the other, each to another broker. Then there is a backoff
+/// between brokers, too, or a large cluster that refuses everybody would be called by everybody all the time.
+const QUICK_DIALS: u32 = 3;
+
 /// A control request without a connection.
 #[derive(Debug)]
 pub(crate) struct Waiting {
@@ -142,6 +146,7 @@ impl Cluster {
             match self.find(now) {
                 Found::Use(key) if metadata => self.send_metadata(now, key),
                 Found::Use(key) => self.send_control(now, key),
+                Found::Dial(_) if self.dial_after > now => break Some(self.dial_after),
                 Found::Dial(node) => self.dial(now, node),
                 Found::Wait(until) => break until,
             }
@@ -261,6 +266,14 @@ impl Cluster {
             let lost =
                 RequestLost { broker: None, reached: Reached::NotSent, code: ErrorCode::REQUEST_TIMED_OUT, cause };
             self.ctx.event(Event::Controlled { request: id, answer: Err(lost) });
+        }
+    }
+
+    /// A control connection failed, or an attempt at one.
+    pub(super) fn control_failed(&mut self, now: Timestamp, long_lived: bool) {
+        self.dial_failures = if long_lived { 1 } else { self.dial_failures.saturating_add(1) };
+        if let Some(failures) = self.dial_failures.checked_sub(QUICK_DIALS) {
+            self.dial_after = now + self.ctx.reconnect_backoff().delay(failures, &mut self.ctx.rng);
         }
     }
 

@@ -230,7 +230,7 @@ impl Cluster {
     }
 
     fn on_fall(&mut self, now: Timestamp, key: LinkKey, fall: Fall) {
-        let Fall { error, lost, quiet, down } = fall;
+        let Fall { error, lost, quiet, down, long_lived } = fall;
         let code = match error.what {
             ConnErrorKind::RequestTimeout => ErrorCode::REQUEST_TIMED_OUT,
             _ => ErrorCode::NETWORK_EXCEPTION,
@@ -257,6 +257,9 @@ impl Cluster {
             return;
         }
         self.last_error = Some(error);
+        if down && key.class == Class::Control {
+            self.control_failed(now, long_lived);
+        }
         // Leaders move away from a broker that is gone; a bootstrap address that fails says nothing about that.
         if down && broker.is_some() && !self.metadata.topics.is_empty() {
             self.metadata.refresh.request();

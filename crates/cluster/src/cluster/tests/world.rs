@@ -50,6 +50,8 @@ impl Asked {
 pub(super) enum Reply {
     /// A response, its size in front.
     Frame(Bytes),
+    /// The same response, twice.
+    Twice(Bytes),
     Lost(LostCause),
     Silence,
 }
@@ -215,6 +217,10 @@ impl<S: Script> World<S> {
         let asked = Asked { at: self.now, addr, header, body };
         match self.script.reply(&asked) {
             Reply::Frame(frame) => self.later(self.delay, Input::Received { conn, frame: frame.slice(4..) }),
+            Reply::Twice(frame) => {
+                self.later(self.delay, Input::Received { conn, frame: frame.slice(4..) });
+                self.later(self.delay, Input::Received { conn, frame: frame.slice(4..) });
+            }
             Reply::Lost(cause) => self.later(self.delay, Input::Lost { conn, cause }),
             Reply::Silence => {}
         }
