@@ -16,6 +16,7 @@ use milena_pool::{
 };
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 /// With time paused, a timer fires only when nothing else can run.
@@ -123,14 +124,40 @@ async fn closing_works_while_the_queue_of_events_is_full() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn dropping_the_pool_closes_everything_even_if_no_one_takes_events() {
+async fn dropping_the_pool_ends_every_task_even_if_no_one_takes_events() {
     let (mut pool, mut events, mut peer) = over_memory(64).await;
-    pool.resolve(QueryId(1), "never".into(), 1);
     let flood = tokio::spawn(async move { while peer.write_all(&frame(&[b"x"]).to_vec()).await.is_ok() {} });
+    until_idle().await;
+    // Ends at once, and then waits for room to tell its end.
+    pool.connect(ConnId(2), anywhere());
     until_idle().await;
     drop(pool);
     flood.await.unwrap();
+    until_idle().await;
+    assert_eq!(Handle::current().metrics().num_alive_tasks(), 0);
     while events.next().await.is_some() {}
+}
+
+#[tokio::test(start_paused = true)]
+async fn dropping_the_pool_gives_up_names_and_connections_that_do_not_come() {
+    let (mut pool, mut events) = Pool::new(PoolConfig::default(), Arc::new(By(|_| pending())), Arc::new(Unresponsive));
+    pool.resolve(QueryId(1), "never".into(), 1);
+    pool.connect(CONN, anywhere());
+    until_idle().await;
+    assert_eq!(Handle::current().metrics().num_alive_tasks(), 2);
+    drop(pool);
+    until_idle().await;
+    assert_eq!(Handle::current().metrics().num_alive_tasks(), 0);
+    assert!(events.next().await.is_none());
+}
+
+/// Never answers.
+struct Unresponsive;
+
+impl Resolver for Unresponsive {
+    fn resolve(&self, _: String, _: u16) -> BoxFuture<io::Result<Vec<SocketAddr>>> {
+        Box::pin(pending())
+    }
 }
 
 #[tokio::test]
