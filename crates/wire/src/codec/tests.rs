@@ -374,6 +374,14 @@ fn a_zstd_frame_that_lies_about_its_size_is_refused() {
     empty.extend_from_slice(&[0x02, 0, 0x10, 7].repeat(10));
     empty.extend_from_slice(&[0x03, 0, 0x10, 7]);
     assert!(is_corrupt(decompress(Codec::Zstd, &empty, 1 << 20)));
+    // The 254 bytes of the text, said to be 240 and 253: malformed even though the limit would hold them.
+    for size in ["f0", "fd"] {
+        let frame = unhex(&format!(
+            "28b52ffd 20 {size} e50100f87265636f72642030206f66206120746f7069633b20313233343536373839310c005793c16a94033403b4
+             00fa00cd002d803e4033400ba037ba9309"
+        ));
+        assert!(is_corrupt(decompress(Codec::Zstd, &frame, 1000)), "{size}");
+    }
     // A dictionary nobody has.
     assert!(is_corrupt(decompress(Codec::Zstd, &[0x28, 0xb5, 0x2f, 0xfd, 0x21, 9, 1, 9, 0, 0, 7], 1 << 20)));
 }

@@ -13,6 +13,8 @@ use super::{Codec, CodecError, CodecFault, Compression};
 
 /// Largest frame that holds nothing: its header, one empty block, a checksum.
 const EMPTY_FRAME_MAX: usize = 18 + 3 + 4;
+/// A block of 128 KiB takes 4 bytes, if one byte repeats.
+const MAX_RATIO: u64 = 32 * 1024;
 
 pub(super) struct Encoder {
     level: i32,
@@ -106,8 +108,13 @@ fn is_out_of_room(error: &FrameDecoderError) -> bool {
     )
 }
 
+/// What `frame` holds at most, as far as its header can be believed.
 fn bound_of(frame: &[u8]) -> Result<u64, CodecError> {
-    frame_decompressed_bound(frame).map_err(|error| corrupt(&format!("{error:?}")))
+    let bound = frame_decompressed_bound(frame).map_err(|error| corrupt(&format!("{error:?}")))?;
+    if bound > (frame.len() as u64).saturating_mul(MAX_RATIO) {
+        return Err(corrupt("a frame claims more than it can hold"));
+    }
+    Ok(bound)
 }
 
 fn split_frame(input: &[u8]) -> Result<(&[u8], &[u8]), CodecError> {
