@@ -1,53 +1,371 @@
-//! The machine as a whole.
-#![expect(clippy::todo, reason = "shapes only; the bodies follow")]
+//! The machine as a whole: inputs in, outputs out, and who is told what.
 
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use milena_accumulator::Accumulator;
-use milena_cluster::Cluster;
-use milena_wire::Timestamp;
+use milena_accumulator::{Accumulator, PartitionQueue};
+use milena_cluster::{Cluster, ConnId, Event, RequestId};
+use milena_sequence::{Protection, Stream};
+use milena_wire::{BrokerId, Timestamp};
 
-use crate::api::{Input, Output};
+use crate::api::{Input, Output, SealTicket};
+use crate::backoff::Backoff;
+use crate::commands::Commands;
 use crate::config::SenderConfig;
+use crate::drain::Broker;
+use crate::flush::Flushes;
+use crate::identity::ProducerIdentity;
 use crate::metrics::Metrics;
+use crate::partition::{Hurry, Partition, Partitions, Standing};
+use crate::quiet::Quiet;
+use crate::requests::Request;
+use crate::timers::{Timer, Timers};
+use crate::topics::Topics;
 
 /// Decides what a producer does next. Owns the cluster and all timers, shares the accumulator with the callers' threads.
 ///
 /// Drive it as: [`handle`](Self::handle) one input, [`poll_output`](Self::poll_output) until it is `None`, wait for the next input or for
 /// [`next_timer`](Self::next_timer) (then handle [`Input::Tick`]), repeat. `now` must not decrease.
+///
+/// All its work is proportional to the partitions that have something to send, not to those that exist.
 #[derive(Debug)]
 pub struct Sender {
-    metrics: Arc<Metrics>,
+    pub(crate) config: SenderConfig,
+    pub(crate) accumulator: Accumulator,
+    pub(crate) cluster: Cluster,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) backoff: Backoff,
+    pub(crate) now: Timestamp,
+    pub(crate) wall_ms: i64,
+    pub(crate) partitions: Partitions,
+    /// Slots of partitions that hold a record without an outcome.
+    pub(crate) busy: BTreeSet<usize>,
+    pub(crate) topics: Topics,
+    pub(crate) brokers: BTreeMap<BrokerId, Broker>,
+    /// Brokers that something may be sent to, as far as is known without asking.
+    pub(crate) dirty: BTreeSet<BrokerId>,
+    pub(crate) conns: BTreeMap<ConnId, BrokerId>,
+    pub(crate) requests: BTreeMap<RequestId, Request>,
+    pub(crate) seals: BTreeMap<SealTicket, usize>,
+    pub(crate) tickets: u64,
+    pub(crate) timers: Timers,
+    pub(crate) identity: ProducerIdentity,
+    pub(crate) flushes: Flushes,
+    pub(crate) commands: Commands,
+    /// Somebody waits for memory.
+    pub(crate) pressure: bool,
+    pub(crate) events: VecDeque<Event>,
+    pub(crate) outputs: VecDeque<Output>,
+    pub(crate) quiet: Complaints,
+}
+
+/// What is said at most once in a while.
+#[derive(Debug, Default)]
+pub(crate) struct Complaints {
+    pub(crate) retries: Quiet,
+    pub(crate) failures: Quiet,
+    pub(crate) lost: Quiet,
+    pub(crate) odd_answers: Quiet,
+    pub(crate) identity: Quiet,
 }
 
 impl Sender {
     /// A sender without work. `seed` feeds retry jitter and nothing else.
     #[must_use]
     pub fn new(config: SenderConfig, accumulator: Accumulator, cluster: Cluster, seed: u64) -> Self {
-        let _ = (config, accumulator, cluster, seed);
-        Self { metrics: Arc::default() }
+        Self {
+            backoff: Backoff::new(config.retry_backoff, config.retry_backoff_max, seed),
+            config,
+            accumulator,
+            cluster,
+            metrics: Arc::default(),
+            now: Timestamp::ZERO,
+            wall_ms: 0,
+            partitions: Partitions::default(),
+            busy: BTreeSet::new(),
+            topics: Topics::default(),
+            brokers: BTreeMap::new(),
+            dirty: BTreeSet::new(),
+            conns: BTreeMap::new(),
+            requests: BTreeMap::new(),
+            seals: BTreeMap::new(),
+            tickets: 0,
+            timers: Timers::default(),
+            identity: ProducerIdentity::default(),
+            flushes: Flushes::default(),
+            commands: Commands::default(),
+            pressure: false,
+            events: VecDeque::new(),
+            outputs: VecDeque::new(),
+            quiet: Complaints::default(),
+        }
     }
 
     /// Takes in what happened at `now`; `wall_ms` is the same moment by the wall clock, in milliseconds since 1970.
     pub fn handle(&mut self, now: Timestamp, wall_ms: i64, input: Input) {
-        let _ = (now, wall_ms, input);
-        todo!()
+        self.now = self.now.max(now);
+        self.wall_ms = wall_ms;
+        match input {
+            Input::Tick => self.cluster.handle(self.now, milena_cluster::Input::Tick),
+            Input::Wake => self.take_work(),
+            Input::Cluster(input) => {
+                self.note_connection(&input);
+                self.cluster.handle(self.now, input);
+            }
+            Input::Sealed { ticket, batch } => self.sealed(ticket, batch),
+            Input::Command { id, command } => self.command(id, command),
+        }
+        self.settle_down();
     }
 
     /// What to do next; `None` once there is nothing.
     pub fn poll_output(&mut self) -> Option<Output> {
-        todo!()
+        self.outputs.pop_front()
     }
 
     /// When to handle [`Input::Tick`] if nothing else happens before.
     #[must_use]
     pub fn next_timer(&self) -> Option<Timestamp> {
-        todo!()
+        let own = self.timers.peek().map(|(at, _)| at);
+        match (own, self.cluster.next_timer()) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        }
     }
 
     /// The counters, shared.
     #[must_use]
     pub fn metrics(&self) -> Arc<Metrics> {
         Arc::clone(&self.metrics)
+    }
+
+    /// Follows every consequence of an input to its end.
+    fn settle_down(&mut self) {
+        loop {
+            self.collect_cluster();
+            if let Some(event) = self.events.pop_front() {
+                self.on_event(event);
+            } else if let Some((at, timer)) = self.timers.pop_due(self.now) {
+                self.fire(at, timer);
+            } else if let Some(broker) = self.dirty.pop_first() {
+                self.drain(broker);
+            } else if !self.check_closed() {
+                break;
+            }
+        }
+        while let Some((at, timer)) = self.timers.peek() {
+            if self.note_of(timer) == Some(at) {
+                break;
+            }
+            self.timers.drop_first();
+        }
+    }
+
+    /// Moves the cluster's outputs to where they belong.
+    pub(crate) fn collect_cluster(&mut self) {
+        use milena_cluster::Output as From;
+        while let Some(output) = self.cluster.poll_output() {
+            self.outputs.push_back(match output {
+                From::Resolve { query, host, port } => Output::Resolve { query, host, port },
+                From::Connect { conn, host, port, addr } => Output::Connect { conn, host, port, addr },
+                From::Transmit { conn, frame } => Output::Transmit { conn, frame },
+                From::Close { conn } => {
+                    self.forget_connection(conn);
+                    Output::Close { conn }
+                }
+                From::Event(event) => {
+                    self.events.push_back(event);
+                    continue;
+                }
+                other => {
+                    debug_assert!(false, "an output of the cluster that nobody carries out: {other:?}");
+                    continue;
+                }
+            });
+        }
+    }
+
+    fn on_event(&mut self, event: Event) {
+        match event {
+            Event::MetadataChanged => {
+                let mut names = Vec::new();
+                self.cluster.take_changed_topics(&mut names);
+                for name in names {
+                    if let Some(at) = self.topics.find(&name) {
+                        self.look_topic(at);
+                    }
+                }
+                self.check_commands();
+            }
+            Event::Produced { request, broker, answer } => self.produced(request, broker, answer),
+            Event::Controlled { request, answer } => self.controlled(request, answer),
+            Event::Room { broker } => {
+                self.dirty.insert(broker);
+            }
+            other => tracing::debug!(event = ?other, "an event of the cluster that means nothing here"),
+        }
+    }
+
+    /// The entry that the timer's owner takes for its own.
+    fn note_of(&self, timer: Timer) -> Option<Timestamp> {
+        match timer {
+            Timer::Partition(slot) => self.partitions.get(slot)?.timer,
+            Timer::Topic(at) => self.topics.list.get(at)?.timer,
+            Timer::Identity => self.identity.timer,
+            Timer::Command => self.commands.timer,
+        }
+    }
+
+    fn fire(&mut self, at: Timestamp, timer: Timer) {
+        if self.note_of(timer) != Some(at) {
+            return;
+        }
+        match timer {
+            Timer::Partition(slot) => {
+                if let Some(partition) = self.partitions.get_mut(slot) {
+                    partition.timer = None;
+                }
+                self.expire(slot);
+                self.touch(slot);
+            }
+            Timer::Topic(topic) => {
+                self.topics.list[topic].timer = None;
+                self.look_topic(topic);
+            }
+            Timer::Identity => {
+                self.identity.timer = None;
+                self.want_identity();
+            }
+            Timer::Command => {
+                self.commands.timer = None;
+                self.check_commands();
+            }
+        }
+    }
+
+    /// Takes what the callers have left.
+    pub(crate) fn take_work(&mut self) {
+        let pressure = self.accumulator.memory().waiting > 0;
+        let rises = pressure && !self.pressure;
+        self.pressure = pressure;
+        self.take_ready();
+        self.take_waiting_topics();
+        if rises {
+            self.touch_all();
+        }
+    }
+
+    pub(crate) fn touch_all(&mut self) {
+        for slot in self.busy.iter().copied().collect::<Vec<_>>() {
+            self.touch(slot);
+        }
+    }
+
+    pub(crate) fn take_ready(&mut self) {
+        let mut ready = Vec::new();
+        self.accumulator.take_ready(&mut ready);
+        for queue in ready {
+            let slot = queue.slot();
+            if let Some(partition) = self.partitions.get_mut(slot) {
+                partition.queue_idle = false;
+            } else {
+                self.add_partition(slot, queue);
+            }
+            let topic = self.partitions.get(slot).map(|partition| partition.topic);
+            if let Some(topic) = topic {
+                self.renew_topic(topic);
+            }
+            self.touch(slot);
+        }
+    }
+
+    fn add_partition(&mut self, slot: usize, queue: Arc<PartitionQueue>) {
+        let topic = self.topics.index(queue.topic());
+        self.topics.list[topic].slots.push(slot);
+        let protection = self.config.guarantee.protection();
+        let limit = self.config.in_flight_limit();
+        let mut stream = match protection {
+            Protection::Stamped => Stream::stamped(limit),
+            Protection::Plain | Protection::Once => Stream::plain(protection, limit),
+        };
+        if let Some(identity) = self.identity.current {
+            stream.offer(identity);
+        }
+        self.partitions.insert(slot, Partition::new(queue, topic, stream));
+        self.follow_leader(slot);
+    }
+
+    pub(crate) fn hurry(&self) -> Hurry {
+        Hurry { all: self.pressure || self.commands.is_closing(), linger: self.config.linger }
+    }
+
+    /// Looks at a partition after anything has changed: lists it where it belongs and sets its timer.
+    pub(crate) fn touch(&mut self, slot: usize) {
+        if self.commands.fatal.is_some() {
+            self.fail_everything(slot);
+        }
+        self.seal_ahead(slot);
+        let hurry = self.hurry();
+        let Some(partition) = self.partitions.get_mut(slot) else { return };
+        let mut standing = partition.standing(self.now, hurry);
+        if standing == Standing::Idle && !partition.queue_idle && partition.queue_is_empty() {
+            partition.queue_idle = partition.queue.go_idle();
+            if !partition.queue_idle {
+                standing = partition.standing(self.now, hurry);
+            }
+        }
+        if !partition.is_busy() {
+            partition.timer = None;
+            self.busy.remove(&slot);
+            return;
+        }
+        self.busy.insert(slot);
+        let partition = &mut *partition;
+        if let Some(broker) = partition.leader() {
+            let lists = self.brokers.entry(broker).or_default();
+            lists.list_active(slot, &mut partition.active_at, broker);
+            match standing {
+                Standing::Due => {
+                    lists.list_due(slot, &mut partition.due_at, broker);
+                    self.dirty.insert(broker);
+                }
+                Standing::Until(at) => self.timers.schedule(&mut partition.timer, Timer::Partition(slot), at),
+                Standing::Idle | Standing::Blocked => {}
+            }
+        }
+        if let Some(oldest) = partition.oldest() {
+            let end = oldest + self.config.delivery_timeout;
+            self.timers.schedule(&mut partition.timer, Timer::Partition(slot), end);
+        }
+        let backlog = partition.front.len() + partition.sealing.len() + partition.stream.in_flight();
+        if backlog != partition.backlog {
+            partition.backlog = backlog;
+            partition.queue.set_backlog(backlog);
+        }
+        self.unblock(slot);
+    }
+
+    /// Asks for what a partition with records lacks.
+    fn unblock(&mut self, slot: usize) {
+        let Some(partition) = self.partitions.get(slot) else { return };
+        let topic = partition.topic;
+        if let Some(spent) = partition.stream.wants_identity() {
+            match self.identity.current.filter(|current| Some(current.producer_id) != spent) {
+                Some(current) => {
+                    if let Some(partition) = self.partitions.get_mut(slot) {
+                        partition.stream.offer(current);
+                    }
+                    self.touch(slot);
+                    return;
+                }
+                None => {
+                    self.identity.current = None;
+                    self.want_identity();
+                }
+            }
+        }
+        if self.partitions.get(slot).is_some_and(|partition| partition.route.is_none()) {
+            self.cluster.refresh_topic(self.now, &self.topics.list[topic].name);
+        }
     }
 }

@@ -462,6 +462,17 @@ impl Stream {
         self.entries.iter().any(|e| matches!(e.state, State::InFlight { route: at, .. } if at.leader != route.leader))
     }
 
+    /// The batches in the stream, in order, settled ones included.
+    pub fn keys(&self) -> impl Iterator<Item = BatchKey> {
+        self.entries.iter().map(|e| e.key)
+    }
+
+    /// Whether an attempt of the batch is unanswered.
+    #[must_use]
+    pub fn is_in_flight(&self, key: BatchKey) -> bool {
+        self.entries.iter().any(|e| e.key == key && matches!(e.state, State::InFlight { .. }))
+    }
+
     /// What can be said of a batch now; `None` if it is not (or no longer) in the stream.
     #[must_use]
     pub fn fate(&self, key: BatchKey) -> Option<Fate> {

@@ -1,0 +1,353 @@
+//! Answers: each finds its batches, and each batch's verdict is carried out.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use milena_accumulator::{Failure, FailureKind, Outcome};
+use milena_cluster::{LeaderHint, ProduceAnswer, Reached, RequestId, RequestLost};
+use milena_sequence::{Answer, BatchKey, Fate, Reply, Verdict};
+use milena_wire::message::produce::{ProducePartitionResponse, ProduceResponse};
+use milena_wire::{BrokerId, ErrorCode, Offset, RecordCount};
+
+use crate::partition::LastError;
+use crate::requests::{Item, Request};
+use crate::sender::Sender;
+
+/// What a broker said about one batch, beyond its code.
+#[derive(Clone, Copy, Debug, Default)]
+struct Details<'a> {
+    answer: Option<&'a ProducePartitionResponse>,
+    lost: Option<&'a RequestLost>,
+    unacknowledged: bool,
+}
+
+impl Sender {
+    /// A produce request is over.
+    pub(crate) fn produced(&mut self, id: RequestId, broker: BrokerId, answer: Result<ProduceAnswer, RequestLost>) {
+        let Some(request) = self.requests.remove(&id) else {
+            debug_assert!(false, "an answer to a request that nobody made: {id:?}");
+            return;
+        };
+        let latency = u64::try_from(self.now.since(request.sent_at).as_micros()).unwrap_or(u64::MAX);
+        self.metrics.update(|m| {
+            m.requests_in_flight = m.requests_in_flight.saturating_sub(1);
+            match &answer {
+                Ok(ProduceAnswer::Answered(response)) => {
+                    m.request_latency.record(latency);
+                    if response.throttle_ms > 0 {
+                        m.throttled += 1;
+                        m.throttle_ms_max = m.throttle_ms_max.max(u64::try_from(response.throttle_ms).unwrap_or(0));
+                    }
+                }
+                Ok(ProduceAnswer::Unacknowledged) => m.request_latency.record(latency),
+                Err(_) => m.requests_lost += 1,
+            }
+        });
+        match &answer {
+            Ok(ProduceAnswer::Answered(response)) => self.answered(broker, &request, response),
+            Ok(ProduceAnswer::Unacknowledged) => {
+                for item in request.items() {
+                    let details = Details { unacknowledged: true, ..Details::default() };
+                    self.hear(broker, item, &Answer::code(ErrorCode::NONE), details);
+                }
+            }
+            Err(lost) => self.lost(broker, &request, lost),
+        }
+        for item in request.items() {
+            self.touch(item.slot);
+        }
+        self.dirty.insert(broker);
+    }
+
+    fn lost(&mut self, broker: BrokerId, request: &Request, lost: &RequestLost) {
+        if let Some(suppressed) = self.quiet.lost.speak(self.now) {
+            tracing::warn!(%broker, code = %lost.code, cause = %lost.cause, batches = request.items().count(), suppressed,
+                "a produce request got no answer");
+        }
+        for item in request.items() {
+            // Versions do not change by themselves; what never left this machine otherwise is as it was.
+            if lost.reached == Reached::NotSent && lost.code != ErrorCode::UNSUPPORTED_VERSION {
+                self.not_sent(broker, item, lost);
+            } else {
+                self.hear(broker, item, &Answer::code(lost.code), Details { lost: Some(lost), ..Details::default() });
+            }
+        }
+    }
+
+    fn not_sent(&mut self, broker: BrokerId, item: &Item, lost: &RequestLost) {
+        let Some(partition) = self.partitions.get_mut(item.slot) else { return };
+        if !partition.stream.not_sent(item.key, item.attempt) {
+            return;
+        }
+        if let Some(batch) = partition.batches.get_mut(&item.key) {
+            batch.attempts = batch.attempts.saturating_sub(1);
+            batch.not_before = self.now + self.backoff.draw(batch.attempts);
+            batch.last = Some(LastError::lost(broker, lost));
+        }
+        self.finish_withdrawn(item.slot);
+    }
+
+    fn answered(&mut self, broker: BrokerId, request: &Request, response: &ProduceResponse) {
+        let index = request.index();
+        let mut answered: BTreeSet<(usize, usize)> = BTreeSet::new();
+        let mut hints = Vec::new();
+        for topic in &response.topics {
+            let Some(&at) = index.get(&(topic.name.clone(), topic.id)) else {
+                self.odd_answer(broker, "a topic that was not asked about");
+                continue;
+            };
+            let asked = &request.topics[at];
+            for partition in &topic.partitions {
+                let Ok(place) = asked.items.binary_search_by_key(&partition.index, |item| item.partition) else {
+                    self.odd_answer(broker, "a partition that was not asked about");
+                    continue;
+                };
+                if !answered.insert((at, place)) {
+                    self.odd_answer(broker, "a partition twice");
+                    continue;
+                }
+                let leader = &partition.current_leader;
+                let moved = matches!(
+                    partition.error,
+                    ErrorCode::NOT_LEADER_OR_FOLLOWER | ErrorCode::FENCED_LEADER_EPOCH
+                );
+                if moved && leader.leader.0 >= 0 && leader.epoch.0 >= 0 {
+                    hints.push(LeaderHint {
+                        topic: asked.name.clone(),
+                        partition: partition.index,
+                        leader: leader.leader,
+                        epoch: leader.epoch,
+                    });
+                }
+                let item = asked.items[place];
+                let answer = self.read_answer(&item, partition);
+                self.hear(broker, &item, &answer, Details { answer: Some(partition), ..Details::default() });
+            }
+        }
+        for (at, topic) in request.topics.iter().enumerate() {
+            for (place, item) in topic.items.iter().enumerate() {
+                if !answered.contains(&(at, place)) {
+                    self.odd_answer(broker, "nothing about a partition that was asked about");
+                    self.hear(broker, item, &Answer::code(ErrorCode::NETWORK_EXCEPTION), Details::default());
+                }
+            }
+        }
+        if !hints.is_empty() {
+            self.cluster.apply_hints(self.now, &hints, &response.node_endpoints);
+        }
+    }
+
+    fn odd_answer(&mut self, broker: BrokerId, what: &str) {
+        if let Some(suppressed) = self.quiet.odd_answers.speak(self.now) {
+            tracing::warn!(%broker, suppressed, "a produce answer says {what}");
+        }
+    }
+
+    fn read_answer(&self, item: &Item, partition: &ProducePartitionResponse) -> Answer {
+        let count = self
+            .partitions
+            .get(item.slot)
+            .and_then(|p| p.batches.get(&item.key))
+            .map_or(1, |batch| i64::from(batch.sealed.count().get()));
+        let last = partition.base_offset.0.checked_add(count - 1).filter(|_| partition.base_offset.0 >= 0);
+        Answer {
+            code: partition.error,
+            last_offset: last.map(Offset),
+            log_start: Some(partition.log_start_offset).filter(|start| start.0 >= 0),
+            names_records: partition.record_errors.iter().any(|error| (0..count).contains(&i64::from(error.index))),
+        }
+    }
+
+    /// Carries out the verdict on one batch. The caller touches the partition afterwards.
+    fn hear(&mut self, broker: BrokerId, item: &Item, answer: &Answer, details: Details<'_>) {
+        let (slot, key) = (item.slot, item.key);
+        let Some(partition) = self.partitions.get_mut(slot) else { return };
+        let before = partition.stream.identity();
+        let reply = partition.stream.answer(key, item.attempt, answer);
+        let after = partition.stream.identity();
+        if before != after {
+            self.metrics.update(|m| m.epoch_bumps += 1);
+            tracing::info!(topic = %self.topics.list[partition.topic].name, partition = %partition.index,
+                ?before, ?after, "the partition's numbering starts again");
+        }
+        match reply {
+            Reply::Late => tracing::debug!(%broker, partition = %item.partition, code = %answer.code, "a late answer"),
+            Reply::Tombstone { written } => {
+                tracing::debug!(%broker, partition = %item.partition, code = %answer.code, written,
+                    "an answer for a batch that was settled before");
+            }
+            Reply::Verdict(verdict) => self.carry_out(broker, slot, key, answer.code, verdict, details),
+        }
+        self.finish_withdrawn(slot);
+    }
+
+    fn carry_out(
+        &mut self,
+        broker: BrokerId,
+        slot: usize,
+        key: BatchKey,
+        code: ErrorCode,
+        verdict: Verdict,
+        details: Details<'_>,
+    ) {
+        if let Verdict::Complete { .. } = verdict {
+            self.settle(slot, key, details.outcome());
+            return;
+        }
+        let last = details.last_error(broker, code);
+        let wait = self.backoff_of(slot, key);
+        let Some(partition) = self.partitions.get_mut(slot) else { return };
+        let topic = partition.topic;
+        if let Some(batch) = partition.batches.get_mut(&key) {
+            batch.last = Some(last);
+            batch.not_before = wait;
+        }
+        match verdict {
+            Verdict::Resend { refresh, ambiguous } => {
+                if let Some(suppressed) = self.quiet.retries.speak(self.now) {
+                    tracing::warn!(topic = %self.topics.list[topic].name, partition = %partition.index, %broker, %code,
+                        ambiguous, suppressed, "a batch is sent again");
+                }
+                if refresh {
+                    self.cluster.refresh_topic(self.now, &self.topics.list[topic].name);
+                }
+            }
+            Verdict::Renumber => {
+                tracing::debug!(topic = %self.topics.list[topic].name, partition = %partition.index, %code,
+                    "a batch is proved absent and gets a new stamp");
+            }
+            Verdict::Split => self.split(slot, key),
+            Verdict::FailRecords => self.fail_records(broker, slot, key, code, details),
+            Verdict::Fail { fate } => self.fail(slot, key, kind_of(code), fate),
+            Verdict::Fatal { fate } => {
+                self.fail(slot, key, FailureKind::Fatal, fate);
+                self.go_fatal(code);
+            }
+            Verdict::Complete { .. } => {}
+        }
+    }
+
+    fn backoff_of(&mut self, slot: usize, key: BatchKey) -> milena_wire::Timestamp {
+        let attempts = self.partitions.get(slot).and_then(|p| p.batches.get(&key)).map_or(1, |batch| batch.attempts);
+        self.now + self.backoff.draw(attempts.saturating_sub(1))
+    }
+
+    /// Sends a batch that is too large for the broker again in two halves.
+    fn split(&mut self, slot: usize, key: BatchKey) {
+        let Some(partition) = self.partitions.get_mut(slot) else { return };
+        let Some(batch) = partition.batches.remove(&key) else { return };
+        let half = batch.sealed.bytes() / 2;
+        match batch.sealed.split(half) {
+            Ok(sealed) => {
+                let mut pieces: Vec<(BatchKey, RecordCount)> = Vec::with_capacity(sealed.len());
+                if let Some(open) = partition.open.get_mut(&batch.ordinal) {
+                    *open = open.saturating_sub(1) + u32::try_from(sealed.len()).unwrap_or(u32::MAX);
+                }
+                for sealed in sealed {
+                    let key = partition.next_key();
+                    pieces.push((key, sealed.count()));
+                    let last = batch.last.clone();
+                    let piece = crate::partition::Batch {
+                        sealed,
+                        ordinal: batch.ordinal,
+                        attempts: 0,
+                        not_before: self.now,
+                        last,
+                    };
+                    partition.batches.insert(key, piece);
+                }
+                partition.stream.split(key, &pieces);
+                tracing::info!(topic = %self.topics.list[partition.topic].name, partition = %partition.index,
+                    pieces = pieces.len(), "a batch too large for the broker was split");
+                self.metrics.update(|m| m.splits += 1);
+            }
+            Err(sealed) => {
+                partition.batches.insert(key, crate::partition::Batch { sealed, ..batch });
+                let _ = partition.stream.settle(key);
+                self.fail(slot, key, FailureKind::RecordTooLarge, Fate::NotWritten);
+            }
+        }
+    }
+
+    /// KIP-467: the listed records fail, the others are sent again as a batch of their own.
+    fn fail_records(&mut self, broker: BrokerId, slot: usize, key: BatchKey, code: ErrorCode, details: Details<'_>) {
+        let Some(answer) = details.answer else { return };
+        let Some(partition) = self.partitions.get_mut(slot) else { return };
+        let Some(batch) = partition.batches.remove(&key) else { return };
+        let name = self.topics.list[partition.topic].name.clone();
+        let mut bad: Vec<(u32, Arc<Failure>)> = Vec::new();
+        for error in &answer.record_errors {
+            let Ok(index) = u32::try_from(error.index) else { continue };
+            if index as usize >= batch.sealed.count().as_usize() || bad.iter().any(|(i, _)| *i == index) {
+                continue;
+            }
+            let mut failure = Failure::new(
+                FailureKind::InvalidRecord,
+                milena_accumulator::Fate::NotWritten,
+                name.clone(),
+                Some(partition.index),
+            );
+            failure.broker = Some(broker);
+            failure.code = Some(code);
+            failure.message = error.message.clone().or_else(|| answer.error_message.clone());
+            failure.attempts = batch.attempts;
+            failure.waited = self.now.since(batch.sealed.created());
+            bad.push((index, Arc::new(failure)));
+        }
+        bad.sort_by_key(|(index, _)| *index);
+        let failed = bad.len() as u64;
+        self.metrics.update(|m| m.failed(&name, Fate::NotWritten, failed, 0));
+        let ordinal = batch.ordinal;
+        match batch.sealed.split_out(&bad) {
+            Some(sealed) => {
+                let rest = crate::partition::Batch { sealed, ..batch };
+                partition.batches.insert(key, rest);
+            }
+            None => {
+                let _ = partition.stream.settle(key);
+                partition.close_ordinal(ordinal);
+                self.check_partition_flushes(slot);
+            }
+        }
+    }
+}
+
+impl LastError {
+    fn lost(broker: BrokerId, lost: &RequestLost) -> Self {
+        Self { broker: Some(broker), code: lost.code, message: None, cause: Some(lost.cause.to_string()) }
+    }
+}
+
+impl Details<'_> {
+    fn outcome(&self) -> Outcome {
+        if self.unacknowledged {
+            return Outcome::Unacknowledged;
+        }
+        Outcome::Delivered {
+            base_offset: self.answer.map(|a| a.base_offset).filter(|offset| offset.0 >= 0),
+            log_append_time_ms: self.answer.map(|a| a.log_append_time_ms).filter(|ms| *ms >= 0),
+        }
+    }
+
+    fn last_error(&self, broker: BrokerId, code: ErrorCode) -> LastError {
+        match (self.lost, self.answer) {
+            (Some(lost), _) => LastError::lost(broker, lost),
+            (None, Some(answer)) => {
+                LastError { broker: Some(broker), code, message: answer.error_message.clone(), cause: None }
+            }
+            (None, None) => {
+                let cause = Some("the answer left this partition out".to_owned());
+                LastError { broker: Some(broker), code, message: None, cause }
+            }
+        }
+    }
+}
+
+fn kind_of(code: ErrorCode) -> FailureKind {
+    match code {
+        ErrorCode::TOPIC_AUTHORIZATION_FAILED | ErrorCode::CLUSTER_AUTHORIZATION_FAILED => FailureKind::Authorization,
+        ErrorCode::MESSAGE_TOO_LARGE | ErrorCode::RECORD_LIST_TOO_LARGE => FailureKind::RecordTooLarge,
+        ErrorCode::INVALID_RECORD | ErrorCode::INVALID_TIMESTAMP => FailureKind::InvalidRecord,
+        _ => FailureKind::Broker,
+    }
+}

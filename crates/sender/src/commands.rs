@@ -1,0 +1,261 @@
+//! What users ask for besides producing.
+
+use milena_accumulator::FailureKind;
+use milena_cluster::TopicState;
+use milena_wire::{ErrorCode, PartitionId, Timestamp, TopicName};
+
+use crate::api::{Command, CommandError, CommandErrorKind, CommandId, CommandResult, Output, TopicPartitions};
+use crate::sender::Sender;
+use crate::timers::Timer;
+
+/// A question whose answer the cluster does not know yet.
+#[derive(Debug)]
+struct Question {
+    id: CommandId,
+    what: What,
+    since: Timestamp,
+    deadline: Timestamp,
+}
+
+#[derive(Debug)]
+enum What {
+    Ready,
+    Partitions(TopicName),
+    Prepare(Vec<TopicName>),
+}
+
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+enum Life {
+    #[default]
+    Open,
+    Closing {
+        id: CommandId,
+        deadline: Timestamp,
+        cut_off: u64,
+    },
+    Closed,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Commands {
+    questions: Vec<Question>,
+    life: Life,
+    /// Nothing can be sent any more, because of this.
+    pub(crate) fatal: Option<ErrorCode>,
+    pub(crate) timer: Option<Timestamp>,
+}
+
+impl Commands {
+    pub(crate) fn is_closing(&self) -> bool {
+        self.life != Life::Open
+    }
+}
+
+impl Sender {
+    pub(crate) fn command(&mut self, id: CommandId, command: Command) {
+        let (what, deadline) = match command {
+            Command::Flush => return self.flush(id),
+            Command::Purge { queued, in_flight } => return self.purge(id, queued, in_flight),
+            Command::Close { deadline } => return self.close(id, deadline),
+            Command::WaitReady { deadline } => {
+                if !self.cluster.is_ready() {
+                    self.cluster.refresh(self.now);
+                }
+                (What::Ready, deadline)
+            }
+            Command::PartitionsFor { topic, deadline } => {
+                self.cluster.use_topic(self.now, &topic);
+                (What::Partitions(topic), deadline)
+            }
+            Command::Prepare { topics, deadline } => {
+                for topic in &topics {
+                    self.cluster.use_topic(self.now, topic);
+                }
+                (What::Prepare(topics), deadline)
+            }
+        };
+        self.commands.questions.push(Question { id, what, since: self.now, deadline });
+        self.check_commands();
+    }
+
+    /// Answers what can be answered now.
+    pub(crate) fn check_commands(&mut self) {
+        let mut open = std::mem::take(&mut self.commands.questions);
+        open.retain(|question| match self.try_answer(question) {
+            Some(result) => {
+                self.outputs.push_back(Output::Done { id: question.id, result });
+                false
+            }
+            None => true,
+        });
+        for question in &open {
+            // Grace may end before the deadline, and nothing else happens then.
+            let grace = question.since + self.config.unknown_topic_grace;
+            let next = if grace > self.now { grace.min(question.deadline) } else { question.deadline };
+            self.timers.schedule(&mut self.commands.timer, Timer::Command, next);
+        }
+        self.commands.questions = open;
+        if let Life::Closing { deadline, .. } = self.commands.life {
+            if self.now >= deadline {
+                self.cut_off();
+            } else {
+                self.timers.schedule(&mut self.commands.timer, Timer::Command, deadline);
+            }
+        }
+    }
+
+    fn try_answer(&mut self, question: &Question) -> Option<CommandResult> {
+        if self.commands.life == Life::Closed {
+            let error = self.command_error(question, CommandErrorKind::Closed, None, None);
+            return Some(question.what.result(error));
+        }
+        match &question.what {
+            What::Ready if self.cluster.is_ready() => return Some(CommandResult::Ready(Ok(()))),
+            What::Ready => {}
+            What::Partitions(topic) => {
+                if let Some(known) = self.look_up(question, topic) {
+                    return Some(CommandResult::Partitions(known));
+                }
+            }
+            What::Prepare(topics) => {
+                let mut missing = false;
+                let mut leaders = Vec::new();
+                for topic in topics {
+                    match self.look_up(question, topic) {
+                        None => missing = true,
+                        Some(Err(error)) => return Some(CommandResult::Prepared(Err(error))),
+                        Some(Ok(known)) => leaders.extend(known.leaders.into_iter().filter_map(|(_, leader)| leader)),
+                    }
+                }
+                leaders.sort_unstable();
+                leaders.dedup();
+                for leader in leaders {
+                    let _ = self.cluster.produce_room(self.now, leader);
+                }
+                if !missing {
+                    return Some(CommandResult::Prepared(Ok(())));
+                }
+            }
+        }
+        (self.now >= question.deadline).then(|| {
+            let topic = question.what.topic().cloned();
+            question.what.result(self.command_error(question, CommandErrorKind::TimedOut, topic, None))
+        })
+    }
+
+    fn look_up(&self, question: &Question, topic: &TopicName) -> Option<Result<TopicPartitions, CommandError>> {
+        match self.cluster.topic(topic) {
+            TopicState::Unasked | TopicState::Asking => None,
+            TopicState::Known(info) => {
+                let leaders = (0..).zip(&info.partitions).map(|(index, p)| (PartitionId(index), p.leader));
+                Some(Ok(TopicPartitions { id: info.id, leaders: leaders.collect() }))
+            }
+            TopicState::Missing { code, .. } => (self.now >= question.since + self.config.unknown_topic_grace)
+                .then(|| Err(self.command_error(question, CommandErrorKind::TopicUnknown, Some(topic.clone()), Some(code)))),
+            TopicState::Failed { code } => {
+                Some(Err(self.command_error(question, CommandErrorKind::TopicRefused, Some(topic.clone()), Some(code))))
+            }
+        }
+    }
+
+    fn command_error(
+        &self,
+        question: &Question,
+        kind: CommandErrorKind,
+        topic: Option<TopicName>,
+        code: Option<ErrorCode>,
+    ) -> CommandError {
+        CommandError { kind, topic, code, cause: self.cluster.last_error(), waited: self.now.since(question.since) }
+    }
+
+    fn purge(&mut self, id: CommandId, queued: bool, in_flight: bool) {
+        self.take_work();
+        let mut records = 0;
+        for slot in self.busy.iter().copied().collect::<Vec<_>>() {
+            if in_flight {
+                for key in self.keys_in_order(slot) {
+                    if self.partitions.get(slot).is_some_and(|p| p.stream.is_in_flight(key)) {
+                        records += self.give_up(slot, key, FailureKind::Purged);
+                    }
+                }
+            }
+            if queued {
+                records += self.fail_queued(slot, FailureKind::Purged, None);
+            }
+            self.touch(slot);
+        }
+        if queued {
+            for at in 0..self.topics.list.len() {
+                records += self.fail_waiting(at, FailureKind::Purged, ErrorCode::NONE);
+            }
+        }
+        self.outputs.push_back(Output::Done { id, result: CommandResult::Purged { records } });
+    }
+
+    fn close(&mut self, id: CommandId, deadline: Timestamp) {
+        match self.commands.life {
+            Life::Open => {
+                self.accumulator.close();
+                self.commands.life = Life::Closing { id, deadline, cut_off: 0 };
+                self.take_work();
+                self.touch_all();
+                self.check_commands();
+            }
+            // The first close decides; a later one only hears of it.
+            Life::Closing { .. } | Life::Closed => {
+                self.outputs.push_back(Output::Done { id, result: CommandResult::Closed { cut_off: 0 } });
+            }
+        }
+    }
+
+    /// The deadline of the close has come: everything gets an outcome now.
+    fn cut_off(&mut self) {
+        self.take_work();
+        let mut records = 0;
+        for slot in self.busy.iter().copied().collect::<Vec<_>>() {
+            for key in self.keys_in_order(slot) {
+                records += self.give_up(slot, key, FailureKind::Closed);
+            }
+            self.doom_sealing(slot, FailureKind::Closed);
+            records += self.fail_queue(slot, FailureKind::Closed, None);
+            self.touch(slot);
+        }
+        for at in 0..self.topics.list.len() {
+            records += self.fail_waiting(at, FailureKind::Closed, ErrorCode::NONE);
+        }
+        if let Life::Closing { cut_off, .. } = &mut self.commands.life {
+            *cut_off += records;
+        }
+    }
+
+    /// Ends a close when nothing is left without an outcome. Says whether that changed anything.
+    pub(crate) fn check_closed(&mut self) -> bool {
+        let Life::Closing { id, cut_off, .. } = self.commands.life else { return false };
+        if !self.busy.is_empty() || self.topics.list.iter().any(|topic| topic.waiting.is_some()) {
+            return false;
+        }
+        self.commands.life = Life::Closed;
+        self.check_commands();
+        self.outputs.push_back(Output::Done { id, result: CommandResult::Closed { cut_off } });
+        self.outputs.push_back(Output::Closed);
+        true
+    }
+}
+
+impl What {
+    fn topic(&self) -> Option<&TopicName> {
+        match self {
+            Self::Ready => None,
+            Self::Partitions(topic) => Some(topic),
+            Self::Prepare(topics) => topics.first(),
+        }
+    }
+
+    fn result(&self, error: CommandError) -> CommandResult {
+        match self {
+            Self::Ready => CommandResult::Ready(Err(error)),
+            Self::Partitions(_) => CommandResult::Partitions(Err(error)),
+            Self::Prepare(_) => CommandResult::Prepared(Err(error)),
+        }
+    }
+}

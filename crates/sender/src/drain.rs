@@ -1,0 +1,289 @@
+//! Draining: which batches go into the next request to a broker.
+//!
+//! A broker has a list of partitions that are *due* (something there is to be sent now) and one of all that are *active*. A request starts
+//! with the due ones, first come, first served, and is filled up with whatever the other active partitions of the broker have, lingering or
+//! not: the request goes out anyway. A partition whose gate is shut is passed over; it never stops the others.
+//!
+//! While bytes handed to the connection are not written yet, no open batch is closed: it grows instead.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use milena_accumulator::{Stamp, Take};
+use milena_cluster::{ConnId, Room};
+use milena_sequence::{Gate, Sent, Turn};
+use milena_wire::message::produce::ProducePartition;
+use milena_wire::{BrokerId, RecordCount};
+
+use crate::api::Output;
+use crate::partition::Standing;
+use crate::requests::{Builder, Item, Limits};
+use crate::sender::Sender;
+
+/// What is to be sent to one broker.
+#[derive(Debug, Default)]
+pub(crate) struct Broker {
+    due: VecDeque<usize>,
+    active: VecDeque<usize>,
+    /// Produce requests handed to the connection and not reported as written.
+    unwritten: usize,
+    conn: Option<ConnId>,
+}
+
+impl Broker {
+    pub(crate) fn list_due(&mut self, slot: usize, listed: &mut Option<BrokerId>, here: BrokerId) {
+        if *listed != Some(here) {
+            *listed = Some(here);
+            self.due.push_back(slot);
+        }
+    }
+
+    pub(crate) fn list_active(&mut self, slot: usize, listed: &mut Option<BrokerId>, here: BrokerId) {
+        if *listed != Some(here) {
+            *listed = Some(here);
+            self.active.push_back(slot);
+        }
+    }
+}
+
+/// What came of asking one partition for a batch.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Took {
+    Batch,
+    /// Nothing now; an event or a timer brings it back.
+    Nothing,
+    /// It has an open batch, which is to grow until the connection is free.
+    Later,
+    /// It has a batch for which there is no room in this request.
+    NoRoom,
+}
+
+impl Sender {
+    /// Sends as many requests to a broker as it has room and work for.
+    pub(crate) fn drain(&mut self, broker: BrokerId) {
+        while self.brokers.get(&broker).is_some_and(|lists| !lists.due.is_empty()) {
+            let Room::Ready { .. } = self.cluster.produce_room(self.now, broker) else { return };
+            let limits = Limits { bytes: self.config.max_request_size, slices: self.config.max_request_slices };
+            let mut builder = Builder::new(limits);
+            let mut taken = BTreeSet::new();
+            let grow = self.brokers.get(&broker).is_some_and(|lists| lists.unwritten > 0);
+            self.take_due(broker, grow, &mut builder, &mut taken);
+            if builder.is_empty() {
+                return;
+            }
+            if !grow && self.config.seal_inline {
+                self.take_companions(broker, &mut builder, &mut taken);
+            }
+            self.send(broker, builder);
+            for slot in taken {
+                self.touch(slot);
+            }
+        }
+    }
+
+    fn take_due(&mut self, broker: BrokerId, grow: bool, builder: &mut Builder, taken: &mut BTreeSet<usize>) {
+        let mut due = match self.brokers.get_mut(&broker) {
+            Some(lists) => std::mem::take(&mut lists.due),
+            None => return,
+        };
+        let mut later = VecDeque::new();
+        while let Some(slot) = due.pop_front() {
+            let hurry = self.hurry();
+            let Some(partition) = self.partitions.get_mut(slot) else { continue };
+            if partition.due_at != Some(broker) {
+                continue;
+            }
+            if partition.leader() != Some(broker) {
+                partition.due_at = None;
+                continue;
+            }
+            let took = match partition.standing(self.now, hurry) {
+                Standing::Due => self.take(slot, grow, builder),
+                _ => Took::Nothing,
+            };
+            match took {
+                Took::Later => {
+                    later.push_back(slot);
+                    continue;
+                }
+                Took::NoRoom => {
+                    due.push_front(slot);
+                    break;
+                }
+                Took::Batch | Took::Nothing => {
+                    taken.insert(slot);
+                }
+            }
+            if let Some(partition) = self.partitions.get_mut(slot) {
+                partition.due_at = None;
+            }
+        }
+        if let Some(lists) = self.brokers.get_mut(&broker) {
+            // Meanwhile listed ones come after those that waited before.
+            due.append(&mut later);
+            due.append(&mut lists.due);
+            lists.due = due;
+        }
+        if builder.is_empty() {
+            for slot in std::mem::take(taken) {
+                self.touch(slot);
+            }
+        }
+    }
+
+    /// Goes once round the active partitions, from where the last request stopped.
+    fn take_companions(&mut self, broker: BrokerId, builder: &mut Builder, taken: &mut BTreeSet<usize>) {
+        let round = self.brokers.get(&broker).map_or(0, |lists| lists.active.len());
+        for _ in 0..round {
+            let Some(slot) = self.brokers.get_mut(&broker).and_then(|lists| lists.active.pop_front()) else { return };
+            let Some(partition) = self.partitions.get_mut(slot) else { continue };
+            if partition.active_at != Some(broker) {
+                continue;
+            }
+            if partition.leader() != Some(broker) || !partition.is_busy() {
+                partition.active_at = None;
+                continue;
+            }
+            let took = if taken.contains(&slot) { Took::Nothing } else { self.take(slot, false, builder) };
+            if let Some(lists) = self.brokers.get_mut(&broker) {
+                if took == Took::NoRoom {
+                    lists.active.push_front(slot);
+                    return;
+                }
+                lists.active.push_back(slot);
+            }
+            if took == Took::Batch {
+                taken.insert(slot);
+            }
+        }
+    }
+
+    /// Moves the next batch of a partition into the request, if its gate is open and it fits.
+    fn take(&mut self, slot: usize, grow: bool, builder: &mut Builder) -> Took {
+        let Some(partition) = self.partitions.get(slot) else { return Took::Nothing };
+        let Some(route) = partition.route else { return Took::Nothing };
+        let key = match partition.stream.gate(route) {
+            Gate::Wait(_) => return Took::Nothing,
+            Gate::Open(Turn::Resend(key)) => key,
+            Gate::Open(Turn::New) => match self.take_new(slot, grow) {
+                Ok(key) => key,
+                Err(took) => return took,
+            },
+        };
+        let Some(partition) = self.partitions.get_mut(slot) else { return Took::Nothing };
+        let Some(batch) = partition.batches.get_mut(&key).filter(|batch| batch.not_before <= self.now) else {
+            return Took::Nothing;
+        };
+        if !builder.fits(batch.sealed.wire_size(), batch.sealed.payload().len()) {
+            return Took::NoRoom;
+        }
+        let count: RecordCount = batch.sealed.count();
+        let sent: Sent = if partition.front.front() == Some(&key) {
+            partition.front.pop_front();
+            partition.stream.send_new(key, count, route)
+        } else {
+            match partition.stream.resend(key, route) {
+                Some(sent) => sent,
+                None => return Took::Nothing,
+            }
+        };
+        let stamp = sent.stamp.map(|stamp| Stamp {
+            producer_id: stamp.identity.producer_id,
+            epoch: stamp.identity.epoch,
+            sequence: stamp.sequence,
+        });
+        let again = batch.attempts > 0;
+        batch.attempts += 1;
+        let (created, wire_size) = (batch.sealed.created(), batch.sealed.wire_size());
+        let produce = ProducePartition {
+            index: partition.index,
+            header: batch.sealed.header(stamp),
+            payload: batch.sealed.payload().to_vec(),
+        };
+        let item = Item { partition: partition.index, slot, key, attempt: sent.attempt };
+        let topic = partition.topic;
+        let name = &self.topics.list[topic].name;
+        builder.push(topic, name, route.topic, item, produce);
+        let queued = self.now.since(created);
+        self.metrics.update(|m| {
+            m.sent(name, count.as_usize() as u64, wire_size as u64, again);
+            if !again {
+                m.queue_time.record(u64::try_from(queued.as_micros()).unwrap_or(u64::MAX));
+            }
+        });
+        Took::Batch
+    }
+
+    /// The batch that is stamped next: the first of those that are sealed, else one closed now.
+    fn take_new(&mut self, slot: usize, grow: bool) -> Result<milena_sequence::BatchKey, Took> {
+        let partition = self.partitions.get(slot).ok_or(Took::Nothing)?;
+        if let Some(key) = partition.front.front() {
+            return Ok(*key);
+        }
+        if !partition.sealing.is_empty() || partition.queue_idle {
+            return Err(Took::Nothing);
+        }
+        let take = if grow { Take::ClosedOnly } else { Take::OpenToo };
+        match partition.queue.close_head(take) {
+            Some(batch) => self.seal(slot, batch),
+            None if grow => return Err(Took::Later),
+            None => return Err(Took::Nothing),
+        }
+        // With a codec it comes back later.
+        self.partitions.get(slot).and_then(|partition| partition.front.front().copied()).ok_or(Took::Nothing)
+    }
+
+    fn send(&mut self, broker: BrokerId, builder: Builder) {
+        let timeout_ms = i32::try_from(self.config.request_timeout.as_millis()).unwrap_or(i32::MAX);
+        let (produce, request) = builder.build(self.config.guarantee.acks(), timeout_ms, self.now);
+        // Whatever the cluster has to transmit from before is not this request.
+        self.collect_cluster();
+        let before = self.outputs.len();
+        let id = self.cluster.send_produce(self.now, broker, &produce);
+        self.requests.insert(id, request);
+        self.collect_cluster();
+        let conn = self.outputs.iter().skip(before).find_map(|output| match output {
+            Output::Transmit { conn, .. } => Some(*conn),
+            _ => None,
+        });
+        if let Some(conn) = conn {
+            self.conns.insert(conn, broker);
+            let lists = self.brokers.entry(broker).or_default();
+            if lists.conn != Some(conn) {
+                lists.conn = Some(conn);
+                lists.unwritten = 0;
+            }
+            lists.unwritten += 1;
+        }
+        self.metrics.update(|m| {
+            m.requests += 1;
+            m.requests_in_flight += 1;
+        });
+    }
+
+    /// Notes what a connection's news mean for the bytes handed to it.
+    pub(crate) fn note_connection(&mut self, input: &milena_cluster::Input) {
+        match input {
+            milena_cluster::Input::Written { conn } => {
+                let Some(broker) = self.conns.get(conn).copied() else { return };
+                let Some(lists) = self.brokers.get_mut(&broker) else { return };
+                lists.unwritten = lists.unwritten.saturating_sub(1);
+                if lists.unwritten == 0 {
+                    self.dirty.insert(broker);
+                }
+            }
+            milena_cluster::Input::Lost { conn, .. } => self.forget_connection(*conn),
+            _ => {}
+        }
+    }
+
+    pub(crate) fn forget_connection(&mut self, conn: ConnId) {
+        let Some(broker) = self.conns.remove(&conn) else { return };
+        if let Some(lists) = self.brokers.get_mut(&broker)
+            && lists.conn == Some(conn)
+        {
+            lists.conn = None;
+            lists.unwritten = 0;
+        }
+        self.dirty.insert(broker);
+    }
+}

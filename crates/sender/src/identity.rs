@@ -1,0 +1,108 @@
+//! The producer's identity: asked for when the first partition needs it, and again when an epoch is used up.
+
+use milena_accumulator::FailureKind;
+use milena_cluster::{ControlRequest, ControlResponse, RequestId, RequestLost};
+use milena_sequence::Identity;
+use milena_wire::message::init_producer_id::InitProducerIdRequest;
+use milena_wire::{ErrorCode, ProducerEpoch, ProducerId, Timestamp};
+
+use crate::partition::LastError;
+use crate::sender::Sender;
+use crate::timers::Timer;
+
+#[derive(Debug, Default)]
+pub(crate) struct ProducerIdentity {
+    pub(crate) current: Option<Identity>,
+    pub(crate) timer: Option<Timestamp>,
+    asking: Option<RequestId>,
+    failures: u32,
+    last: Option<LastError>,
+}
+
+impl ProducerIdentity {
+    /// Why there is none, for people.
+    pub(crate) fn last_error(&self) -> Option<String> {
+        let last = self.last.as_ref()?;
+        Some(match &last.cause {
+            Some(cause) => format!("no producer id: {cause}"),
+            None => format!("no producer id: {}, {}", last.code, last.code.description()),
+        })
+    }
+}
+
+impl Sender {
+    /// Asks for a producer id, unless that is under way or has to wait.
+    pub(crate) fn want_identity(&mut self) {
+        let state = &mut self.identity;
+        if state.current.is_some() || state.asking.is_some() || state.timer.is_some() {
+            return;
+        }
+        let request = InitProducerIdRequest {
+            transactional_id: None,
+            transaction_timeout_ms: i32::MAX,
+            producer_id: ProducerId::NONE,
+            producer_epoch: ProducerEpoch::NONE,
+        };
+        state.asking = Some(self.cluster.control(self.now, ControlRequest::InitProducerId(request)));
+    }
+
+    pub(crate) fn controlled(&mut self, request: RequestId, answer: Result<ControlResponse, RequestLost>) {
+        if self.identity.asking != Some(request) {
+            return;
+        }
+        self.identity.asking = None;
+        match answer {
+            Ok(ControlResponse::InitProducerId(response)) if response.error == ErrorCode::NONE => {
+                self.adopt(Identity { producer_id: response.producer_id, epoch: response.producer_epoch });
+            }
+            Ok(ControlResponse::InitProducerId(response)) => {
+                let last = LastError { broker: None, code: response.error, message: None, cause: None };
+                self.identity_refused(last);
+            }
+            Ok(other) => tracing::error!(answer = ?other, "an answer to a question that was not asked"),
+            Err(lost) => {
+                let cause = Some(lost.cause.to_string());
+                self.identity_refused(LastError { broker: lost.broker, code: lost.code, message: None, cause });
+            }
+        }
+    }
+
+    fn adopt(&mut self, identity: Identity) {
+        tracing::info!(producer_id = %identity.producer_id, epoch = %identity.epoch, "the producer has its id");
+        self.identity.failures = 0;
+        self.identity.last = None;
+        self.identity.current = Some(identity);
+        for partition in self.partitions.iter_mut() {
+            partition.stream.offer(identity);
+        }
+        self.touch_all();
+    }
+
+    /// A retriable error is asked about again after a backoff. A refusal fails what waits for the id, clearly, and then it is asked again: the
+    /// right may have been granted meanwhile.
+    fn identity_refused(&mut self, last: LastError) {
+        let again = self.now + self.backoff.draw(self.identity.failures);
+        self.identity.failures += 1;
+        if let Some(suppressed) = self.quiet.identity.speak(self.now) {
+            tracing::warn!(code = %last.code, cause = last.cause.as_deref().unwrap_or_default(), suppressed,
+                "no producer id was given");
+        }
+        let kind = match last.code {
+            ErrorCode::CLUSTER_AUTHORIZATION_FAILED | ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED => {
+                Some(FailureKind::Authorization)
+            }
+            code if code.is_retriable() || code == ErrorCode::UNKNOWN_SERVER_ERROR => None,
+            _ => Some(FailureKind::Broker),
+        };
+        self.identity.last = Some(last.clone());
+        self.timers.schedule(&mut self.identity.timer, Timer::Identity, again);
+        let Some(kind) = kind else { return };
+        for slot in self.busy.iter().copied().collect::<Vec<_>>() {
+            let wants = self.partitions.get(slot).is_some_and(|p| p.stream.wants_identity().is_some());
+            if wants {
+                self.fail_queued(slot, kind, Some(&last));
+                self.touch(slot);
+            }
+        }
+    }
+}

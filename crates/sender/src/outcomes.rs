@@ -1,0 +1,240 @@
+//! Outcomes: every batch gets exactly one, in time, and says truly whether it may be on the log.
+
+use std::sync::Arc;
+
+use milena_accumulator::{ClosedBatch, Failure, FailureKind, Outcome, Take};
+use milena_sequence::{BatchKey, Fate};
+use milena_wire::ErrorCode;
+
+use crate::config::RecreatedTopic;
+use crate::partition::{LastError, Partition};
+use crate::sender::Sender;
+
+pub(crate) fn fate(fate: Fate) -> milena_accumulator::Fate {
+    match fate {
+        Fate::NotWritten => milena_accumulator::Fate::NotWritten,
+        Fate::MaybeWritten => milena_accumulator::Fate::MaybeWritten,
+    }
+}
+
+impl Sender {
+    /// Gives a sealed batch a good outcome.
+    pub(crate) fn settle(&mut self, slot: usize, key: BatchKey, outcome: Outcome) {
+        let Some(partition) = self.partitions.get_mut(slot) else { return };
+        let Some(batch) = partition.batches.remove(&key) else { return };
+        let (records, bytes) = (batch.sealed.count().as_usize() as u64, batch.sealed.wire_size() as u64);
+        self.metrics.update(|m| m.delivered(&self.topics.list[partition.topic].name, records, bytes));
+        batch.sealed.settle(outcome);
+        partition.close_ordinal(batch.ordinal);
+        self.check_partition_flushes(slot);
+    }
+
+    /// Gives a sealed batch, which the stream holds no more (or as a tombstone), a bad outcome.
+    pub(crate) fn fail(&mut self, slot: usize, key: BatchKey, kind: FailureKind, truth: Fate) {
+        let Some(partition) = self.partitions.get_mut(slot) else { return };
+        let Some(batch) = partition.batches.remove(&key) else { return };
+        partition.front.retain(|other| *other != key);
+        let name = &self.topics.list[partition.topic].name;
+        let (records, bytes) = (batch.sealed.count().as_usize() as u64, batch.sealed.wire_size() as u64);
+        let mut failure = Failure::new(kind, fate(truth), name.clone(), Some(partition.index));
+        failure.attempts = batch.attempts;
+        failure.waited = self.now.since(batch.sealed.created());
+        describe(&mut failure, batch.last.as_ref());
+        if failure.cause.is_none() && failure.code.is_none() {
+            failure.cause = cause_below(self, slot);
+        }
+        let partition_index = failure.partition;
+        if let Some(suppressed) = self.quiet.failures.speak(self.now) {
+            tracing::warn!(topic = %failure.topic, partition = ?partition_index, records, suppressed, %failure, "a batch failed");
+        }
+        self.metrics.update(|m| {
+            m.failed(&failure.topic, truth, records, bytes);
+            m.expired += u64::from(kind == FailureKind::DeliveryTimeout);
+        });
+        batch.sealed.settle(Outcome::Failed(Arc::new(failure)));
+        if let Some(partition) = self.partitions.get_mut(slot) {
+            partition.close_ordinal(batch.ordinal);
+        }
+        self.check_partition_flushes(slot);
+    }
+
+    /// Stops trying a sealed batch, wherever it is; its fate is what the stream knows. Returns its records.
+    pub(crate) fn give_up(&mut self, slot: usize, key: BatchKey, kind: FailureKind) -> u64 {
+        let Some(partition) = self.partitions.get_mut(slot) else { return 0 };
+        let Some(batch) = partition.batches.get(&key) else { return 0 };
+        let records = batch.sealed.count().as_usize() as u64;
+        // What is not in the stream has never been sent, or was proved absent.
+        let truth = partition.stream.settle(key).unwrap_or(Fate::NotWritten);
+        self.fail(slot, key, kind, truth);
+        self.finish_withdrawn(slot);
+        records
+    }
+
+    /// Fails a batch that was never sealed.
+    fn fail_closed(&mut self, slot: usize, batch: ClosedBatch, kind: FailureKind, last: Option<&LastError>) -> u64 {
+        let cause = cause_below(self, slot);
+        let Some(partition) = self.partitions.get_mut(slot) else { return 0 };
+        let ordinal = partition.take_ordinal();
+        let name = &self.topics.list[partition.topic].name;
+        let records = batch.count().as_usize() as u64;
+        let mut failure =
+            Failure::new(kind, milena_accumulator::Fate::NotWritten, name.clone(), Some(partition.index));
+        failure.waited = self.now.since(batch.created());
+        describe(&mut failure, last);
+        if failure.cause.is_none() && failure.code.is_none() {
+            failure.cause = cause;
+        }
+        if let Some(suppressed) = self.quiet.failures.speak(self.now) {
+            tracing::warn!(topic = %failure.topic, partition = ?failure.partition, records, suppressed, %failure, "a batch failed");
+        }
+        let bytes = batch.bytes() as u64;
+        self.metrics.update(|m| {
+            m.closed(&failure.topic, records, bytes);
+            m.failed(&failure.topic, Fate::NotWritten, records, bytes);
+            m.expired += u64::from(kind == FailureKind::DeliveryTimeout);
+        });
+        batch.settle(Outcome::Failed(Arc::new(failure)));
+        partition.close_ordinal(ordinal);
+        self.check_partition_flushes(slot);
+        records
+    }
+
+    /// Fails everything of a partition that is still in the accumulator.
+    pub(crate) fn fail_queue(&mut self, slot: usize, kind: FailureKind, last: Option<&LastError>) -> u64 {
+        let mut records = 0;
+        while let Some(partition) = self.partitions.get(slot).filter(|partition| !partition.queue_idle) {
+            let Some(batch) = partition.queue.close_head(Take::OpenToo) else { break };
+            records += self.fail_closed(slot, batch, kind, last);
+        }
+        records
+    }
+
+    /// Dooms what is with the codec: it fails as soon as it comes back.
+    pub(crate) fn doom_sealing(&mut self, slot: usize, kind: FailureKind) {
+        let Some(partition) = self.partitions.get_mut(slot) else { return };
+        let mut back = Vec::new();
+        for sealing in &mut partition.sealing {
+            sealing.doomed = Some(kind);
+            if let Some(sealed) = sealing.sealed.take() {
+                back.push((sealed, sealing.ordinal));
+            }
+        }
+        partition.sealing.retain(|sealing| back.iter().all(|(_, ordinal)| *ordinal != sealing.ordinal));
+        for (sealed, ordinal) in back {
+            if let Some(partition) = self.partitions.get_mut(slot) {
+                let key = partition.push_sealed(sealed, ordinal);
+                self.give_up(slot, key, kind);
+            }
+        }
+    }
+
+    /// Fails everything of a partition that is not in flight.
+    pub(crate) fn fail_queued(&mut self, slot: usize, kind: FailureKind, last: Option<&LastError>) -> u64 {
+        let mut records = 0;
+        for key in self.keys_in_order(slot) {
+            let Some(partition) = self.partitions.get_mut(slot) else { break };
+            if partition.stream.is_in_flight(key) {
+                continue;
+            }
+            if let (Some(batch), Some(last)) = (partition.batches.get_mut(&key), last) {
+                batch.last = Some(last.clone());
+            }
+            records += self.give_up(slot, key, kind);
+        }
+        self.doom_sealing(slot, kind);
+        records + self.fail_queue(slot, kind, last)
+    }
+
+    /// The batches of a partition in the order of their records.
+    pub(crate) fn keys_in_order(&self, slot: usize) -> Vec<BatchKey> {
+        self.partitions.get(slot).map_or_else(Vec::new, Partition::keys_in_order)
+    }
+
+    /// Takes back what lost its stamp, and ends what must not be sent again.
+    pub(crate) fn finish_withdrawn(&mut self, slot: usize) {
+        let Some(partition) = self.partitions.get_mut(slot) else { return };
+        for key in partition.collect_withdrawn() {
+            self.fail(slot, key, FailureKind::Broker, Fate::MaybeWritten);
+        }
+    }
+
+    /// Ends what has reached its delivery deadline.
+    pub(crate) fn expire(&mut self, slot: usize) {
+        let timeout = self.config.delivery_timeout;
+        for key in self.keys_in_order(slot) {
+            let created = self.partitions.get(slot).and_then(|p| p.batches.get(&key)).map(|b| b.sealed.created());
+            if created.is_some_and(|created| created + timeout <= self.now) {
+                self.give_up(slot, key, FailureKind::DeliveryTimeout);
+            }
+        }
+        while let Some(partition) = self.partitions.get(slot).filter(|partition| !partition.queue_idle) {
+            if partition.queue.view().oldest.is_none_or(|created| created + timeout > self.now) {
+                return;
+            }
+            let Some(batch) = partition.queue.close_head(Take::OpenToo) else { return };
+            self.fail_closed(slot, batch, FailureKind::DeliveryTimeout, None);
+        }
+    }
+
+    /// The partition's topic was deleted and created again: what may be on the old one is never sent to the new one.
+    pub(crate) fn recreate(&mut self, slot: usize) {
+        self.finish_withdrawn(slot);
+        let mut kept = std::collections::VecDeque::new();
+        for key in self.keys_in_order(slot) {
+            let Some(partition) = self.partitions.get_mut(slot) else { return };
+            let truth = partition.stream.fate(key).unwrap_or(Fate::NotWritten);
+            if truth == Fate::NotWritten && self.config.recreated_topic == RecreatedTopic::Send {
+                kept.push_back(key);
+            } else {
+                self.fail(slot, key, FailureKind::TopicRecreated, truth);
+            }
+        }
+        if self.config.recreated_topic == RecreatedTopic::Fail {
+            self.doom_sealing(slot, FailureKind::TopicRecreated);
+            self.fail_queue(slot, FailureKind::TopicRecreated, None);
+        }
+        if let Some(partition) = self.partitions.get_mut(slot) {
+            partition.front = kept;
+            partition.stream.restart();
+        }
+        self.touch(slot);
+    }
+
+    /// The producer may not write any more: everything fails, and everything that comes.
+    pub(crate) fn go_fatal(&mut self, code: ErrorCode) {
+        if self.commands.fatal.is_none() {
+            tracing::error!(%code, meaning = code.description(), "the producer cannot go on");
+            self.commands.fatal = Some(code);
+            self.accumulator.close();
+            self.touch_all();
+        }
+    }
+
+    pub(crate) fn fail_everything(&mut self, slot: usize) {
+        let Some(code) = self.commands.fatal else { return };
+        let last = LastError { broker: None, code, message: None, cause: None };
+        self.fail_queued(slot, FailureKind::Fatal, Some(&last));
+    }
+}
+
+fn describe(failure: &mut Failure, last: Option<&LastError>) {
+    if let Some(last) = last {
+        failure.broker = last.broker;
+        failure.code = Some(last.code);
+        failure.message.clone_from(&last.message);
+        failure.cause.clone_from(&last.cause);
+    }
+}
+
+/// What keeps a partition from sending, as far as the cluster knows.
+fn cause_below(sender: &Sender, slot: usize) -> Option<String> {
+    let partition = sender.partitions.get(slot)?;
+    let broker = partition.leader().and_then(|leader| sender.cluster.broker_error(leader));
+    if let Some(error) = broker.or_else(|| sender.cluster.last_error()) {
+        return Some(error.to_string());
+    }
+    if partition.route.is_none() {
+        return Some("the partition has no leader".to_owned());
+    }
+    partition.stream.wants_identity().and_then(|_| sender.identity.last_error())
+}

@@ -1,0 +1,278 @@
+//! One partition: its stream, its sealed batches, and what it could do next.
+//!
+//! A batch passes through, always in order:
+//!
+//! ```text
+//! accumulator's queue ──close──▶ sealing (with the codec, by ticket) ──▶ front (sealed, not stamped) ──send──▶ the stream
+//!                                                                          ▲                                     │
+//!                                                                          └─────── proved absent: unstamped ────┘
+//! ```
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use milena_accumulator::{FailureKind, PartitionQueue, SealedBatch};
+use milena_sequence::{BatchKey, Gate, Route, Stream, Turn, Withdrawn};
+use milena_wire::{BrokerId, ErrorCode, PartitionId, Timestamp};
+
+use crate::api::SealTicket;
+
+/// The last thing that went wrong with a batch.
+#[derive(Clone, Debug)]
+pub(crate) struct LastError {
+    pub(crate) broker: Option<BrokerId>,
+    pub(crate) code: ErrorCode,
+    pub(crate) message: Option<String>,
+    pub(crate) cause: Option<String>,
+}
+
+/// A sealed batch that has no outcome yet.
+#[derive(Debug)]
+pub(crate) struct Batch {
+    pub(crate) sealed: SealedBatch,
+    /// The batch of the queue it came from: pieces of a split share one.
+    pub(crate) ordinal: u64,
+    /// How often it was sent.
+    pub(crate) attempts: u32,
+    /// Not to be sent again before.
+    pub(crate) not_before: Timestamp,
+    pub(crate) last: Option<LastError>,
+}
+
+/// A batch that is with the codec, or waits for one before it that is.
+#[derive(Debug)]
+pub(crate) struct Sealing {
+    pub(crate) ticket: SealTicket,
+    pub(crate) ordinal: u64,
+    pub(crate) sealed: Option<SealedBatch>,
+    /// Given up meanwhile: it fails when it comes back.
+    pub(crate) doomed: Option<FailureKind>,
+}
+
+/// What a partition could do next.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Standing {
+    /// There is nothing to send.
+    Idle,
+    /// News will be needed before anything can be sent: an answer, a leader, a sealed batch, an identity.
+    Blocked,
+    /// Something may be sent at that time.
+    Until(Timestamp),
+    /// Something is to be sent now.
+    Due,
+}
+
+/// What makes an open batch due before its linger is over.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Hurry {
+    /// Somebody waits for memory, or the producer closes.
+    pub(crate) all: bool,
+    pub(crate) linger: Duration,
+}
+
+#[derive(Debug)]
+pub(crate) struct Partition {
+    pub(crate) queue: Arc<PartitionQueue>,
+    pub(crate) topic: usize,
+    pub(crate) index: PartitionId,
+    pub(crate) stream: Stream,
+    pub(crate) route: Option<Route>,
+    pub(crate) batches: BTreeMap<BatchKey, Batch>,
+    pub(crate) front: VecDeque<BatchKey>,
+    pub(crate) sealing: VecDeque<Sealing>,
+    /// Batches ever taken from the queue; the next one's ordinal is one more.
+    pub(crate) taken: u64,
+    /// Batches without an outcome, by ordinal, with the number of their pieces.
+    pub(crate) open: BTreeMap<u64, u32>,
+    /// Open batches of the queue up to this ordinal do not linger.
+    pub(crate) flush_to: u64,
+    /// Flushes that wait for everything up to an ordinal.
+    pub(crate) flushes: Vec<(u64, u64)>,
+    /// The queue is empty and will signal its next record.
+    pub(crate) queue_idle: bool,
+    pub(crate) timer: Option<Timestamp>,
+    /// In whose list of due partitions this one is.
+    pub(crate) due_at: Option<BrokerId>,
+    /// In whose list of active partitions this one is.
+    pub(crate) active_at: Option<BrokerId>,
+    pub(crate) backlog: usize,
+    keys: u64,
+}
+
+impl Partition {
+    pub(crate) fn new(queue: Arc<PartitionQueue>, topic: usize, stream: Stream) -> Self {
+        Self {
+            index: queue.partition(),
+            queue,
+            topic,
+            stream,
+            route: None,
+            batches: BTreeMap::new(),
+            front: VecDeque::new(),
+            sealing: VecDeque::new(),
+            taken: 0,
+            open: BTreeMap::new(),
+            flush_to: 0,
+            flushes: Vec::new(),
+            queue_idle: false,
+            timer: None,
+            due_at: None,
+            active_at: None,
+            backlog: 0,
+            keys: 0,
+        }
+    }
+
+    pub(crate) fn leader(&self) -> Option<BrokerId> {
+        self.route.map(|route| route.leader)
+    }
+
+    /// Stamped or sent ones first, then those that wait for their first sending.
+    pub(crate) fn keys_in_order(&self) -> Vec<BatchKey> {
+        let sent = self.stream.keys().filter(|key| self.batches.contains_key(key));
+        sent.chain(self.front.iter().copied()).collect()
+    }
+
+    pub(crate) fn queue_is_empty(&self) -> bool {
+        let view = self.queue.view();
+        view.closed == 0 && view.open_since.is_none()
+    }
+
+    /// Whether any record here has no outcome yet.
+    pub(crate) fn is_busy(&self) -> bool {
+        !self.queue_idle || !self.batches.is_empty() || !self.sealing.is_empty()
+    }
+
+    /// Notes that a batch was taken out of the queue.
+    pub(crate) fn take_ordinal(&mut self) -> u64 {
+        self.taken += 1;
+        self.open.insert(self.taken, 1);
+        self.taken
+    }
+
+    pub(crate) fn next_key(&mut self) -> BatchKey {
+        self.keys += 1;
+        BatchKey(self.keys)
+    }
+
+    /// A sealed batch joins those that wait for their first sending.
+    pub(crate) fn push_sealed(&mut self, sealed: SealedBatch, ordinal: u64) -> BatchKey {
+        let key = self.next_key();
+        self.batches.insert(key, Batch { sealed, ordinal, attempts: 0, not_before: Timestamp::ZERO, last: None });
+        self.front.push_back(key);
+        key
+    }
+
+    /// One batch, or piece of one, has its outcome.
+    pub(crate) fn close_ordinal(&mut self, ordinal: u64) {
+        if let Some(pieces) = self.open.get_mut(&ordinal) {
+            *pieces = pieces.saturating_sub(1);
+            if *pieces == 0 {
+                self.open.remove(&ordinal);
+            }
+        }
+    }
+
+    /// Moves what is sealed at the head of the ticket line to the front.
+    pub(crate) fn collect_sealed(&mut self) {
+        while let Some(head) = self.sealing.front_mut() {
+            let Some(sealed) = head.sealed.take() else { return };
+            let ordinal = head.ordinal;
+            self.sealing.pop_front();
+            self.push_sealed(sealed, ordinal);
+        }
+    }
+
+    /// Puts batches that have lost their stamps back in front, in order. Returns those that must not be sent again.
+    pub(crate) fn collect_withdrawn(&mut self) -> Vec<BatchKey> {
+        let mut withdrawn = Vec::new();
+        self.stream.take_withdrawn(&mut withdrawn);
+        let mut contradicted = Vec::new();
+        for item in withdrawn.into_iter().rev() {
+            match item {
+                // One of which no record was left is gone already.
+                Withdrawn::Unstamped(key) if self.batches.contains_key(&key) => self.front.push_front(key),
+                Withdrawn::Unstamped(_) => {}
+                Withdrawn::MaybeWritten(key) => contradicted.push(key),
+            }
+        }
+        contradicted
+    }
+
+    /// What could be done next, at `now`.
+    pub(crate) fn standing(&self, now: Timestamp, hurry: Hurry) -> Standing {
+        let Some(route) = self.route else {
+            return if self.is_busy() { Standing::Blocked } else { Standing::Idle };
+        };
+        let ready_at = |key: &BatchKey| match self.batches.get(key) {
+            Some(batch) if batch.not_before > now => Standing::Until(batch.not_before),
+            Some(_) => Standing::Due,
+            None => Standing::Blocked,
+        };
+        match self.stream.gate(route) {
+            Gate::Wait(_) if self.is_busy() => Standing::Blocked,
+            Gate::Wait(_) => Standing::Idle,
+            Gate::Open(Turn::Resend(key)) => ready_at(&key),
+            Gate::Open(Turn::New) => match self.front.front() {
+                Some(key) => ready_at(key),
+                None if !self.sealing.is_empty() => Standing::Blocked,
+                None => self.queue_standing(now, hurry),
+            },
+        }
+    }
+
+    fn queue_standing(&self, now: Timestamp, hurry: Hurry) -> Standing {
+        if self.queue_idle {
+            return Standing::Idle;
+        }
+        let view = self.queue.view();
+        let Some(open_since) = view.open_since else {
+            return if view.closed > 0 { Standing::Due } else { Standing::Idle };
+        };
+        let lingers_until = open_since + hurry.linger;
+        let flushed = self.taken < self.flush_to;
+        if view.closed > 0 || view.urgent || hurry.all || flushed || lingers_until <= now {
+            Standing::Due
+        } else {
+            Standing::Until(lingers_until)
+        }
+    }
+
+    /// The creation of the oldest batch without an outcome that can still be given one.
+    pub(crate) fn oldest(&self) -> Option<Timestamp> {
+        let queued = if self.queue_idle { None } else { self.queue.view().oldest };
+        let sealed = self.batches.values().map(|batch| batch.sealed.created()).min();
+        match (queued, sealed) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        }
+    }
+}
+
+/// Partitions by the slot of their queue.
+#[derive(Debug, Default)]
+pub(crate) struct Partitions {
+    slots: Vec<Option<Box<Partition>>>,
+}
+
+impl Partitions {
+    pub(crate) fn get(&self, slot: usize) -> Option<&Partition> {
+        self.slots.get(slot)?.as_deref()
+    }
+
+    pub(crate) fn get_mut(&mut self, slot: usize) -> Option<&mut Partition> {
+        self.slots.get_mut(slot)?.as_deref_mut()
+    }
+
+    pub(crate) fn insert(&mut self, slot: usize, partition: Partition) {
+        if slot >= self.slots.len() {
+            self.slots.resize_with(slot + 1, || None);
+        }
+        self.slots[slot] = Some(Box::new(partition));
+    }
+
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Partition> {
+        self.slots.iter_mut().filter_map(Option::as_deref_mut)
+    }
+}

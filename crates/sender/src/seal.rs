@@ -1,0 +1,67 @@
+//! Sealing: batches are encoded and compressed outside, in parallel, and come back to their places by ticket.
+
+use milena_accumulator::{ClosedBatch, SealedBatch, Take};
+
+use crate::api::{Output, SealTicket};
+use crate::partition::Sealing;
+use crate::sender::Sender;
+
+impl Sender {
+    /// With a codec, closed batches are sealed as soon as they are closed, a few ahead of what can be sent.
+    pub(crate) fn seal_ahead(&mut self, slot: usize) {
+        if self.config.seal_inline {
+            return;
+        }
+        while let Some(partition) = self.partitions.get_mut(slot) {
+            // Without a leader nothing is sent soon, and an open batch is worth more than a sealed one.
+            if partition.route.is_none() || partition.queue_idle {
+                return;
+            }
+            if partition.front.len() + partition.sealing.len() >= self.config.sealed_ahead {
+                return;
+            }
+            let Some(batch) = partition.queue.close_head(Take::ClosedOnly) else { return };
+            self.seal(slot, batch);
+        }
+    }
+
+    /// Sends a batch to the codec, or seals it here if there is none.
+    pub(crate) fn seal(&mut self, slot: usize, batch: ClosedBatch) {
+        let Some(partition) = self.partitions.get_mut(slot) else { return };
+        let ordinal = partition.take_ordinal();
+        let (records, bytes) = (batch.count().as_usize() as u64, batch.bytes() as u64);
+        self.metrics.update(|m| m.closed(&self.topics.list[partition.topic].name, records, bytes));
+        if self.config.seal_inline {
+            partition.push_sealed(batch.seal(), ordinal);
+            return;
+        }
+        self.tickets += 1;
+        let ticket = SealTicket(self.tickets);
+        partition.sealing.push_back(Sealing { ticket, ordinal, sealed: None, doomed: None });
+        self.seals.insert(ticket, slot);
+        self.outputs.push_back(Output::Seal { ticket, batch });
+    }
+
+    /// A batch is back from the codec.
+    pub(crate) fn sealed(&mut self, ticket: SealTicket, batch: SealedBatch) {
+        let Some(slot) = self.seals.remove(&ticket) else {
+            debug_assert!(false, "a batch was sealed that nobody asked for: {ticket:?}");
+            return;
+        };
+        let Some(partition) = self.partitions.get_mut(slot) else { return };
+        let Some(at) = partition.sealing.iter().position(|sealing| sealing.ticket == ticket) else { return };
+        if let Some(kind) = partition.sealing[at].doomed {
+            let ordinal = partition.sealing[at].ordinal;
+            partition.sealing.remove(at);
+            let key = partition.push_sealed(batch, ordinal);
+            self.give_up(slot, key, kind);
+        } else {
+            partition.sealing[at].sealed = Some(batch);
+        }
+        if let Some(partition) = self.partitions.get_mut(slot) {
+            partition.collect_sealed();
+        }
+        self.expire(slot);
+        self.touch(slot);
+    }
+}

@@ -1,0 +1,263 @@
+//! Topics: records that wait for one to become known, leaders, and what a new topic id means.
+
+use std::collections::BTreeMap;
+
+use milena_accumulator::{At, Failure, FailureKind, Fate, TopicShape};
+use milena_cluster::TopicState;
+use milena_sequence::Route;
+use milena_wire::{ErrorCode, PartitionId, Timestamp, TopicId, TopicName};
+
+use crate::partition::LastError;
+use crate::sender::Sender;
+use crate::timers::Timer;
+
+/// How often interest in a topic is renewed, as a part of how long it is kept.
+const RENEWALS: u32 = 4;
+
+#[derive(Debug)]
+pub(crate) struct Topic {
+    pub(crate) name: TopicName,
+    /// The id under which it was last known.
+    pub(crate) id: TopicId,
+    /// Slots of its partitions that were ever used.
+    pub(crate) slots: Vec<usize>,
+    /// Since when records wait for it to become known.
+    pub(crate) waiting: Option<Timestamp>,
+    pub(crate) shape: TopicShape,
+    /// Flushes that wait until it is known what becomes of the waiting records.
+    pub(crate) flushes: Vec<u64>,
+    pub(crate) timer: Option<Timestamp>,
+    renew_at: Timestamp,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Topics {
+    pub(crate) list: Vec<Topic>,
+    by_name: BTreeMap<TopicName, usize>,
+}
+
+impl Topics {
+    pub(crate) fn index(&mut self, name: &TopicName) -> usize {
+        if let Some(at) = self.by_name.get(name) {
+            return *at;
+        }
+        let at = self.list.len();
+        self.by_name.insert(name.clone(), at);
+        self.list.push(Topic {
+            name: name.clone(),
+            id: TopicId::ZERO,
+            slots: Vec::new(),
+            waiting: None,
+            shape: TopicShape::default(),
+            flushes: Vec::new(),
+            timer: None,
+            renew_at: Timestamp::ZERO,
+        });
+        at
+    }
+
+    pub(crate) fn find(&self, name: &TopicName) -> Option<usize> {
+        self.by_name.get(name).copied()
+    }
+}
+
+/// What the cluster says of a topic, without borrowing the cluster.
+enum News {
+    Nothing,
+    Missing { code: ErrorCode, since: Timestamp },
+    Refused { code: ErrorCode },
+    Known { id: TopicId, shape: TopicShape },
+}
+
+impl Sender {
+    /// Tells the cluster that a topic is in use, now and then.
+    pub(crate) fn renew_topic(&mut self, at: usize) {
+        let topic = &mut self.topics.list[at];
+        if self.now >= topic.renew_at {
+            topic.renew_at = self.now + self.cluster.config().metadata_max_idle / RENEWALS;
+            self.cluster.use_topic(self.now, &topic.name);
+        }
+    }
+
+    /// Records wait for topics that the accumulator does not know.
+    pub(crate) fn take_waiting_topics(&mut self) {
+        let mut names = Vec::new();
+        self.accumulator.take_waiting_topics(&mut names);
+        for name in names {
+            let at = self.topics.index(&name);
+            self.topics.list[at].waiting.get_or_insert(self.now);
+            // A refusal is checked again only when the topic is used again.
+            self.topics.list[at].renew_at = self.now;
+            self.renew_topic(at);
+            self.look_topic(at);
+        }
+    }
+
+    /// Takes in what the cluster has learnt of a topic, and ends what has waited for it too long.
+    pub(crate) fn look_topic(&mut self, at: usize) {
+        match self.topic_news(at) {
+            News::Known { id, shape } => self.topic_known(at, id, shape),
+            News::Refused { code } => self.topic_refused(at, code),
+            News::Missing { code, since } => self.topic_missing(at, code, since),
+            News::Nothing => {}
+        }
+        self.expire_waiting(at);
+    }
+
+    fn topic_news(&self, at: usize) -> News {
+        match self.cluster.topic(&self.topics.list[at].name) {
+            TopicState::Unasked | TopicState::Asking => News::Nothing,
+            TopicState::Missing { code, first_answer, .. } => News::Missing { code, since: first_answer },
+            TopicState::Failed { code } => News::Refused { code },
+            TopicState::Known(info) => {
+                let with_leader = (0..).zip(&info.partitions).filter(|(_, p)| p.leader.is_some());
+                let shape = TopicShape {
+                    partitions: info.partitions.len(),
+                    with_leader: with_leader.map(|(index, _)| PartitionId(index)).collect(),
+                };
+                News::Known { id: info.id, shape }
+            }
+        }
+    }
+
+    fn topic_known(&mut self, at: usize, id: TopicId, shape: TopicShape) {
+        let topic = &mut self.topics.list[at];
+        let recreated = !topic.id.is_zero() && !id.is_zero() && topic.id != id;
+        if !id.is_zero() {
+            topic.id = id;
+        }
+        if recreated {
+            tracing::warn!(topic = %topic.name, new_id = ?id, "the topic was deleted and created again");
+            for slot in self.topics.list[at].slots.clone() {
+                self.recreate(slot);
+            }
+        }
+        let waited = self.topics.list[at].waiting.take();
+        if waited.is_some() || self.topics.list[at].shape != shape {
+            let clock = At { now: self.now, wall_ms: self.wall_ms };
+            self.accumulator.set_topic(clock, &self.topics.list[at].name, &shape);
+            self.topics.list[at].shape = shape;
+            self.take_ready();
+        }
+        for slot in self.topics.list[at].slots.clone() {
+            self.follow_leader(slot);
+        }
+        for flush in std::mem::take(&mut self.topics.list[at].flushes) {
+            for slot in self.topics.list[at].slots.clone() {
+                self.flush_partition(slot, flush);
+            }
+            self.flush_step(flush);
+        }
+    }
+
+    fn topic_refused(&mut self, at: usize, code: ErrorCode) {
+        let last = LastError { broker: None, code, message: None, cause: None };
+        let kind = kind_of_refusal(code);
+        for slot in self.topics.list[at].slots.clone() {
+            self.fail_queued(slot, kind, Some(&last));
+        }
+        self.fail_waiting(at, kind, code);
+    }
+
+    fn topic_missing(&mut self, at: usize, code: ErrorCode, since: Timestamp) {
+        let Some(waiting) = self.topics.list[at].waiting else { return };
+        // What is asked for later is given as much time to appear.
+        let end = since.max(waiting) + self.config.unknown_topic_grace;
+        if self.now >= end {
+            self.fail_waiting(at, FailureKind::TopicUnknown, code);
+        } else {
+            self.schedule_topic(at, end);
+        }
+    }
+
+    fn schedule_topic(&mut self, at: usize, when: Timestamp) {
+        self.timers.schedule(&mut self.topics.list[at].timer, Timer::Topic(at), when);
+    }
+
+    fn waiting_failure(&self, at: usize, kind: FailureKind) -> Failure {
+        let topic = &self.topics.list[at];
+        let mut failure = Failure::new(kind, Fate::NotWritten, topic.name.clone(), None);
+        failure.cause = self.cluster.last_error().map(|error| error.to_string());
+        failure.waited = topic.waiting.map_or(std::time::Duration::ZERO, |since| self.now.since(since));
+        failure
+    }
+
+    pub(crate) fn fail_waiting(&mut self, at: usize, kind: FailureKind, code: ErrorCode) -> u64 {
+        if self.topics.list[at].waiting.is_none() {
+            return 0;
+        }
+        let mut failure = self.waiting_failure(at, kind);
+        failure.code = Some(code).filter(|code| *code != ErrorCode::NONE);
+        let records = self.accumulator.fail_waiting(&self.topics.list[at].name, failure) as u64;
+        let topic = &mut self.topics.list[at];
+        topic.waiting = None;
+        let name = topic.name.clone();
+        self.metrics.update(|m| m.failed(&name, milena_sequence::Fate::NotWritten, records, 0));
+        if records > 0 {
+            tracing::warn!(topic = %name, records, ?kind, %code, "records failed while they waited for their topic");
+        }
+        self.release_topic_flushes(at);
+        records
+    }
+
+    fn release_topic_flushes(&mut self, at: usize) {
+        for flush in std::mem::take(&mut self.topics.list[at].flushes) {
+            self.flush_step(flush);
+        }
+    }
+
+    /// Ends records whose delivery deadline passes before anything is known of their topic.
+    fn expire_waiting(&mut self, at: usize) {
+        if self.topics.list[at].waiting.is_none() {
+            return;
+        }
+        let timeout = u64::try_from(self.config.delivery_timeout.as_nanos()).unwrap_or(u64::MAX);
+        let mut next = self.topics.list[at].waiting.map(|since| since + self.config.delivery_timeout);
+        if let Some(before) = self.now.as_nanos().checked_sub(timeout) {
+            let failure = self.waiting_failure(at, FailureKind::DeliveryTimeout);
+            let oldest =
+                self.accumulator.expire_waiting(&self.topics.list[at].name, Timestamp::from_nanos(before), failure);
+            next = oldest.map(|oldest| oldest + self.config.delivery_timeout);
+        }
+        match next {
+            Some(next) => self.schedule_topic(at, next),
+            None => {
+                self.topics.list[at].waiting = None;
+                self.release_topic_flushes(at);
+            }
+        }
+    }
+
+    /// Sends a partition's batches to its leader of now, and what was under way to a former one again if that cannot duplicate it.
+    pub(crate) fn follow_leader(&mut self, slot: usize) {
+        let Some(partition) = self.partitions.get_mut(slot) else { return };
+        let name = &self.topics.list[partition.topic].name;
+        let leader = self.cluster.leader(name, partition.index);
+        let route = leader.map(|l| Route { leader: l.broker, epoch: l.epoch, topic: l.topic_id });
+        if partition.route == route {
+            return;
+        }
+        partition.route = route;
+        if let Some(route) = route {
+            if partition.stream.is_elsewhere(route) {
+                let mut waiting = Vec::new();
+                partition.stream.reroute(&mut waiting);
+                tracing::debug!(topic = %name, partition = %partition.index, leader = %route.leader, epoch = %route.epoch,
+                    batches = waiting.len(), "new leader: batches in flight are sent again, in order");
+            }
+            // KIP-951: a new leader is worth an attempt at once.
+            for batch in partition.batches.values_mut() {
+                batch.not_before = Timestamp::ZERO;
+            }
+        }
+        self.finish_withdrawn(slot);
+        self.touch(slot);
+    }
+}
+
+fn kind_of_refusal(code: ErrorCode) -> FailureKind {
+    match code {
+        ErrorCode::TOPIC_AUTHORIZATION_FAILED | ErrorCode::CLUSTER_AUTHORIZATION_FAILED => FailureKind::Authorization,
+        _ => FailureKind::TopicUnknown,
+    }
+}
