@@ -107,10 +107,8 @@ impl Sender {
                     continue;
                 }
                 let leader = &partition.current_leader;
-                let moved = matches!(
-                    partition.error,
-                    ErrorCode::NOT_LEADER_OR_FOLLOWER | ErrorCode::FENCED_LEADER_EPOCH
-                );
+                let moved =
+                    matches!(partition.error, ErrorCode::NOT_LEADER_OR_FOLLOWER | ErrorCode::FENCED_LEADER_EPOCH);
                 if moved && leader.leader.0 >= 0 && leader.epoch.0 >= 0 {
                     hints.push(LeaderHint {
                         topic: asked.name.clone(),

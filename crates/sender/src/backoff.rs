@@ -49,7 +49,9 @@ mod tests {
     fn waits_double_with_a_fifth_of_jitter_up_to_the_maximum() {
         for seed in 0..200 {
             let mut backoff = Backoff::new(ms(100), ms(1000), seed);
-            for (n, low, high) in [(0, 80, 120), (1, 160, 240), (2, 320, 480), (3, 640, 960), (4, 800, 1000), (40, 800, 1000)] {
+            for (n, low, high) in
+                [(0, 80, 120), (1, 160, 240), (2, 320, 480), (3, 640, 960), (4, 800, 1000), (40, 800, 1000)]
+            {
                 let wait = backoff.draw(n);
                 assert!(ms(low) <= wait && wait <= ms(high), "{n}: {wait:?}");
             }

@@ -150,8 +150,11 @@ impl Sender {
                 let leaders = (0..).zip(&info.partitions).map(|(index, p)| (PartitionId(index), p.leader));
                 Some(Ok(TopicPartitions { id: info.id, leaders: leaders.collect() }))
             }
-            TopicState::Missing { code, .. } => (self.now >= question.since + self.config.unknown_topic_grace)
-                .then(|| Err(self.command_error(question, CommandErrorKind::TopicUnknown, Some(topic.clone()), Some(code)))),
+            TopicState::Missing { code, .. } => {
+                (self.now >= question.since + self.config.unknown_topic_grace).then(|| {
+                    Err(self.command_error(question, CommandErrorKind::TopicUnknown, Some(topic.clone()), Some(code)))
+                })
+            }
             TopicState::Failed { code } => {
                 Some(Err(self.command_error(question, CommandErrorKind::TopicRefused, Some(topic.clone()), Some(code))))
             }

@@ -77,8 +77,7 @@ impl Sender {
         let ordinal = partition.take_ordinal();
         let name = &self.topics.list[partition.topic].name;
         let records = batch.count().as_usize() as u64;
-        let mut failure =
-            Failure::new(kind, milena_accumulator::Fate::NotWritten, name.clone(), Some(partition.index));
+        let mut failure = Failure::new(kind, milena_accumulator::Fate::NotWritten, name.clone(), Some(partition.index));
         failure.waited = self.now.since(batch.created());
         describe(&mut failure, last);
         if failure.cause.is_none() && failure.code.is_none() {

@@ -165,7 +165,7 @@ impl Sender {
     pub(crate) fn collect_cluster(&mut self) {
         use milena_cluster::Output as From;
         while let Some(output) = self.cluster.poll_output() {
-            self.outputs.push_back(match output {
+            let output = match output {
                 From::Resolve { query, host, port } => Output::Resolve { query, host, port },
                 From::Connect { conn, host, port, addr } => Output::Connect { conn, host, port, addr },
                 From::Transmit { conn, frame } => Output::Transmit { conn, frame },
@@ -181,7 +181,8 @@ impl Sender {
                     debug_assert!(false, "an output of the cluster that nobody carries out: {other:?}");
                     continue;
                 }
-            });
+            };
+            self.outputs.push_back(output);
         }
     }
 
