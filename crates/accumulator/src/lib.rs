@@ -1,15 +1,61 @@
-//! Partition queues, open batches, the memory budget, partitioners and delivery handles of the milena producer.
+//! What the producer has queued: partition queues, open batches, the memory budget, partitioners and delivery handles.
+//!
+//! A record is copied once, by [`Accumulator::append`], straight into the wire format of its partition's open batch. From then on only batches
+//! move: a full one is *closed*, the sender takes it ([`PartitionQueue::close_head`]) and *seals* it ([`ClosedBatch::seal`]), sends it as
+//! often as it takes, and in the end *settles* it ([`SealedBatch::settle`]), which is when the [`Delivery`] of each record knows its [`Outcome`].
+//!
+//! There is no I/O here, no clock but the one that is passed in, and no randomness but the seed's. User code (wakers, hooks, partitioners)
+//! runs under no lock.
+//!
+//! In reading order:
+//! - [`Accumulator`] is what callers and the sender share; `append.rs` is the path of every record.
+//! - [`PartitionQueue`], [`ClosedBatch`], [`SealedBatch`] are a batch's stations.
+//! - [`Delivery`] and [`Hooks`] are how callers hear of outcomes; [`Failure`] says what went wrong.
+//! - [`Reserve`] is the line in which callers wait for memory.
+//! - [`PartitionerKind`] chooses partitions.
 
+mod accumulator;
+mod append;
+mod cell;
+mod chunk;
+mod closed;
 mod config;
+mod core;
+mod delivery;
+mod dropped;
 mod hooks;
+mod memory;
+mod open;
 mod outcome;
+mod park;
 mod partitioner;
+mod queue;
 mod record;
-mod skeleton;
+mod reserve;
+mod rng;
+mod sealed;
+mod split;
+mod sticky;
+mod story;
+mod sync;
+mod table;
+#[cfg(test)]
+mod test_support;
+#[cfg(test)]
+mod tests;
+mod topic;
+mod waiting;
 
+pub use accumulator::Accumulator;
+pub use closed::ClosedBatch;
 pub use config::AccumulatorConfig;
+pub use delivery::{Delivery, DeliveryError, Receipt};
 pub use hooks::{BatchReport, Hooks, Reported};
+pub use memory::MemoryUse;
 pub use outcome::{Failure, FailureKind, Fate, Outcome};
 pub use partitioner::{CustomPartitioner, PartitionRequest, PartitionerKind};
+pub use queue::{PartitionQueue, QueueView, Take};
 pub use record::{At, RecordRef, Refused, Urgency};
-pub use skeleton::*;
+pub use reserve::{Closed, Reservation, Reserve};
+pub use sealed::{SealedBatch, Stamp};
+pub use topic::TopicShape;

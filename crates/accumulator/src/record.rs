@@ -75,7 +75,10 @@ impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Memory { bytes } => {
-                write!(f, "the buffer memory is full: {bytes} bytes are needed; wait for memory, or raise buffer_memory")
+                write!(
+                    f,
+                    "the buffer memory is full: {bytes} bytes are needed; wait for memory, or raise buffer_memory"
+                )
             }
             Self::RecordTooLarge { size, limit } => write!(
                 f,

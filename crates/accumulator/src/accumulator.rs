@@ -1,0 +1,299 @@
+use std::cell::Cell;
+use std::fmt;
+use std::sync::Arc;
+
+use milena_wire::{PartitionId, Timestamp, TopicName};
+
+use crate::append::{Claim, Payer};
+use crate::core::Core;
+use crate::memory::MemoryUse;
+use crate::queue::PartitionQueue;
+use crate::reserve::{Reservation, Reserve};
+use crate::sticky::Sticky;
+use crate::sync::{AtomicBool, Mutex, Ordering, RwLock};
+use crate::table::{Table, hash};
+use crate::topic::{Topic, TopicShape};
+use crate::waiting::Waiting;
+use crate::{AccumulatorConfig, At, Delivery, Failure, Hooks, Outcome, RecordRef, Refused, Urgency};
+
+/// All that is queued, shared between the threads that append and the sender. Cheap to clone.
+///
+/// Every operation is linearizable, and callers and the sender share nothing else. When the last clone is dropped, whatever is still queued
+/// fails with [`RuntimeGone`](crate::FailureKind::RuntimeGone).
+#[derive(Clone)]
+pub struct Accumulator {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    core: Arc<Core>,
+    seed: u64,
+    /// Locked after a topic's waiting queue, never before it.
+    topics: RwLock<Table>,
+    closed: AtomicBool,
+}
+
+impl Accumulator {
+    /// An empty one. `seed` decides where sticky and random records go, and nothing else.
+    #[must_use]
+    pub fn new(config: AccumulatorConfig, seed: u64, hooks: Arc<dyn Hooks>) -> Self {
+        let core = Arc::new(Core::new(config, hooks));
+        let inner = Inner { core, seed, topics: RwLock::default(), closed: AtomicBool::new(false) };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// Queues a record and returns the handle of its outcome.
+    ///
+    /// `memory` pays for a new chunk if one is needed; what is left of it goes back. Without it an append that needs a chunk does not
+    /// overtake those who wait in [`reserve`](Self::reserve).
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`]: nothing was queued. After [`Refused::Memory`] reserve what it says and try again; that attempt has enough.
+    pub fn append(
+        &self,
+        at: At,
+        record: &RecordRef<'_>,
+        urgency: Urgency,
+        memory: Option<Reservation>,
+    ) -> Result<Delivery, Refused> {
+        let mut payer = memory.map_or(Payer::Budget, Payer::Reserved);
+        let delivery = self.enter(at, record, urgency, &mut payer, Claim::Handle)?;
+        Ok(delivery.expect("a claim for a handle is answered with one"))
+    }
+
+    /// Queues a record whose outcome goes to [`Hooks::report`] under `token`, which need not be unique.
+    ///
+    /// A token costs 24 bytes until then, which the memory limit does not count.
+    ///
+    /// # Errors
+    ///
+    /// As [`append`](Self::append).
+    pub fn append_with_token(
+        &self,
+        at: At,
+        record: &RecordRef<'_>,
+        urgency: Urgency,
+        memory: Option<Reservation>,
+        token: u64,
+    ) -> Result<(), Refused> {
+        let mut payer = memory.map_or(Payer::Budget, Payer::Reserved);
+        self.enter(at, record, urgency, &mut payer, Claim::Token(token)).map(drop)
+    }
+
+    /// Waits in line for `bytes` of memory, or for the whole memory if that is less.
+    ///
+    /// While somebody waits, [`memory`](Self::memory) says so, and the sender should let nothing linger; it is woken for that.
+    pub fn reserve(&self, bytes: usize) -> Reserve {
+        let core = &self.inner.core;
+        Reserve::new(Arc::clone(core), bytes.min(core.memory.limit()))
+    }
+
+    /// Takes the queues that have become worth a look since the last call: see [`PartitionQueue`].
+    pub fn take_ready(&self, out: &mut Vec<Arc<PartitionQueue>>) {
+        self.inner.core.take_ready(out);
+    }
+
+    /// Takes the topics for which a first record waits since the last call, their partitions being unknown. A topic comes again when its
+    /// records were failed and others began to wait.
+    pub fn take_waiting_topics(&self, out: &mut Vec<TopicName>) {
+        self.inner.core.take_waiting_topics(out);
+    }
+
+    /// Says which partitions a topic has. Records that waited for this are moved in order, as old as they are. For the sender alone: not to be
+    /// called from two threads at once.
+    ///
+    /// Fewer partitions than before are fine; what is queued for the others stays queued. No partitions at all say nothing.
+    ///
+    /// A [`CustomPartitioner`](crate::CustomPartitioner) is asked here, under no lock, for the records that waited.
+    pub fn set_topic(&self, _at: At, name: &TopicName, shape: &TopicShape) {
+        if shape.partitions == 0 {
+            return;
+        }
+        let count = shape.partitions;
+        let with_leader: Box<[PartitionId]> =
+            shape.with_leader.iter().copied().filter(|id| usize::try_from(id.0).is_ok_and(|id| id < count)).collect();
+        let (old, new) = {
+            let mut topics = self.inner.topics.write();
+            if topics.get(name.as_str()).is_none() {
+                topics.add(Arc::new(self.inner.unknown_topic(name.clone())));
+            }
+            let Some(entry) = topics.get_mut(name.as_str()) else { return };
+            let old = Arc::clone(&entry.topic);
+            if old.queues.len() == count && old.with_leader == with_leader {
+                return;
+            }
+            for partition in entry.queues.len()..count {
+                let partition = PartitionId(i32::try_from(partition).unwrap_or(i32::MAX));
+                let queue = PartitionQueue::new(&self.inner.core, name.clone(), partition);
+                if self.inner.closed.load(Ordering::SeqCst) {
+                    queue.refuse();
+                }
+                entry.queues.push(queue);
+            }
+            let new = Arc::new(Topic {
+                core: Arc::clone(&self.inner.core),
+                name: old.name.clone(),
+                queues: entry.queues[..count].into(),
+                with_leader,
+                sticky: Arc::clone(&old.sticky),
+                waiting: Mutex::new(Waiting::default()),
+                stale: AtomicBool::new(false),
+            });
+            if !old.queues.is_empty() {
+                entry.topic = new;
+                old.stale.store(true, Ordering::Release);
+                return;
+            }
+            (old, new)
+        };
+        loop {
+            let records = old.take_waiting(|| {
+                if let Some(entry) = self.inner.topics.write().get_mut(name.as_str()) {
+                    entry.topic = Arc::clone(&new);
+                }
+                old.stale.store(true, Ordering::Release);
+            });
+            if records.is_empty() {
+                return;
+            }
+            // More may come meanwhile, and will be behind these. It ends: they fill the memory, which nobody empties before this returns.
+            records.into_iter().for_each(|record| record.move_to(&new));
+        }
+    }
+
+    /// Fails the records that wait for `topic` to become known; how many they were.
+    pub fn fail_waiting(&self, topic: &TopicName, failure: Failure) -> usize {
+        self.known(topic.as_str()).map_or(0, |topic| topic.fail_waiting(&Arc::new(failure)))
+    }
+
+    /// Fails those of the records waiting for `topic` that were appended at `before` or earlier; when the oldest of the rest was.
+    pub fn expire_waiting(&self, topic: &TopicName, before: Timestamp, failure: Failure) -> Option<Timestamp> {
+        self.known(topic.as_str()).and_then(|topic| topic.expire_waiting(before, &Arc::new(failure)))
+    }
+
+    /// How the memory is used.
+    #[must_use]
+    pub fn memory(&self) -> MemoryUse {
+        self.inner.core.memory.usage()
+    }
+
+    /// How many partitions `name` has, if that is known.
+    #[must_use]
+    pub fn topic_partitions(&self, name: &str) -> Option<usize> {
+        self.known(name).map(|topic| topic.queues.len()).filter(|count| *count > 0)
+    }
+
+    /// Refuses records from now on, and lets nobody wait for memory. What is queued stays queued. Once this has returned, no append that
+    /// runs elsewhere will add anything.
+    pub fn close(&self) {
+        self.inner.closed.store(true, Ordering::SeqCst);
+        self.inner.core.memory.close();
+        for (topic, queues) in self.inner.all() {
+            topic.waiting.lock().refusing = true;
+            queues.iter().for_each(|queue| queue.refuse());
+        }
+    }
+
+    /// Closes, and fails everything that the sender has not taken, each partition's records with what `failure` says of them: for an I/O
+    /// task that ends and will not deliver anything any more.
+    pub fn abandon(&self, failure: impl Fn(&TopicName, Option<PartitionId>) -> Failure) {
+        self.close();
+        for (topic, queues) in self.inner.all() {
+            topic.fail_waiting(&Arc::new(failure(&topic.name, None)));
+            for queue in queues {
+                let batches = queue.empty();
+                if batches.is_empty() {
+                    continue;
+                }
+                let failure = Arc::new(failure(queue.topic(), Some(queue.partition())));
+                batches.into_iter().for_each(|batch| batch.settle(Outcome::Failed(Arc::clone(&failure))));
+            }
+        }
+        self.inner.core.forget();
+    }
+
+    /// The topic of a record: this thread's last one, or one from the table, or a new one whose partitions are unknown.
+    #[inline]
+    pub(crate) fn topic(&self, name: &str) -> Result<Arc<Topic>, Refused> {
+        if let Some(topic) = LAST.try_with(Cell::take).ok().flatten()
+            && topic.name.as_str() == name
+            && Arc::ptr_eq(&topic.core, &self.inner.core)
+            && !topic.stale.load(Ordering::Acquire)
+        {
+            return Ok(topic);
+        }
+        match self.known(name) {
+            Some(topic) => Ok(topic),
+            None => self.inner.add(name),
+        }
+    }
+
+    /// Keeps `topic` for this thread's next record.
+    #[inline]
+    pub(crate) fn keep(&self, topic: Arc<Topic>) {
+        // Fails only while the thread ends.
+        let _ = LAST.try_with(|last| last.set(Some(topic)));
+    }
+
+    fn known(&self, name: &str) -> Option<Arc<Topic>> {
+        self.inner.topics.read().get(name).map(|entry| Arc::clone(&entry.topic))
+    }
+}
+
+thread_local! {
+    /// The topic this thread appended to last, so that a thread with one topic looks nothing up and shares no lock.
+    ///
+    /// Taken out while in use: a partitioner that appends to another topic finds it empty, and all is well.
+    static LAST: Cell<Option<Arc<Topic>>> = const { Cell::new(None) };
+}
+
+impl Inner {
+    fn unknown_topic(&self, name: TopicName) -> Topic {
+        Topic {
+            core: Arc::clone(&self.core),
+            sticky: Arc::new(Sticky::new(self.seed ^ hash(name.as_str()))),
+            name,
+            queues: Box::default(),
+            with_leader: Box::default(),
+            waiting: Mutex::new(Waiting::default()),
+            stale: AtomicBool::new(false),
+        }
+    }
+
+    #[cold]
+    fn add(&self, name: &str) -> Result<Arc<Topic>, Refused> {
+        let mut topics = self.topics.write();
+        // Under the lock that `close` takes after it set this: a topic is either refused here or found there.
+        if self.closed.load(Ordering::SeqCst) {
+            return Err(Refused::Closed);
+        }
+        if let Some(entry) = topics.get(name) {
+            return Ok(Arc::clone(&entry.topic));
+        }
+        let topic = Arc::new(self.unknown_topic(TopicName::new(name)));
+        Ok(Arc::clone(&topics.add(topic).topic))
+    }
+
+    fn all(&self) -> Vec<(Arc<Topic>, Vec<Arc<PartitionQueue>>)> {
+        self.topics.read().iter().map(|entry| (Arc::clone(&entry.topic), entry.queues.clone())).collect()
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // A thread may still hold one topic (see LAST); it must hold no records.
+        for (topic, queues) in self.all() {
+            drop(topic.take_waiting(|| ()));
+            queues.iter().for_each(|queue| drop(queue.empty()));
+        }
+        self.core.memory.close();
+        self.core.forget();
+    }
+}
+
+impl fmt::Debug for Accumulator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Accumulator({:?})", self.memory())
+    }
+}

@@ -1,0 +1,148 @@
+//! Where the handles of a batch and its outcome meet.
+
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+use std::task::Waker;
+
+use milena_wire::{PartitionId, TopicName};
+
+use crate::dropped::{Dropped, Timing};
+use crate::sync::Mutex;
+use crate::{Hooks, Outcome};
+
+/// Where records are going, and whom to tell of what nobody else hears.
+#[derive(Debug)]
+pub(crate) struct Home {
+    pub(crate) topic: TopicName,
+    /// None while the topic's partitions are not known.
+    pub(crate) partition: Option<PartitionId>,
+    pub(crate) hooks: Arc<dyn Hooks>,
+}
+
+/// Shared by a batch and the handles of its records.
+pub(crate) struct BatchCell {
+    home: Arc<Home>,
+    /// Written once. It is written before `waiters` are woken and before `dropped` is settled.
+    verdict: OnceLock<Verdict>,
+    waiters: Mutex<Vec<Waker>>,
+    dropped: Dropped,
+}
+
+enum Verdict {
+    Settled(Outcome),
+    /// The records went on to other batches: in order of `first`, without gaps.
+    Forwarded(Box<[Piece]>),
+}
+
+/// Some records of a batch that went on to another.
+pub(crate) struct Piece {
+    /// Index of the first of them, in the batch they come from.
+    pub(crate) first: u32,
+    /// Where they are now.
+    pub(crate) cell: Arc<BatchCell>,
+    /// Index of the first of them, there.
+    pub(crate) at: u32,
+}
+
+/// What a cell knows of one record.
+pub(crate) enum Status<'a> {
+    Open,
+    Settled(&'a Outcome),
+    Moved(&'a Arc<BatchCell>, u32),
+}
+
+impl BatchCell {
+    pub(crate) fn new(home: Arc<Home>) -> Arc<Self> {
+        Arc::new(Self { home, verdict: OnceLock::new(), waiters: Mutex::new(Vec::new()), dropped: Dropped::default() })
+    }
+
+    pub(crate) fn home(&self) -> &Arc<Home> {
+        &self.home
+    }
+
+    #[inline]
+    pub(crate) fn status(&self, index: u32) -> Status<'_> {
+        match self.verdict.get() {
+            None => Status::Open,
+            Some(Verdict::Settled(outcome)) => Status::Settled(outcome),
+            Some(Verdict::Forwarded(pieces)) => {
+                // Pieces are in order and the first begins at 0.
+                let piece = &pieces[pieces.partition_point(|piece| piece.first <= index) - 1];
+                Status::Moved(&piece.cell, piece.at + (index - piece.first))
+            }
+        }
+    }
+
+    /// Has `waker` woken when there is news. Call [`status`](Self::status) afterwards: the news may have come before.
+    ///
+    /// One entry per task, as far as the last few tell: a task that awaits many records of a batch one after the other, or all at
+    /// once, is woken once.
+    pub(crate) fn register(&self, waker: &Waker) {
+        let mut waiters = self.waiters.lock();
+        if !waiters.iter().rev().take(8).any(|known| known.will_wake(waker)) {
+            waiters.push(waker.clone());
+        }
+    }
+
+    /// Gives all records their outcome. Called once, instead of [`forward`](Self::forward).
+    pub(crate) fn settle(&self, outcome: Outcome) {
+        let failure = match &outcome {
+            Outcome::Failed(failure) => Some(Arc::clone(failure)),
+            Outcome::Delivered { .. } | Outcome::Unacknowledged => None,
+        };
+        let dropped = self.publish(Verdict::Settled(outcome));
+        let Some(failure) = failure else { return };
+        let unheard: u32 = dropped.iter().map(|run| run.end - run.start).sum();
+        if unheard > 0 {
+            self.home.hooks.unobserved(&failure, unheard);
+        }
+    }
+
+    /// Sends the records on to other batches, which are not settled yet; their handles follow. Called once, instead of [`settle`](Self::settle).
+    pub(crate) fn forward(&self, pieces: Vec<Piece>) {
+        debug_assert!(pieces.first().is_some_and(|piece| piece.first == 0));
+        for index in self.publish(Verdict::Forwarded(pieces.into_boxed_slice())).into_iter().flatten() {
+            if let Status::Moved(cell, index) = self.status(index) {
+                cell.abandon(index);
+            }
+        }
+    }
+
+    fn publish(&self, verdict: Verdict) -> Vec<std::ops::Range<u32>> {
+        let fresh = self.verdict.set(verdict).is_ok();
+        debug_assert!(fresh, "a batch has one outcome");
+        let dropped = self.dropped.settle();
+        let waiters = std::mem::take(&mut *self.waiters.lock());
+        for waiter in waiters {
+            waiter.wake();
+        }
+        dropped
+    }
+
+    /// Nobody will hear of the record at `index` any more.
+    pub(crate) fn abandon(&self, index: u32) {
+        let mut cell = self;
+        let mut index = index;
+        loop {
+            if cell.dropped.note(index) == Timing::BeforeOutcome {
+                return;
+            }
+            match cell.status(index) {
+                Status::Moved(next, there) => (cell, index) = (next, there),
+                Status::Settled(Outcome::Failed(failure)) => return cell.home.hooks.unobserved(failure, 1),
+                Status::Settled(_) | Status::Open => return,
+            }
+        }
+    }
+}
+
+impl fmt::Debug for BatchCell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = match self.verdict.get() {
+            None => "open",
+            Some(Verdict::Settled(_)) => "settled",
+            Some(Verdict::Forwarded(_)) => "forwarded",
+        };
+        write!(f, "BatchCell({} {:?}: {state})", self.home.topic, self.home.partition)
+    }
+}

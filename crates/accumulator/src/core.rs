@@ -1,0 +1,94 @@
+//! What queues, batches and reservations share: the configuration, the memory, and the sender's doorbell.
+
+use std::sync::Arc;
+
+use milena_wire::TopicName;
+
+use crate::memory::Memory;
+use crate::queue::PartitionQueue;
+use crate::sync::{AtomicBool, AtomicUsize, Mutex, Ordering};
+use crate::{AccumulatorConfig, Hooks};
+
+#[derive(Debug)]
+pub(crate) struct Core {
+    pub(crate) config: AccumulatorConfig,
+    pub(crate) hooks: Arc<dyn Hooks>,
+    pub(crate) memory: Arc<Memory>,
+    /// A record that takes no more than this in a batch of its own is within every limit.
+    pub(crate) surely_fits: usize,
+    ready: Mutex<Vec<Arc<PartitionQueue>>>,
+    waiting_topics: Mutex<Vec<TopicName>>,
+    /// The sender was woken and has not looked since.
+    woken: AtomicBool,
+    slots: AtomicUsize,
+}
+
+/// What a record's own batch adds to the record at most: see [`milena_wire::single_record_batch_bound`].
+const OWN_BATCH: usize = milena_wire::BATCH_HEADER_LEN + 21;
+
+impl Core {
+    pub(crate) fn new(config: AccumulatorConfig, hooks: Arc<dyn Hooks>) -> Self {
+        Self {
+            memory: Memory::new(config.buffer_memory),
+            surely_fits: config.max_record_size.min(config.buffer_memory).saturating_sub(OWN_BATCH),
+            config,
+            hooks,
+            ready: Mutex::new(Vec::new()),
+            waiting_topics: Mutex::new(Vec::new()),
+            woken: AtomicBool::new(false),
+            slots: AtomicUsize::new(0),
+        }
+    }
+
+    /// The number of a new queue.
+    pub(crate) fn claim_slot(&self) -> usize {
+        self.slots.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// How many queues there are.
+    pub(crate) fn queues(&self) -> usize {
+        self.slots.load(Ordering::Relaxed)
+    }
+
+    /// The sender should look at `queue`.
+    pub(crate) fn announce(&self, queue: &Arc<PartitionQueue>) {
+        if queue.list() {
+            self.ready.lock().push(Arc::clone(queue));
+        }
+        self.wake_sender();
+    }
+
+    /// The sender should ask for the partitions of `topic`.
+    pub(crate) fn announce_topic(&self, topic: &TopicName) {
+        self.waiting_topics.lock().push(topic.clone());
+        self.wake_sender();
+    }
+
+    pub(crate) fn wake_sender(&self) {
+        if !self.woken.swap(true, Ordering::AcqRel) {
+            self.hooks.wake();
+        }
+    }
+
+    pub(crate) fn take_ready(&self, out: &mut Vec<Arc<PartitionQueue>>) {
+        // First this, then the list: what is listed later rings again.
+        self.woken.store(false, Ordering::SeqCst);
+        let from = out.len();
+        out.append(&mut self.ready.lock());
+        for queue in &out[from..] {
+            queue.unlist();
+        }
+    }
+
+    pub(crate) fn take_waiting_topics(&self, out: &mut Vec<TopicName>) {
+        self.woken.store(false, Ordering::SeqCst);
+        out.append(&mut self.waiting_topics.lock());
+    }
+
+    /// Breaks the circle of queues that are listed here and hold this.
+    pub(crate) fn forget(&self) {
+        let ready = std::mem::take(&mut *self.ready.lock());
+        drop(ready);
+        self.memory.trim();
+    }
+}

@@ -1,0 +1,275 @@
+//! The memory budget: what may be held, who waits for it, and the chunks that wait to be used again.
+//!
+//! Every byte is counted from the moment it is promised (to a chunk, or to a [`Reservation`](crate::Reservation)) until its owner is
+//! dropped. Who finds the memory full waits in line: whatever comes back goes to the first in line, and nobody overtakes.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::task::Waker;
+
+use crate::chunk::{Chunk, class_of, is_pooled};
+use crate::sync::Mutex;
+
+/// How the memory is used at one moment.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct MemoryUse {
+    /// The configured limit, in bytes.
+    pub limit: usize,
+    /// Bytes promised or held. Above the limit for a short time only, while batches are compressed, split, or moved to a topic just
+    /// learnt of: those cannot wait, because what they wait for is themselves.
+    pub used: usize,
+    /// How many callers wait for memory.
+    pub waiting: usize,
+}
+
+pub(crate) struct Memory {
+    limit: usize,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    used: usize,
+    /// Chunks to use again, by class, last in first out: the last is likely still in the processor's cache.
+    free: [Vec<Vec<u8>>; crate::chunk::CLASSES],
+    /// Capacity of all of `free`. `used + free_bytes <= limit`, unless `used` alone is above it.
+    free_bytes: usize,
+    next_ticket: Ticket,
+    /// In line; the lowest ticket is first.
+    line: BTreeMap<Ticket, Waiting>,
+    /// Out of the line with what they asked for, which is counted in `used`, but not yet fetched.
+    granted: BTreeMap<Ticket, usize>,
+    closed: bool,
+}
+
+struct Waiting {
+    bytes: usize,
+    waker: Waker,
+}
+
+/// A place in the line.
+pub(crate) type Ticket = u64;
+
+/// How a place in the line stands.
+pub(crate) enum Turn {
+    Granted,
+    Waiting,
+    Closed,
+}
+
+/// Who pays for a chunk.
+pub(crate) enum Funds<'a> {
+    /// The budget, if nobody waits and there is enough left.
+    Budget,
+    /// A reservation, which shrinks.
+    Reserved(&'a mut usize),
+    /// The budget, whether or not there is enough left.
+    Forced,
+}
+
+impl Memory {
+    pub(crate) fn new(limit: usize) -> Arc<Self> {
+        Arc::new(Self { limit, state: Mutex::new(State::default()) })
+    }
+
+    pub(crate) fn limit(&self) -> usize {
+        self.limit
+    }
+
+    pub(crate) fn usage(&self) -> MemoryUse {
+        let state = self.state.lock();
+        MemoryUse { limit: self.limit, used: state.used, waiting: state.line.len() }
+    }
+
+    /// An empty chunk of `capacity` bytes, or none if the funds do not suffice.
+    pub(crate) fn chunk(self: &Arc<Self>, capacity: usize, funds: Funds<'_>) -> Option<Chunk> {
+        let mut trimmed = Vec::new();
+        let buffer = {
+            let mut state = self.state.lock();
+            if !state.pay(capacity, funds, self.limit) {
+                return None;
+            }
+            let again = if is_pooled(capacity) { state.free[class_of(capacity)].pop() } else { None };
+            if again.is_some() {
+                state.free_bytes -= capacity;
+            }
+            state.trim(self.limit, &mut trimmed);
+            again
+        };
+        drop(trimmed);
+        Some(Chunk::new(Arc::clone(self), buffer.unwrap_or_else(|| Vec::with_capacity(capacity)), capacity))
+    }
+
+    /// Takes a chunk's buffer back, together with its share of the budget.
+    pub(crate) fn put_back(&self, mut buffer: Vec<u8>, capacity: usize) {
+        let mut trimmed = Vec::new();
+        let wakers = {
+            let mut state = self.state.lock();
+            state.used -= capacity;
+            if is_pooled(capacity) && !state.closed {
+                buffer.clear();
+                state.free[class_of(capacity)].push(buffer);
+                state.free_bytes += capacity;
+            }
+            let wakers = state.grant(self.limit);
+            state.trim(self.limit, &mut trimmed);
+            wakers
+        };
+        drop(trimmed);
+        wake_all(wakers);
+    }
+
+    /// Counts `bytes` that somebody holds elsewhere; `false` if the funds do not suffice.
+    pub(crate) fn charge(&self, bytes: usize, funds: Funds<'_>) -> bool {
+        let mut trimmed = Vec::new();
+        let mut state = self.state.lock();
+        let paid = state.pay(bytes, funds, self.limit);
+        state.trim(self.limit, &mut trimmed);
+        drop(state);
+        paid
+    }
+
+    /// Counts `bytes` no more.
+    pub(crate) fn release(&self, bytes: usize) {
+        if bytes == 0 {
+            return;
+        }
+        let wakers = {
+            let mut state = self.state.lock();
+            state.used -= bytes;
+            state.grant(self.limit)
+        };
+        wake_all(wakers);
+    }
+
+    /// Joins the line, or passes it if it is empty and there is enough left.
+    pub(crate) fn join(&self, bytes: usize, waker: &Waker) -> (Turn, Ticket) {
+        let mut state = self.state.lock();
+        if state.closed {
+            return (Turn::Closed, 0);
+        }
+        if state.pay(bytes, Funds::Budget, self.limit) {
+            return (Turn::Granted, 0);
+        }
+        let ticket = state.next_ticket;
+        state.next_ticket += 1;
+        state.line.insert(ticket, Waiting { bytes, waker: waker.clone() });
+        (Turn::Waiting, ticket)
+    }
+
+    /// Asks how a place in the line stands. After [`Turn::Granted`] and [`Turn::Closed`] the place is gone.
+    pub(crate) fn turn(&self, ticket: Ticket, waker: &Waker) -> Turn {
+        let mut state = self.state.lock();
+        if state.granted.remove(&ticket).is_some() {
+            return Turn::Granted;
+        }
+        match state.line.get_mut(&ticket) {
+            Some(waiting) => {
+                waiting.waker.clone_from(waker);
+                Turn::Waiting
+            }
+            None => Turn::Closed,
+        }
+    }
+
+    /// Gives a place in the line up, and what it may have been granted in the meantime; the next in line gets it.
+    pub(crate) fn leave(&self, ticket: Ticket) {
+        let wakers = {
+            let mut state = self.state.lock();
+            if let Some(bytes) = state.granted.remove(&ticket) {
+                state.used -= bytes;
+            }
+            state.line.remove(&ticket);
+            // Also when it only waited: if it was first and asked for much, the second may fit.
+            state.grant(self.limit)
+        };
+        wake_all(wakers);
+    }
+
+    /// Lets nobody wait any more. What is held stays counted.
+    pub(crate) fn close(&self) {
+        let line = {
+            let mut state = self.state.lock();
+            state.closed = true;
+            std::mem::take(&mut state.line)
+        };
+        wake_all(line.into_values().map(|waiting| waiting.waker));
+    }
+
+    /// Frees the chunks that wait to be used again.
+    pub(crate) fn trim(&self) {
+        let mut state = self.state.lock();
+        let free = std::mem::take(&mut state.free);
+        state.free_bytes = 0;
+        drop(state);
+        drop(free);
+    }
+}
+
+impl State {
+    fn pay(&mut self, bytes: usize, funds: Funds<'_>, limit: usize) -> bool {
+        match funds {
+            Funds::Budget => {
+                if !self.line.is_empty() || !self.fits(bytes, limit) {
+                    return false;
+                }
+            }
+            Funds::Reserved(reserved) => {
+                let Some(rest) = reserved.checked_sub(bytes) else { return false };
+                *reserved = rest;
+                return true; // a reservation is counted already
+            }
+            Funds::Forced => {}
+        }
+        self.used += bytes;
+        true
+    }
+
+    fn fits(&self, bytes: usize, limit: usize) -> bool {
+        self.used.checked_add(bytes).is_some_and(|used| used <= limit)
+    }
+
+    /// Serves the line from its front, as far as the memory goes.
+    fn grant(&mut self, limit: usize) -> Vec<Waker> {
+        let mut wakers = Vec::new();
+        while let Some(first) = self.line.first_entry() {
+            let bytes = first.get().bytes;
+            if self.used.checked_add(bytes).is_none_or(|used| used > limit) {
+                break;
+            }
+            let (ticket, waiting) = first.remove_entry();
+            self.used += bytes;
+            self.granted.insert(ticket, bytes);
+            wakers.push(waiting.waker);
+        }
+        wakers
+    }
+
+    /// Drops free chunks (into `out`, so that the allocator is called outside the lock) that would take the process beyond the limit.
+    fn trim(&mut self, limit: usize, out: &mut Vec<Vec<u8>>) {
+        let mut class = self.free.len();
+        while self.free_bytes > 0 && !self.fits(self.free_bytes, limit) && class > 0 {
+            match self.free[class - 1].pop() {
+                Some(buffer) => {
+                    self.free_bytes -= crate::chunk::class_capacity(class - 1);
+                    out.push(buffer);
+                }
+                None => class -= 1,
+            }
+        }
+    }
+}
+
+fn wake_all(wakers: impl IntoIterator<Item = Waker>) {
+    for waker in wakers {
+        waker.wake();
+    }
+}
+
+impl fmt::Debug for Memory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.usage().fmt(f)
+    }
+}

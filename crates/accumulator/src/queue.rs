@@ -1,0 +1,267 @@
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::Arc;
+
+use milena_wire::{PartitionId, Timestamp, TopicName};
+
+use crate::ClosedBatch;
+use crate::cell::Home;
+use crate::core::Core;
+use crate::open::OpenBatch;
+use crate::sync::{AtomicBool, AtomicU32, Mutex, MutexGuard, Ordering};
+
+/// The batches of one partition that the sender has not taken yet: closed ones, oldest first, and the open one.
+///
+/// The sender hears of a queue through [`Accumulator::take_ready`](crate::Accumulator::take_ready). It then looks after the queue by
+/// itself until it ends with one of
+///
+/// - [`view`](Self::view) showing an open batch only: it hears again if that batch is closed by size or becomes urgent, and keeps a
+///   timer for lingering;
+/// - [`view`](Self::view) showing closed batches or urgency: it does not hear again, because it will come back when it can send;
+/// - [`go_idle`](Self::go_idle) saying yes: it hears again with the next record.
+pub struct PartitionQueue {
+    core: Arc<Core>,
+    home: Arc<Home>,
+    partition: PartitionId,
+    slot: usize,
+    state: Mutex<QueueState>,
+    /// In the list that `take_ready` empties.
+    listed: AtomicBool,
+    /// Batches in this queue, for the adaptive partitioner, who takes no locks.
+    depth: AtomicU32,
+    /// Batches the sender took and has not sent.
+    backlog: AtomicU32,
+}
+
+/// Behind the partition lock.
+#[derive(Debug, Default)]
+pub(crate) struct QueueState {
+    pub(crate) open: Option<OpenBatch>,
+    closed: VecDeque<ClosedBatch>,
+    /// Wire bytes of `closed`, uncompressed.
+    closed_bytes: usize,
+    notice: Notice,
+    /// Bytes of the last batch that was closed, from which the size of the next one's first chunk is guessed.
+    pub(crate) last_batch: usize,
+    /// The accumulator was closed: no more records.
+    pub(crate) refusing: bool,
+}
+
+/// What the sender knows of a queue.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+enum Notice {
+    /// Nothing is in it.
+    #[default]
+    Idle,
+    /// It was told, and has not looked yet.
+    Told,
+    /// It saw an open batch and waits for its linger time to pass.
+    Lingering,
+    /// It saw something to send and will look again by itself.
+    Busy,
+}
+
+/// How much of a queue [`PartitionQueue::close_head`] may take.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Take {
+    /// A batch that is closed already.
+    ClosedOnly,
+    /// The open batch too, if nothing closed is in front of it.
+    OpenToo,
+}
+
+/// A queue at one moment.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct QueueView {
+    /// Closed batches.
+    pub closed: usize,
+    /// When the open batch's first record came; none without an open batch.
+    pub open_since: Option<Timestamp>,
+    /// When the first record of the oldest batch came, closed or open: what the delivery timeout counts from.
+    pub oldest: Option<Timestamp>,
+    /// Uncompressed wire bytes of the batch that [`close_head`](PartitionQueue::close_head) would take.
+    pub head_bytes: usize,
+    /// The open batch should not linger.
+    pub urgent: bool,
+    /// Uncompressed wire bytes of all batches.
+    pub bytes: usize,
+}
+
+impl QueueState {
+    /// Notes that a record went in; whether the sender must be told. `pressing`: a batch was closed, or the open one is urgent.
+    #[inline]
+    pub(crate) fn note(&mut self, pressing: bool) -> bool {
+        let tell = match self.notice {
+            Notice::Idle => true,
+            Notice::Lingering => pressing,
+            Notice::Told | Notice::Busy => false,
+        };
+        if tell {
+            self.notice = Notice::Told;
+        }
+        tell
+    }
+
+    /// Closes the open batch, if there is one.
+    pub(crate) fn close_open(&mut self, core: &Arc<Core>) -> bool {
+        let Some(open) = self.open.take() else { return false };
+        let batch = open.close(core);
+        self.last_batch = batch.bytes();
+        self.closed_bytes += batch.bytes();
+        self.closed.push_back(batch);
+        true
+    }
+
+    pub(crate) fn depth(&self) -> usize {
+        self.closed.len() + usize::from(self.open.is_some())
+    }
+
+    fn is_pressing(&self, linger_zero: bool) -> bool {
+        !self.closed.is_empty() || self.open.as_ref().is_some_and(|open| open.urgent || linger_zero)
+    }
+
+    /// The sender saw this.
+    fn seen(&mut self, linger_zero: bool) {
+        self.notice = match self.notice {
+            Notice::Idle => Notice::Idle,
+            _ if self.open.is_some() && !self.is_pressing(linger_zero) => Notice::Lingering,
+            _ => Notice::Busy,
+        };
+    }
+}
+
+impl PartitionQueue {
+    pub(crate) fn new(core: &Arc<Core>, topic: TopicName, partition: PartitionId) -> Arc<Self> {
+        Arc::new(Self {
+            home: Arc::new(Home { topic, partition: Some(partition), hooks: Arc::clone(&core.hooks) }),
+            partition,
+            slot: core.claim_slot(),
+            state: Mutex::new(QueueState::default()),
+            listed: AtomicBool::new(false),
+            depth: AtomicU32::new(0),
+            backlog: AtomicU32::new(0),
+            core: Arc::clone(core),
+        })
+    }
+
+    /// The topic.
+    #[must_use]
+    pub fn topic(&self) -> &TopicName {
+        &self.home.topic
+    }
+
+    /// The partition.
+    #[must_use]
+    pub fn partition(&self) -> PartitionId {
+        self.partition
+    }
+
+    /// A number of its own among all queues of the accumulator, counted from 0 without gaps: an index for what the sender keeps per queue.
+    #[must_use]
+    pub fn slot(&self) -> usize {
+        self.slot
+    }
+
+    /// What is in it.
+    #[must_use]
+    pub fn view(&self) -> QueueView {
+        let mut state = self.state.lock();
+        let linger_zero = self.core.config.linger_zero;
+        state.seen(linger_zero);
+        let open = state.open.as_ref();
+        let first = state.closed.front();
+        let open_bytes = open.map_or(0, OpenBatch::wire_bytes);
+        QueueView {
+            closed: state.closed.len(),
+            open_since: open.map(|open| open.created),
+            oldest: first.map(ClosedBatch::created).or(open.map(|open| open.created)),
+            head_bytes: first.map_or(open_bytes, ClosedBatch::bytes),
+            urgent: open.is_some_and(|open| open.urgent || linger_zero),
+            bytes: state.closed_bytes + open_bytes,
+        }
+    }
+
+    /// Takes the oldest batch.
+    pub fn close_head(&self, take: Take) -> Option<ClosedBatch> {
+        let mut state = self.state.lock();
+        if state.closed.is_empty() && take == Take::OpenToo {
+            state.close_open(&self.core);
+        }
+        let batch = state.closed.pop_front();
+        match &batch {
+            Some(batch) => {
+                state.closed_bytes -= batch.bytes();
+                state.notice = Notice::Busy;
+                self.publish_depth(&state);
+            }
+            None => state.seen(self.core.config.linger_zero),
+        }
+        batch
+    }
+
+    /// Says that nothing more is to be done here, if that is so: the queue is empty, and the next record will be announced.
+    #[must_use]
+    pub fn go_idle(&self) -> bool {
+        let mut state = self.state.lock();
+        let empty = state.depth() == 0;
+        if empty {
+            state.notice = Notice::Idle;
+        }
+        empty
+    }
+
+    /// Tells the adaptive partitioner how many batches of this partition were taken from here and wait to be sent.
+    pub fn set_backlog(&self, batches: usize) {
+        self.backlog.store(u32::try_from(batches).unwrap_or(u32::MAX), Ordering::Relaxed);
+    }
+
+    /// Batches that wait to be sent, here and at the sender.
+    pub(crate) fn load(&self) -> u32 {
+        self.depth.load(Ordering::Relaxed).saturating_add(self.backlog.load(Ordering::Relaxed))
+    }
+
+    #[inline]
+    pub(crate) fn lock(&self) -> MutexGuard<'_, QueueState> {
+        self.state.lock()
+    }
+
+    pub(crate) fn home(&self) -> &Arc<Home> {
+        &self.home
+    }
+
+    pub(crate) fn publish_depth(&self, state: &QueueState) {
+        self.depth.store(u32::try_from(state.depth()).unwrap_or(u32::MAX), Ordering::Relaxed);
+    }
+
+    /// Whether it has to be put on the list, being on it no longer.
+    pub(crate) fn list(&self) -> bool {
+        !self.listed.swap(true, Ordering::AcqRel)
+    }
+
+    pub(crate) fn unlist(&self) {
+        self.listed.store(false, Ordering::Release);
+    }
+
+    /// Takes no more records.
+    pub(crate) fn refuse(&self) {
+        self.state.lock().refusing = true;
+    }
+
+    /// Takes everything, for good.
+    pub(crate) fn empty(&self) -> Vec<ClosedBatch> {
+        let mut state = self.state.lock();
+        state.refusing = true;
+        state.close_open(&self.core);
+        state.closed_bytes = 0;
+        let batches = std::mem::take(&mut state.closed);
+        self.publish_depth(&state);
+        batches.into()
+    }
+}
+
+impl fmt::Debug for PartitionQueue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PartitionQueue({} {}, {} batches)", self.topic(), self.partition, self.load())
+    }
+}

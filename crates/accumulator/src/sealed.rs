@@ -1,0 +1,137 @@
+use std::sync::Arc;
+
+use bytes::Bytes;
+use milena_wire::{
+    Attributes, BATCH_HEADER_LEN, BatchHeader, Codec, LeaderEpoch, Offset, PartitionId, ProducerEpoch, ProducerId,
+    RecordCount, Sequence, Timestamp, TopicName,
+};
+
+use crate::Outcome;
+use crate::core::Core;
+use crate::story::Story;
+
+/// Identity and place of a batch in its partition's stream.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Stamp {
+    /// The idempotent producer.
+    pub producer_id: ProducerId,
+    /// Its generation.
+    pub epoch: ProducerEpoch,
+    /// Of the batch's first record.
+    pub sequence: Sequence,
+}
+
+/// A batch whose bytes are final but for the 61-byte header, which is made anew for each attempt.
+///
+/// Dropped without an outcome it settles itself as failed ([`RuntimeGone`](crate::FailureKind::RuntimeGone)): MaybeWritten if a header
+/// was ever made, else NotWritten.
+#[derive(Debug)]
+#[must_use = "dropping it fails its records"]
+pub struct SealedBatch {
+    pub(crate) core: Arc<Core>,
+    pub(crate) story: Story,
+    pub(crate) payload: Vec<Bytes>,
+    /// Bytes of the payload, also after it was released.
+    pub(crate) payload_bytes: usize,
+    pub(crate) codec: Codec,
+    /// Uncompressed records.
+    pub(crate) bytes: usize,
+    pub(crate) count: RecordCount,
+    pub(crate) base_timestamp: i64,
+    pub(crate) max_timestamp: i64,
+    pub(crate) created: Timestamp,
+}
+
+impl SealedBatch {
+    /// Where it goes.
+    #[must_use]
+    pub fn topic(&self) -> &TopicName {
+        &self.story.home().topic
+    }
+
+    /// Where it goes.
+    #[must_use]
+    pub fn partition(&self) -> PartitionId {
+        partition_of(&self.story)
+    }
+
+    /// When its first record was appended; the delivery timeout counts from here. The pieces of a split keep it.
+    #[must_use]
+    pub fn created(&self) -> Timestamp {
+        self.created
+    }
+
+    /// How many records it holds.
+    #[must_use]
+    pub fn count(&self) -> RecordCount {
+        self.count
+    }
+
+    /// Bytes on the wire, header included.
+    #[must_use]
+    pub fn wire_size(&self) -> usize {
+        BATCH_HEADER_LEN + self.payload_bytes
+    }
+
+    /// Uncompressed bytes, header included.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        BATCH_HEADER_LEN + self.bytes
+    }
+
+    /// How it is compressed: the configured codec, or none where that saved nothing.
+    #[must_use]
+    pub fn codec(&self) -> Codec {
+        self.codec
+    }
+
+    /// What follows the header. Cloning a slice copies nothing; the memory stays counted until the last clone is dropped.
+    #[must_use]
+    pub fn payload(&self) -> &[Bytes] {
+        &self.payload
+    }
+
+    /// The header for one attempt, its CRC computed over the payload. From here on the batch counts as possibly written.
+    ///
+    /// Without a stamp it is the batch of a producer that is not idempotent.
+    #[must_use]
+    pub fn header(&self, stamp: Option<Stamp>) -> [u8; BATCH_HEADER_LEN] {
+        self.story.set_attempted();
+        let (producer_id, producer_epoch, base_sequence) = match stamp {
+            Some(stamp) => (stamp.producer_id, stamp.epoch, stamp.sequence.get()),
+            None => (ProducerId::NONE, ProducerEpoch::NONE, Sequence::NONE.get()),
+        };
+        let header = BatchHeader {
+            base_offset: Offset(0),
+            batch_length: 0, // computed by `encode`, as is the CRC
+            leader_epoch: LeaderEpoch::UNKNOWN,
+            crc: 0,
+            attributes: Attributes::new(self.codec),
+            last_offset_delta: self.count.get() - 1,
+            base_timestamp: self.base_timestamp,
+            max_timestamp: self.max_timestamp,
+            producer_id,
+            producer_epoch,
+            base_sequence,
+            record_count: self.count.get(),
+        };
+        header.encode(&self.payload)
+    }
+
+    /// Gives all its records their outcome, and then the memory back (but for what a request in flight still holds).
+    pub fn settle(self, outcome: Outcome) {
+        let Self { story, payload, .. } = self;
+        story.settle(outcome);
+        drop(payload);
+    }
+
+    /// Frees the payload of a batch that will not be sent again, though its outcome is not known yet.
+    pub fn release_payload(&mut self) {
+        self.payload = Vec::new();
+    }
+}
+
+/// The partition of a batch, which always has one: only records that wait for their topic have none.
+pub(crate) fn partition_of(story: &Story) -> PartitionId {
+    story.partition().unwrap_or(PartitionId(-1))
+}

@@ -1,0 +1,87 @@
+//! The part of a batch that is owed to callers: every record ends in exactly one outcome.
+
+use std::sync::Arc;
+
+use milena_wire::PartitionId;
+
+use crate::cell::{BatchCell, Home};
+use crate::hooks::{BatchReport, Tagged};
+use crate::sync::{AtomicBool, Ordering};
+use crate::{Failure, FailureKind, Fate, Outcome};
+
+/// What is owed for the records of one batch: an outcome to its handles, a report to its tokens.
+///
+/// Dropped without an outcome (a panic, a runtime that ends) it settles itself, so that nobody waits for ever.
+#[derive(Debug)]
+pub(crate) struct Story {
+    cell: Arc<BatchCell>,
+    tagged: Vec<Tagged>,
+    /// Whether a header was made, so that an attempt may have reached a broker.
+    attempted: AtomicBool,
+    told: bool,
+}
+
+impl Story {
+    pub(crate) fn new(home: Arc<Home>) -> Self {
+        Self { cell: BatchCell::new(home), tagged: Vec::new(), attempted: AtomicBool::new(false), told: false }
+    }
+
+    #[inline]
+    pub(crate) fn cell(&self) -> &Arc<BatchCell> {
+        &self.cell
+    }
+
+    pub(crate) fn home(&self) -> &Arc<Home> {
+        self.cell.home()
+    }
+
+    pub(crate) fn partition(&self) -> Option<PartitionId> {
+        self.home().partition
+    }
+
+    pub(crate) fn tag(&mut self, tagged: Tagged) {
+        self.tagged.push(tagged);
+    }
+
+    pub(crate) fn set_attempted(&self) {
+        self.attempted.store(true, Ordering::Relaxed);
+    }
+
+    /// Tells everybody.
+    pub(crate) fn settle(mut self, outcome: Outcome) {
+        self.tell(outcome);
+    }
+
+    /// Hands the records on to other stories: their cells by `forward`ing, their tokens by what this returns.
+    pub(crate) fn end(mut self) -> (Arc<BatchCell>, Vec<Tagged>) {
+        self.told = true;
+        (Arc::clone(&self.cell), std::mem::take(&mut self.tagged))
+    }
+
+    fn tell(&mut self, outcome: Outcome) {
+        self.told = true;
+        let tagged = std::mem::take(&mut self.tagged);
+        if tagged.is_empty() {
+            return self.cell.settle(outcome);
+        }
+        self.cell.settle(outcome.clone());
+        let home = self.home();
+        home.hooks.report(BatchReport {
+            topic: home.topic.clone(),
+            partition: home.partition,
+            outcome,
+            records: tagged,
+        });
+    }
+}
+
+impl Drop for Story {
+    fn drop(&mut self) {
+        if self.told {
+            return;
+        }
+        let fate = if self.attempted.load(Ordering::Relaxed) { Fate::MaybeWritten } else { Fate::NotWritten };
+        let failure = Failure::new(FailureKind::RuntimeGone, fate, self.home().topic.clone(), self.partition());
+        self.tell(Outcome::Failed(Arc::new(failure)));
+    }
+}

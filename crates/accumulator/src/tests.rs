@@ -1,0 +1,9 @@
+//! Behaviour of the whole, one file per subject.
+
+mod appending;
+mod deliveries;
+mod memory;
+mod model;
+mod partitions;
+mod splitting;
+mod unassigned;

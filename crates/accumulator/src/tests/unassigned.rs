@@ -1,0 +1,216 @@
+use std::thread;
+
+use milena_wire::{HeaderRef, PartitionId, RecordParts, Timestamp, TopicName};
+
+use crate::test_support::*;
+use crate::*;
+
+fn rig() -> Rig {
+    Rig::bare(AccumulatorConfig::default())
+}
+
+fn waiting_topics(rig: &Rig) -> Vec<TopicName> {
+    let mut topics = Vec::new();
+    rig.accumulator.take_waiting_topics(&mut topics);
+    topics
+}
+
+#[test]
+fn the_sender_hears_of_a_topic_with_its_first_record_only() {
+    let rig = rig();
+    let mut deliveries = vec![rig.append(&anywhere(value(b"1")))];
+    assert_eq!(rig.heard.wakes(), 1);
+    deliveries.push(rig.append(&anywhere(value(b"2"))));
+    assert_eq!(rig.heard.wakes(), 1);
+    assert_eq!(waiting_topics(&rig), [TopicName::new(TOPIC)]);
+    deliveries.push(rig.append(&anywhere(value(b"3"))));
+    assert!(waiting_topics(&rig).is_empty());
+    assert_eq!(rig.accumulator.topic_partitions(TOPIC), None);
+    rig.shape(&all_leaders(2));
+    assert_eq!(rig.accumulator.topic_partitions(TOPIC), Some(2));
+    drop(deliveries);
+}
+
+#[test]
+fn records_move_in_order_as_old_as_they_are_and_their_handles_follow() {
+    let rig = rig();
+    let headers = [HeaderRef { key: "h", value: Some(b"1") }, HeaderRef { key: "", value: None }];
+    let texts: Vec<String> = (0..100).map(|i| i.to_string()).collect();
+    let mut deliveries = Vec::new();
+    for (i, text) in (0u64..).zip(&texts) {
+        let parts = RecordParts { key: Some(b"abc"), value: Some(text.as_bytes()), headers: &headers };
+        let record = RecordRef { timestamp_ms: Some(i64::try_from(i).unwrap()), ..anywhere(parts) };
+        deliveries.push(rig.accumulator.append(at(10 + i), &record, Urgency::Linger, None).unwrap());
+    }
+    assert!(rig.accumulator.memory().used > 0);
+    rig.accumulator.set_topic(at(5_000), &TopicName::new(TOPIC), &all_leaders(10));
+    // Records of after the move come behind.
+    deliveries.push(rig.append(&anywhere(keyed(b"abc", b"last"))));
+    let batch = rig.drain().pop().unwrap();
+    assert_eq!(batch.partition(), PartitionId(7), "the key decides, as if the partitions had been known");
+    assert_eq!(batch.created(), Timestamp::from_millis(10));
+    let read = read(&batch);
+    for (i, (record, text)) in read.iter().zip(&texts).enumerate() {
+        assert_eq!(record.value.as_deref(), Some(text.as_bytes()));
+        assert_eq!(record.headers, [("h".to_owned(), Some(b"1".to_vec())), (String::new(), None)]);
+        assert_eq!(record.timestamp, i64::try_from(i).unwrap());
+    }
+    assert_eq!(read[100].value.as_deref(), Some(&b"last"[..]));
+    batch.settle(delivered(500));
+    for (i, delivery) in (0..).zip(deliveries) {
+        let receipt = delivery.wait().unwrap();
+        assert_eq!((receipt.offset.unwrap().0, receipt.partition), (500 + i, PartitionId(7)));
+    }
+    assert_eq!(rig.accumulator.memory().used, 0);
+}
+
+#[test]
+fn a_partition_that_turns_out_not_to_exist_fails_its_record_only() {
+    let rig = rig();
+    let good = rig.append(&to_partition(1, value(b"good")));
+    let bad = rig.append(&to_partition(2, value(b"bad")));
+    rig.shape(&all_leaders(2));
+    let error = bad.wait().unwrap_err();
+    assert_eq!((error.kind(), error.fate()), (FailureKind::NoSuchPartition, Fate::NotWritten));
+    let text = error.to_string();
+    assert!(text.contains("partition 2 does not exist: the topic has 2 partitions"), "{text}");
+    rig.drain().pop().unwrap().settle(delivered(0));
+    assert!(good.wait().is_ok());
+}
+
+#[test]
+fn tokens_move_along() {
+    let rig = rig();
+    for token in 0..3 {
+        rig.accumulator.append_with_token(at(0), &to_partition(0, value(b"x")), Urgency::Now, None, token).unwrap();
+    }
+    rig.shape(&all_leaders(1));
+    let queue = rig.ready().pop().unwrap();
+    assert!(queue.view().urgent, "urgency moves along");
+    queue.close_head(Take::OpenToo).unwrap().settle(delivered(5));
+    let reports = rig.heard.reports.lock();
+    let told: Vec<_> =
+        reports.iter().flat_map(|report| report.records()).map(|r| (r.token, r.offset.unwrap().0)).collect();
+    assert_eq!(told, [(0, 5), (1, 6), (2, 7)]);
+    assert_eq!(reports.len(), 1);
+}
+
+#[test]
+fn failing_a_topic_fails_all_that_wait_for_it_and_it_may_wait_again() {
+    let rig = rig();
+    let deliveries: Vec<_> = (0..5).map(|_| rig.append(&anywhere(value(b"x")))).collect();
+    assert_eq!(waiting_topics(&rig).len(), 1);
+    let topic = TopicName::new(TOPIC);
+    assert_eq!(rig.accumulator.fail_waiting(&topic, failure(FailureKind::TopicUnknown)), 5);
+    assert_eq!(rig.accumulator.memory().used, 0);
+    for delivery in deliveries {
+        assert_eq!(delivery.wait().unwrap_err().kind(), FailureKind::TopicUnknown);
+    }
+    drop(rig.append(&anywhere(value(b"y"))));
+    assert_eq!(waiting_topics(&rig), [topic.clone()]);
+    assert_eq!(rig.accumulator.fail_waiting(&topic, failure(FailureKind::TopicUnknown)), 1);
+    assert_eq!(rig.heard.unobserved(), 1);
+    assert_eq!(rig.accumulator.fail_waiting(&TopicName::new("never heard of"), failure(FailureKind::TopicUnknown)), 0);
+}
+
+#[test]
+fn waiting_records_expire_at_exactly_their_time() {
+    let rig = rig();
+    let mut deliveries: Vec<_> = [10, 20, 20, 30]
+        .into_iter()
+        .map(|t| rig.accumulator.append(at(t), &anywhere(value(b"x")), Urgency::Linger, None).unwrap())
+        .collect();
+    let topic = TopicName::new(TOPIC);
+    let expire = |before| {
+        rig.accumulator.expire_waiting(&topic, Timestamp::from_millis(before), failure(FailureKind::DeliveryTimeout))
+    };
+    assert_eq!(expire(9), Some(Timestamp::from_millis(10)));
+    assert!(!deliveries[0].is_done());
+    assert_eq!(expire(20), Some(Timestamp::from_millis(30)));
+    let last = deliveries.pop().unwrap();
+    for delivery in deliveries {
+        assert_eq!(delivery.wait().unwrap_err().kind(), FailureKind::DeliveryTimeout);
+    }
+    assert!(!last.is_done());
+    assert_eq!(expire(30), None);
+    assert!(last.wait().is_err());
+}
+
+#[test]
+fn waiting_records_count_against_the_memory_and_queue_for_it() {
+    let rig = Rig::bare(AccumulatorConfig { buffer_memory: 8 << 10, ..AccumulatorConfig::default() });
+    let record = anywhere(value(&[0; 1_000]));
+    let mut queued = Vec::new();
+    let refused = loop {
+        match rig.accumulator.append(at(0), &record, Urgency::Linger, None) {
+            Ok(delivery) => queued.push(delivery),
+            Err(refused) => break refused,
+        }
+    };
+    assert!((3..8).contains(&queued.len()), "{}", queued.len());
+    let Refused::Memory { bytes } = refused else { panic!("{refused:?}") };
+    let topic = TopicName::new(TOPIC);
+    rig.accumulator.fail_waiting(&topic, failure(FailureKind::TopicUnknown));
+    let memory = rig.accumulator.reserve(bytes).wait_blocking(std::time::Duration::ZERO).unwrap().unwrap();
+    queued.push(rig.accumulator.append(at(0), &record, Urgency::Linger, Some(memory)).unwrap());
+    rig.accumulator.fail_waiting(&topic, failure(FailureKind::TopicUnknown));
+    assert_eq!(rig.accumulator.memory().used, 0);
+}
+
+#[test]
+fn records_accepted_before_close_still_move() {
+    let rig = rig();
+    let delivery = rig.append(&anywhere(value(b"x")));
+    rig.accumulator.close();
+    rig.shape(&all_leaders(1));
+    rig.drain().pop().unwrap().settle(delivered(0));
+    assert!(delivery.wait().is_ok());
+    let refused = rig.accumulator.append(at(0), &anywhere(value(b"x")), Urgency::Linger, None).unwrap_err();
+    assert_eq!(refused, Refused::Closed);
+}
+
+#[test]
+fn no_partitions_at_all_say_nothing() {
+    let rig = rig();
+    let delivery = rig.append(&anywhere(value(b"x")));
+    rig.shape(&TopicShape::default());
+    assert_eq!(rig.accumulator.topic_partitions(TOPIC), None);
+    assert!(!delivery.is_done());
+    rig.shape(&all_leaders(1));
+    assert_eq!(rig.drain().len(), 1);
+}
+
+#[test]
+fn threads_that_append_while_the_topic_becomes_known_keep_their_order() {
+    const THREADS: u8 = 3;
+    const EACH: u32 = 2_000;
+    for _ in 0..5 {
+        let rig = rig();
+        let mut seen: Vec<Vec<u32>> = vec![Vec::new(); THREADS.into()];
+        thread::scope(|scope| {
+            for thread in 0..THREADS {
+                let rig = &rig;
+                scope.spawn(move || {
+                    for i in 0..EACH {
+                        let mut bytes = vec![thread];
+                        bytes.extend_from_slice(&i.to_be_bytes());
+                        drop(rig.append(&anywhere(keyed(&[thread], &bytes))));
+                    }
+                });
+            }
+            while rig.accumulator.memory().used < 100_000 {
+                thread::yield_now();
+            }
+            rig.shape(&all_leaders(4));
+        });
+        for batch in rig.drain() {
+            for bytes in values(&batch) {
+                seen[usize::from(bytes[0])].push(u32::from_be_bytes(bytes[1..].try_into().unwrap()));
+            }
+            batch.settle(delivered(0));
+        }
+        let expected: Vec<u32> = (0..EACH).collect();
+        assert!(seen.iter().all(|seen| *seen == expected));
+        assert_eq!(rig.accumulator.memory().used, 0);
+    }
+}

@@ -1,0 +1,147 @@
+//! One topic: its queues, and the choice of a partition.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use milena_wire::{PartitionId, RecordParts, TopicName, crc32_ieee, murmur2};
+
+use crate::core::Core;
+use crate::queue::PartitionQueue;
+use crate::sticky::{Choice, Sticky};
+use crate::sync::{AtomicBool, Mutex};
+use crate::waiting::Waiting;
+use crate::{PartitionRequest, PartitionerKind, Refused};
+
+/// What the cluster says of a topic.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct TopicShape {
+    /// How many partitions it has, numbered from 0.
+    pub partitions: usize,
+    /// Those whose leader is known, ascending. Keyless records prefer them; if there are none they go anywhere.
+    pub with_leader: Vec<PartitionId>,
+}
+
+/// A topic as it was last described. A new description makes a new `Topic` that shares queues and choices with the old.
+#[derive(Debug)]
+pub(crate) struct Topic {
+    pub(crate) core: Arc<Core>,
+    pub(crate) name: TopicName,
+    /// By partition. Empty while the partitions are not known.
+    pub(crate) queues: Box<[Arc<PartitionQueue>]>,
+    /// All of them below `queues.len()`.
+    pub(crate) with_leader: Box<[PartitionId]>,
+    pub(crate) sticky: Arc<Sticky>,
+    /// Records from before the partitions were known.
+    pub(crate) waiting: Mutex<Waiting>,
+    /// A newer description took its place.
+    pub(crate) stale: AtomicBool,
+}
+
+/// A partition for one record, and the sticky choice it came from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Target {
+    pub(crate) partition: usize,
+    pub(crate) choice: Option<Choice>,
+}
+
+impl Topic {
+    pub(crate) fn queue_of(&self, id: PartitionId) -> Option<&Arc<PartitionQueue>> {
+        self.queues.get(usize::try_from(id.0).ok()?)
+    }
+
+    /// Number of the partition at `index` among those with a leader.
+    pub(crate) fn leader_at(&self, index: u64) -> u64 {
+        let id = usize::try_from(index).ok().and_then(|index| self.with_leader.get(index));
+        id.and_then(|id| u64::try_from(id.0).ok()).unwrap_or(0)
+    }
+
+    pub(crate) fn is_adaptive(&self) -> bool {
+        self.core.config.adaptive
+    }
+
+    /// The partition of a record. Called without a lock, because it may run a partitioner of the user's.
+    #[inline]
+    pub(crate) fn choose(&self, partition: Option<PartitionId>, parts: &RecordParts<'_>) -> Result<Target, Refused> {
+        if let Some(partition) = partition {
+            return self.explicit(partition);
+        }
+        let count = self.queues.len();
+        let hashed = |hash: u32| Ok(Target { partition: hash as usize % count, choice: None });
+        let murmured = |key: &[u8]| hashed(murmur2(key).cast_unsigned() & 0x7fff_ffff);
+        match (&self.core.config.partitioner, parts.key) {
+            (PartitionerKind::Java | PartitionerKind::Murmur2Random | PartitionerKind::Murmur2, Some(key)) => {
+                murmured(key)
+            }
+            (PartitionerKind::Java | PartitionerKind::Murmur2Random | PartitionerKind::IgnoreKeys, _) => {
+                Ok(self.sticky())
+            }
+            (PartitionerKind::Murmur2, None) => murmured(&[]),
+            (PartitionerKind::ConsistentRandom, None | Some([])) => Ok(self.sticky()),
+            (PartitionerKind::Consistent | PartitionerKind::ConsistentRandom, key) => {
+                hashed(crc32_ieee(key.unwrap_or_default()))
+            }
+            (PartitionerKind::RoundRobin, _) => Ok(self.among_leaders(self.sticky.turn().into())),
+            (PartitionerKind::Random, _) => Ok(self.among_leaders(self.sticky.draws().next() >> 32)),
+            (PartitionerKind::Manual, _) => Err(Refused::Partitioner {
+                message: "the record names no partition, and the partitioner is \"manual\"".to_owned(),
+            }),
+            (PartitionerKind::Custom(_), _) => self.ask(parts),
+        }
+    }
+
+    fn explicit(&self, partition: PartitionId) -> Result<Target, Refused> {
+        let count = self.queues.len();
+        match usize::try_from(partition.0) {
+            Ok(partition) if partition < count => Ok(Target { partition, choice: None }),
+            _ => Err(Refused::NoSuchPartition { partition, count }),
+        }
+    }
+
+    #[inline]
+    fn sticky(&self) -> Target {
+        self.stuck_to(self.sticky.choose(self))
+    }
+
+    pub(crate) fn stuck_to(&self, choice: Choice) -> Target {
+        Target { partition: choice.partition as usize, choice: Some(choice) }
+    }
+
+    fn among_leaders(&self, number: u64) -> Target {
+        let partition = match self.with_leader.len() as u64 {
+            0 => number % self.queues.len() as u64,
+            leaders => self.leader_at(number % leaders),
+        };
+        // Both are below the number of queues.
+        Target { partition: usize::try_from(partition).unwrap_or(0), choice: None }
+    }
+
+    #[cold]
+    fn ask(&self, parts: &RecordParts<'_>) -> Result<Target, Refused> {
+        let PartitionerKind::Custom(partitioner) = &self.core.config.partitioner else { return Ok(self.sticky()) };
+        let request = PartitionRequest {
+            topic: self.name.as_str(),
+            parts: *parts,
+            partitions: self.queues.len(),
+            with_leader: &self.with_leader,
+        };
+        // Nothing of ours is touched by the call, so nothing is left half done by a panic.
+        match catch_unwind(AssertUnwindSafe(|| partitioner.partition(&request))) {
+            Ok(partition) => self.explicit(partition).map_err(|_| Refused::Partitioner {
+                message: format!(
+                    "the partitioner chose partition {partition} of topic {}, which has {}",
+                    self.name,
+                    self.queues.len()
+                ),
+            }),
+            Err(panic) => Err(Refused::Partitioner { message: format!("the partitioner panicked: {}", text(&*panic)) }),
+        }
+    }
+}
+
+fn text(panic: &(dyn std::any::Any + Send)) -> &str {
+    match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
+        (Some(text), _) => text,
+        (_, Some(text)) => text,
+        _ => "without a message",
+    }
+}

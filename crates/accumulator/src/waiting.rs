@@ -1,0 +1,246 @@
+//! Records whose topic's partitions are not known yet: copied, counted, and moved in order once they are.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use milena_wire::{HeaderRef, PartitionId, RecordParts, Timestamp, single_record_batch_bound};
+
+use crate::append::{Claim, Detour, Entry, Payer};
+use crate::cell::{Home, Piece};
+use crate::delivery::{Delivery, Sizes};
+use crate::hooks::Tagged;
+use crate::open::{Place, worth_reserving};
+use crate::reserve::Reservation;
+use crate::story::Story;
+use crate::topic::Topic;
+use crate::{Failure, FailureKind, Fate, Outcome, Refused, Urgency};
+
+/// What a waiting record costs beside its bytes: its place in the queue, its cell, the allocator's share.
+const OVERHEAD: usize = 512;
+
+#[derive(Debug, Default)]
+pub(crate) struct Waiting {
+    records: VecDeque<WaitingRecord>,
+    /// The partitions are known and everything was moved: look the topic up again.
+    pub(crate) moved: bool,
+    /// The accumulator was closed.
+    pub(crate) refusing: bool,
+}
+
+#[derive(Debug)]
+pub(crate) struct WaitingRecord {
+    story: Story,
+    token: Option<u64>,
+    partition: Option<PartitionId>,
+    timestamp_ms: i64,
+    created: Timestamp,
+    urgency: Urgency,
+    fields: OwnedFields,
+    /// Dropped last: the memory comes back after the outcome was told.
+    _counted: Reservation,
+}
+
+/// A copy of a record's fields.
+#[derive(Debug)]
+struct OwnedFields {
+    /// The headers' keys, joined.
+    text: String,
+    /// Key, value and the headers' values, joined.
+    bytes: Vec<u8>,
+    key: Option<usize>,
+    value: Option<usize>,
+    headers: Vec<(usize, Option<usize>)>,
+}
+
+impl Topic {
+    /// Queues a record until the partitions are known.
+    #[cold]
+    pub(crate) fn wait(&self, entry: &Entry<'_>, payer: &mut Payer) -> Result<Option<Delivery>, Detour> {
+        let parts = &entry.record.parts;
+        let cost = (single_record_batch_bound(parts) + OVERHEAD).min(self.core.memory.limit());
+        let total = Place::FIRST.size(parts).total;
+        if !self.core.memory.charge(cost, payer.funds()) {
+            let bytes = worth_reserving(&self.core, total, 0).max(cost);
+            return Err(Refused::Memory { bytes }.into());
+        }
+        let counted = Reservation::counted(&self.core.memory, cost);
+        let home = Arc::new(Home {
+            topic: self.name.clone(),
+            partition: entry.record.partition,
+            hooks: Arc::clone(&self.core.hooks),
+        });
+        let mut story = Story::new(home);
+        let token = match entry.claim {
+            Claim::Token(token) => {
+                story.tag(Tagged { token, timestamp_ms: entry.timestamp_ms, index: 0 });
+                Some(token)
+            }
+            Claim::Handle => None,
+        };
+        let cell = Arc::clone(story.cell());
+        let record = WaitingRecord {
+            story,
+            token,
+            partition: entry.record.partition,
+            timestamp_ms: entry.timestamp_ms,
+            created: entry.created,
+            urgency: entry.urgency,
+            fields: OwnedFields::copy(parts),
+            _counted: counted,
+        };
+        let first = {
+            let mut waiting = self.waiting.lock();
+            if waiting.moved || waiting.refusing {
+                let detour = if waiting.moved { Detour::Stale } else { Refused::Closed.into() };
+                drop(waiting);
+                record.forget();
+                return Err(detour);
+            }
+            let first = waiting.records.is_empty();
+            waiting.records.push_back(record);
+            first
+        };
+        if first {
+            self.core.announce_topic(&self.name);
+        }
+        Ok(token.is_none().then(|| Delivery::new(cell, 0, Sizes::new(parts, total), entry.timestamp_ms)))
+    }
+
+    /// Takes what waits. If nothing does, `done` is called before anything else can begin to wait, and nothing ever will again.
+    pub(crate) fn take_waiting(&self, done: impl FnOnce()) -> VecDeque<WaitingRecord> {
+        let mut waiting = self.waiting.lock();
+        if waiting.records.is_empty() {
+            done();
+            waiting.moved = true;
+        }
+        std::mem::take(&mut waiting.records)
+    }
+
+    /// Fails what waits.
+    pub(crate) fn fail_waiting(&self, failure: &Arc<Failure>) -> usize {
+        let records = std::mem::take(&mut self.waiting.lock().records);
+        let count = records.len();
+        records.into_iter().for_each(|record| record.fail(Arc::clone(failure)));
+        count
+    }
+
+    /// Fails what was created at or before `before`; when the oldest of the rest was created.
+    pub(crate) fn expire_waiting(&self, before: Timestamp, failure: &Arc<Failure>) -> Option<Timestamp> {
+        let (expired, oldest) = {
+            let mut waiting = self.waiting.lock();
+            let fresh = waiting.records.iter().position(|record| record.created > before);
+            let fresh = fresh.unwrap_or(waiting.records.len());
+            let rest = waiting.records.split_off(fresh);
+            let expired = std::mem::replace(&mut waiting.records, rest);
+            (expired, waiting.records.front().map(|record| record.created))
+        };
+        expired.into_iter().for_each(|record| record.fail(Arc::clone(failure)));
+        oldest
+    }
+}
+
+impl WaitingRecord {
+    /// Puts the record where it belongs, now that `topic` has partitions.
+    pub(crate) fn move_to(self, topic: &Topic) {
+        let headers = self.fields.headers();
+        let parts = self.fields.parts(&headers);
+        let target = match topic.choose(self.partition, &parts) {
+            Ok(target) => target,
+            Err(refused) => {
+                let failure = self.failure_of(topic, &refused);
+                return self.fail(failure);
+            }
+        };
+        let entry = Entry {
+            record: &crate::RecordRef {
+                topic: topic.name.as_str(),
+                partition: self.partition,
+                parts,
+                timestamp_ms: Some(self.timestamp_ms),
+            },
+            timestamp_ms: self.timestamp_ms,
+            created: self.created,
+            urgency: self.urgency,
+            claim: self.token.map_or(Claim::Handle, Claim::Token),
+        };
+        match topic.put(target, &entry, &mut Payer::Forced) {
+            Ok(placed) => {
+                let (cell, _) = self.story.end();
+                if let Some(placed) = placed {
+                    cell.forward(vec![Piece { first: 0, cell: placed.cell, at: placed.index }]);
+                }
+            }
+            Err(refused) => {
+                let failure = self.failure_of(topic, &refused);
+                self.fail(failure);
+            }
+        }
+    }
+
+    fn failure_of(&self, topic: &Topic, refused: &Refused) -> Arc<Failure> {
+        let kind = match refused {
+            Refused::NoSuchPartition { .. } => FailureKind::NoSuchPartition,
+            Refused::Partitioner { .. } => FailureKind::Partitioner,
+            Refused::RecordTooLarge { .. } => FailureKind::RecordTooLarge,
+            _ => FailureKind::Closed,
+        };
+        let mut failure = Failure::new(kind, Fate::NotWritten, topic.name.clone(), self.partition);
+        failure.message = Some(refused.to_string());
+        Arc::new(failure)
+    }
+
+    fn fail(self, failure: Arc<Failure>) {
+        self.story.settle(Outcome::Failed(failure));
+    }
+
+    /// Lets go of a record that was not queued after all, without an outcome: nobody has a handle.
+    fn forget(self) {
+        drop(self.story.end());
+    }
+}
+
+impl OwnedFields {
+    fn copy(parts: &RecordParts<'_>) -> Self {
+        let mut text = String::new();
+        let mut bytes = Vec::new();
+        let mut add = |field: Option<&[u8]>| {
+            bytes.extend_from_slice(field.unwrap_or_default());
+            field.map(<[u8]>::len)
+        };
+        let (key, value) = (add(parts.key), add(parts.value));
+        let headers = parts
+            .headers
+            .iter()
+            .map(|header| {
+                text.push_str(header.key);
+                (header.key.len(), add(header.value))
+            })
+            .collect();
+        Self { text, bytes, key, value, headers }
+    }
+
+    fn headers(&self) -> Vec<HeaderRef<'_>> {
+        let mut text = self.text.as_str();
+        let mut bytes = &self.bytes[self.key.unwrap_or(0) + self.value.unwrap_or(0)..];
+        let mut headers = Vec::with_capacity(self.headers.len());
+        for (key, value) in &self.headers {
+            let (head, rest) = text.split_at(*key);
+            text = rest;
+            headers.push(HeaderRef { key: head, value: take(&mut bytes, *value) });
+        }
+        headers
+    }
+
+    fn parts<'a>(&'a self, headers: &'a [HeaderRef<'a>]) -> RecordParts<'a> {
+        let mut bytes = self.bytes.as_slice();
+        let key = take(&mut bytes, self.key);
+        let value = take(&mut bytes, self.value);
+        RecordParts { key, value, headers }
+    }
+}
+
+fn take<'a>(bytes: &mut &'a [u8], len: Option<usize>) -> Option<&'a [u8]> {
+    let (head, rest) = bytes.split_at(len?);
+    *bytes = rest;
+    Some(head)
+}
