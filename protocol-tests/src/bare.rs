@@ -3,6 +3,7 @@
 //! The suites use it to ask a cluster how it is, and [`Plain`] is a producer built from it alone, slow and easily seen to be right: it shows that
 //! wire format and suites are sound before a real producer is held against them.
 
+mod look;
 mod producer;
 
 use std::io::{self, Read, Write};
@@ -23,6 +24,7 @@ use milena_wire::{
     ResponseHeader, TopicName, client_range,
 };
 
+pub use look::{describe, is_in_sync, is_served, leader};
 pub use producer::Plain;
 
 const CLIENT: Option<&str> = Some("bare");

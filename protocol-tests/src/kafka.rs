@@ -10,7 +10,7 @@ use std::time::Duration;
 use milena_wire::message::metadata::MetadataTopic;
 
 use crate::account::Stored;
-use crate::bare::Connection;
+use crate::bare::{self, Connection};
 use crate::cluster::{Cluster, StoredBatch, wait_until};
 
 /// A cluster that `scripts/kafka up` started.
@@ -76,23 +76,6 @@ impl Kafka {
         command
     }
 
-    fn metadata(&self, topic: &str) -> Option<MetadataTopic> {
-        let metadata = Connection::open_any(&self.bootstrap).and_then(|mut any| any.metadata(topic)).ok()?;
-        metadata.topics.into_iter().next().filter(|topic| !topic.partitions.is_empty())
-    }
-
-    /// Whether every partition's leader answers for it.
-    fn serves(&self, name: &str) -> std::io::Result<bool> {
-        let metadata = Connection::open_any(&self.bootstrap)?.metadata(name)?;
-        for partition in metadata.topics.iter().flat_map(|topic| &topic.partitions) {
-            let leader = metadata.brokers.iter().find(|broker| broker.node == partition.leader);
-            let Some(leader) = leader else { return Ok(false) };
-            let mut connection = Connection::open(&format!("{}:{}", leader.host, leader.port))?;
-            let _ = connection.end_offset(name, partition.index)?;
-        }
-        Ok(true)
-    }
-
     /// Moves replicas and waits until they are in place.
     fn move_replicas(&self, topic: &MetadataTopic, name: &str) {
         // Every replica list is rotated, so that each partition gets another leader.
@@ -136,7 +119,7 @@ impl Cluster for Kafka {
         any.create_topic(topic, partitions, replicas).expect("the topic can be made");
         wait_until("the topic's leaders serve it", Duration::from_secs(30), || {
             // A broker tells of a new leader a little before that leader takes records, and with acks=0 these would be gone.
-            self.is_in_sync(topic) && self.serves(topic).unwrap_or(false)
+            self.is_in_sync(topic) && bare::is_served(&self.bootstrap, topic).unwrap_or(false)
         });
     }
 
@@ -149,14 +132,11 @@ impl Cluster for Kafka {
     }
 
     fn leader(&self, topic: &str, partition: i32) -> Option<i32> {
-        let topic = self.metadata(topic)?;
-        let partition = topic.partitions.iter().find(|p| p.index.0 == partition)?;
-        (partition.leader.0 >= 0).then_some(partition.leader.0)
+        bare::leader(&self.bootstrap, topic, partition)
     }
 
     fn is_in_sync(&self, topic: &str) -> bool {
-        self.metadata(topic)
-            .is_some_and(|topic| topic.partitions.iter().all(|p| p.leader.0 >= 0 && p.isr.len() == p.replicas.len()))
+        bare::is_in_sync(&self.bootstrap, topic)
     }
 
     fn kill(&self, node: i32) {
@@ -172,7 +152,7 @@ impl Cluster for Kafka {
     }
 
     fn reassign(&self, name: &str) {
-        let topic = self.metadata(name).expect("a topic to reassign");
+        let topic = bare::describe(&self.bootstrap, name).expect("a topic to reassign");
         self.move_replicas(&topic, name);
         let class = "org.apache.kafka.tools.LeaderElectionCommand";
         for partition in &topic.partitions {

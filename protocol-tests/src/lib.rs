@@ -2,13 +2,14 @@
 //!
 //! - [`golden`] reads what other clients put on the wire.
 //! - [`account`] holds what was sent against what a log holds: the only judge in the suites.
-//! - [`cluster`] is what the suites need of a broker; [`kafka`] is a real one.
+//! - [`cluster`] is what the suites need of a broker; [`kafka`] is a real one, [`embedded`] ours.
 //! - [`subject`] is what they need of a producer; [`bare`] is a very plain one that speaks the wire format and nothing else.
 //! - [`suite`] are the suites themselves.
 
 pub mod account;
 pub mod bare;
 pub mod cluster;
+pub mod embedded;
 pub mod golden;
 pub mod kafka;
 pub mod subject;

@@ -4,10 +4,11 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use super::Kafka;
+use crate::bare;
 use crate::cluster::{Cluster as _, StoredBatch};
 
 pub(super) fn batches(kafka: &Kafka, topic: &str) -> Vec<StoredBatch> {
-    let metadata = kafka.metadata(topic).expect("a topic to look at");
+    let metadata = bare::describe(&kafka.bootstrap, topic).expect("a topic to look at");
     let mut files = Vec::new();
     for partition in &metadata.partitions {
         // A leader's log is the whole one.
