@@ -7,7 +7,7 @@
 //!                     partition.metadata               the topic's id
 //! ```
 //!
-//! [`format`] decides and touches no file: names, [`place`], index entries, [`IndexBuilder`]. [`PartitionLog`] owns the
+//! [`mod@format`] decides and touches no file: names, [`place`], index entries, [`IndexBuilder`]. [`PartitionLog`] owns the
 //! files: it appends, recovers a torn tail, reads, truncates and resumes. Kafka's own `DumpLogSegments` reads what it
 //! writes. One law: what is in a segment before the first invalid batch is the log, and nothing after it is.
 

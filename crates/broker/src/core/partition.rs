@@ -138,7 +138,7 @@ impl Partition {
     /// What every replica has.
     fn stable(&self) -> Offset {
         let followers = self.ends.iter().filter(|(node, _)| Some(**node) != self.leader);
-        Offset(followers.map(|(_, end)| *end).min().unwrap_or(self.log.end().0))
+        Offset(followers.map(|(_, end)| *end).min().unwrap_or_else(|| self.log.end().0))
     }
 
     /// Followers that `is_live` have copied everything before `end`. Tells whether the high watermark rose.
@@ -190,7 +190,7 @@ impl Partition {
             self.ends.insert(old, self.log.end().0);
         }
         if let Some(new) = leader {
-            let end = Offset(self.ends.get(&new).copied().unwrap_or(self.log.end().0));
+            let end = Offset(self.ends.get(&new).copied().unwrap_or_else(|| self.log.end().0));
             self.log.truncate(end).map_err(|error| Refusal::new(ErrorCode::KAFKA_STORAGE_ERROR, error.to_string()))?;
             self.producers.truncate(end);
             self.epochs.retain(|(_, start)| *start < end);
@@ -235,6 +235,6 @@ impl Partition {
         let Some((found, _)) = after.checked_sub(1).map(|i| self.epochs[i]) else {
             return (LeaderEpoch::UNKNOWN, Offset(-1));
         };
-        (found, self.epochs.get(after).map_or(self.log.end(), |(_, start)| *start))
+        (found, self.epochs.get(after).map_or_else(|| self.log.end(), |(_, start)| *start))
     }
 }

@@ -9,6 +9,8 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 const SIZE_PREFIX: usize = 4;
 /// What is read at a time while no frame has begun.
 const CHUNK: usize = 256 * 1024;
+/// The buffer grows when a frame needs more and less than this is left.
+const ROOM_MIN: usize = 64 * 1024;
 /// Reserved at most on the word of a size prefix; for a larger frame the buffer grows with what has come.
 const RESERVE_MAX: usize = 16 * 1024 * 1024;
 /// Slices given to one system call.
@@ -28,7 +30,7 @@ where
     S: AsyncRead + Unpin,
 {
     loop {
-        let mut wanted = CHUNK;
+        let mut missing = CHUNK;
         if let Some(prefix) = input.first_chunk::<SIZE_PREFIX>() {
             let size = usize::try_from(i32::from_be_bytes(*prefix)).ok().filter(|size| *size <= max);
             let size = size.ok_or(io::ErrorKind::InvalidData)?;
@@ -36,12 +38,11 @@ where
                 input.advance(SIZE_PREFIX);
                 return Ok(Some(input.split_to(size).freeze()));
             }
-            let missing = SIZE_PREFIX + size - input.len();
-            wanted = missing.min(RESERVE_MAX.max(input.len()));
+            missing = SIZE_PREFIX + size - input.len();
         }
-        if input.capacity() - input.len() < wanted.min(CHUNK / 16).max(1) || input.capacity() < wanted.min(RESERVE_MAX)
-        {
-            input.reserve(wanted);
+        let free = input.capacity() - input.len();
+        if free < missing && free < ROOM_MIN {
+            input.reserve(missing.min(RESERVE_MAX.max(input.len())));
         }
         if stream.read_buf(input).await? == 0 {
             return if input.is_empty() { Ok(None) } else { Err(io::ErrorKind::UnexpectedEof.into()) };

@@ -32,7 +32,8 @@ pub(super) struct Started {
 
 type Prepared = (Arc<Hub>, Vec<Arc<Node>>, Handle);
 
-/// Starts a thread that runs the cluster; the receiver has what [`join`] needs once the nodes listen.
+/// Starts a thread that runs the cluster; the receiver has what the second value needs, once
+/// the nodes listen.
 pub(super) fn spawn(
     builder: Builder,
 ) -> io::Result<(oneshot::Receiver<io::Result<Prepared>>, impl FnOnce(Prepared) -> Started)> {
