@@ -19,7 +19,8 @@ use super::{Builder, MemoryConnector};
 use crate::core::{NodeState, Refusal, StoredBatch};
 use crate::script::Rule;
 
-/// A Kafka cluster inside this process, on a thread of its own. Clones share it; it stops when the last one is dropped.
+/// A Kafka cluster inside this process, on a thread of its own. Clones share it; when the last one is
+/// dropped it stops by itself, a moment later unless it has logs on a disk to close.
 ///
 /// Methods that are not `async` take effect before they return and may be called from anywhere; they wait for a lock
 /// that is held for the time of one request.

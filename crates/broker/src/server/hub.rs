@@ -1,6 +1,7 @@
 //! The core behind its lock, and who waits for what from it.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -26,6 +27,8 @@ struct State {
     waiters: BTreeMap<Ticket, oneshot::Sender<Answer>>,
     /// What the timer task sleeps for.
     armed: Timestamp,
+    /// The core has been closed: it knows no topic any more, which nobody must be told.
+    closed: bool,
 }
 
 /// What became of a frame.
@@ -36,7 +39,7 @@ pub(super) enum Outcome {
 
 impl Hub {
     pub(super) fn new(core: Core, profile: Profile, check_records: bool) -> Self {
-        let state = State { core, waiters: BTreeMap::new(), armed: Timestamp::NEVER };
+        let state = State { core, waiters: BTreeMap::new(), armed: Timestamp::NEVER, closed: false };
         Self { state: Mutex::new(state), clock: Clock::start(), profile, check_records, rearm: Notify::new() }
     }
 
@@ -45,6 +48,9 @@ impl Hub {
         let read = request::read(frame, self.profile, self.check_records);
         let at = self.clock.at();
         let mut state = self.lock();
+        if state.closed {
+            return Outcome::Answered(Answer::Close);
+        }
         if let Some(api) = request::peek_api(frame) {
             state.core.count(node, api);
         }
@@ -74,6 +80,13 @@ impl Hub {
         let result = act(&mut state.core, at);
         self.settle(&mut state);
         result
+    }
+
+    /// Ends it: logs are closed, and every request from now on ends its connection.
+    pub(super) fn close(&self) -> io::Result<()> {
+        let mut state = self.lock();
+        state.closed = true;
+        state.core.close()
     }
 
     /// Lets the core's timers happen until `stopped` changes.

@@ -82,7 +82,7 @@ fn live(
         };
         // An error means that the handle is gone.
         let _gone = stopped.wait_for(|stop| *stop).await;
-        if let Err(error) = hub.with(|core, _| core.close()) {
+        if let Err(error) = hub.close() {
             tracing::error!(%error, "the logs could not be closed in order");
         }
     });

@@ -50,7 +50,7 @@ async fn memory_reaches_the_same_cluster() {
     let mut client = Client::over(connector.connect(&host, port).unwrap());
     assert_eq!(client.produce(&batch(-1, -1, -1, &["a"])).await.unwrap().error, ErrorCode::NONE);
     assert!(connector.connect("nobody", 1).is_err());
-    drop(cluster);
+    cluster.shutdown().await;
     assert!(client.produce(&batch(-1, -1, -1, &["b"])).await.is_err());
 }
 
