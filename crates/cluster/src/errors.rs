@@ -156,8 +156,8 @@ pub enum ConnErrorKind {
     Refusal,
     /// Closed by this side, to look for the cluster anew.
     Rebootstrap,
-    /// The broker is not, or no longer, part of the cluster as far as is known.
-    UnknownBroker,
+    /// A request was made without a usable connection to the broker, or with too many in flight on it.
+    NotReady,
     /// Reading or writing failed otherwise.
     Io,
 }
@@ -216,7 +216,7 @@ impl ConnErrorKind {
             Self::VersionsUnsupported => "the broker and this client have no version of a needed request in common",
             Self::Refusal => "the broker refused",
             Self::Rebootstrap => "closed to look for the cluster anew through the bootstrap servers",
-            Self::UnknownBroker => "the cluster has no such broker, or the connection is not ready",
+            Self::NotReady => "there is no usable connection with room for another request",
             Self::Io => "reading or writing failed",
         }
     }
@@ -263,7 +263,7 @@ impl ConnErrorKind {
             Self::VersionsUnsupported => {
                 ("milena needs Kafka 0.11 or newer", "milena needs Kafka 0.11 or newer on every broker")
             }
-            Self::Closed | Self::Idle | Self::Refusal | Self::Rebootstrap | Self::UnknownBroker | Self::Io => ("", ""),
+            Self::Closed | Self::Idle | Self::Refusal | Self::Rebootstrap | Self::NotReady | Self::Io => ("", ""),
         };
         if advertised { told } else { configured }
     }

@@ -188,6 +188,3 @@ fn address(node: BrokerId, host: &str, port: i32) -> Option<HostPort> {
 
 /// A set of names; ordered, so that runs repeat.
 pub(crate) type Names = BTreeSet<TopicName>;
-
-#[cfg(test)]
-mod tests;

@@ -44,7 +44,7 @@ impl Cluster {
         let slots = self.links.get(&key).map_or(0, |link| link.slots(&self.ctx, now));
         let conn = self.links.get_mut(&key).and_then(Link::ready_mut).filter(|_| slots > 0);
         let Some(conn) = conn else {
-            self.not_sent(id, broker, ErrorCode::NETWORK_EXCEPTION, ConnErrorKind::UnknownBroker, String::new());
+            self.not_sent(id, broker, ErrorCode::NETWORK_EXCEPTION, ConnErrorKind::NotReady, String::new());
             return id;
         };
         let anonymous = request.topics.iter().any(|topic| topic.id.is_zero());
@@ -70,7 +70,7 @@ impl Cluster {
 
     fn not_sent(&mut self, id: RequestId, broker: BrokerId, code: ErrorCode, what: ConnErrorKind, detail: String) {
         let cause = match self.links.get(&key_of(broker)) {
-            Some(Link { error: Some(error), .. }) if what == ConnErrorKind::UnknownBroker => error.clone(),
+            Some(Link { error: Some(error), .. }) if what == ConnErrorKind::NotReady => error.clone(),
             Some(link) => link.error(what, detail),
             None => {
                 Arc::new(ConnError { what, address: "an unknown address".to_owned(), broker: Some(broker), detail })

@@ -66,7 +66,7 @@ fn errors_say_where_what_and_what_to_do() {
         K::VersionsUnsupported,
         K::Refusal,
         K::Rebootstrap,
-        K::UnknownBroker,
+        K::NotReady,
         K::Io,
     ];
     let mut lines = Vec::new();

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use milena_wire::message::metadata::{MetadataPartition, MetadataTopic};
-use milena_wire::{ApiVersion, BrokerId, ErrorCode, LeaderEpoch, Timestamp, TopicId};
+use milena_wire::{ApiVersion, BrokerId, ErrorCode, LeaderEpoch, PartitionId, Timestamp, TopicId};
 
 use super::topics::{Absence, CONSISTENT_ANSWERS, Doubt, Known, Status, Topic};
 use crate::topology::{PartitionInfo, TopicInfo};
@@ -38,7 +38,9 @@ pub(crate) enum Told<'a> {
 impl<'a> Told<'a> {
     pub(crate) fn of(topic: &'a MetadataTopic, version: ApiVersion) -> Self {
         match topic.error {
-            ErrorCode::NONE if topic.partitions.is_empty() => Self::Absent(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),
+            ErrorCode::NONE if !topic.partitions.iter().any(|p| index(p.index, limit(&topic.partitions)).is_some()) => {
+                Self::Absent(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)
+            }
             ErrorCode::NONE => {
                 Self::Exists { id: topic.id, partitions: &topic.partitions, reliable: version.0 >= RELIABLE_EPOCHS }
             }
@@ -146,13 +148,22 @@ fn exists(topic: &mut Topic, id: TopicId, told: &[MetadataPartition], reliable: 
     Verdict { news: changed, changed, again, stale }
 }
 
+/// Below what an answer's indexes have to be.
+fn limit(told: &[MetadataPartition]) -> usize {
+    told.len() * 2 + INDEX_SLACK
+}
+
+fn index(partition: PartitionId, limit: usize) -> Option<usize> {
+    usize::try_from(partition.0).ok().filter(|index| *index < limit)
+}
+
 /// Fills `known` with partitions from what was known and what is told. Whether the answer was behind.
 fn merge(known: &mut Known, old: Option<&Known>, told: &[MetadataPartition], reliable: bool) -> bool {
     let before = old.map_or(&[][..], |old| &old.info.partitions);
-    let limit = before.len().max(told.len() * 2 + INDEX_SLACK);
+    let limit = limit(told).max(before.len());
     let mut by_index: BTreeMap<usize, &MetadataPartition> = BTreeMap::new();
     for partition in told {
-        if let Some(index) = usize::try_from(partition.index.0).ok().filter(|index| *index < limit) {
+        if let Some(index) = index(partition.index, limit) {
             by_index.entry(index).or_insert(partition);
         }
     }

@@ -67,6 +67,13 @@ pub(crate) struct Topic {
     pub(crate) known: Option<Known>,
 }
 
+impl Topic {
+    /// One nothing is known of yet.
+    pub(crate) fn asking(expires: Timestamp) -> Self {
+        Self { expires, status: Status::Asking, known: None }
+    }
+}
+
 /// All topics in use.
 #[derive(Debug, Default)]
 pub(crate) struct Topics {
@@ -95,7 +102,7 @@ impl Topics {
     /// Somebody uses the topic.
     pub(crate) fn use_topic(&mut self, now: Timestamp, name: &TopicName, idle: Duration) {
         let Some(topic) = self.topics.get_mut(name) else {
-            self.topics.insert(name.clone(), Topic { expires: now + idle, status: Status::Asking, known: None });
+            self.topics.insert(name.clone(), Topic::asking(now + idle));
             self.new.insert(name.clone());
             return;
         };
