@@ -1,8 +1,8 @@
 //! The machine as a whole: links, metadata and control requests, and how they depend on each other.
 //!
-//! - [`input`](self::input): what happened on connections, and what follows from it
-//! - [`control`](self::control): which broker to ask, for metadata and for control requests
-//! - [`produce`](self::produce): requests to the broker that leads a partition
+//! - [`input`]: what happened on connections, and what follows from it
+//! - [`control`]: which broker to ask, for metadata and for control requests
+//! - [`produce`]: requests to the broker that leads a partition
 
 mod control;
 mod input;

@@ -1,9 +1,9 @@
 //! What the cluster was last known to be: brokers, and the topics in use.
 //!
-//! - [`topics`](self::topics): which topics anybody is interested in, and what is known of each
-//! - [`apply`](self::apply): what one answer changes about one topic, as a function
-//! - [`hints`](self::hints): what produce responses tell about new leaders (KIP-951)
-//! - [`refresh`](self::refresh): when to ask
+//! - [`topics`]: which topics anybody is interested in, and what is known of each
+//! - [`apply`]: what one answer changes about one topic, as a function
+//! - [`hints`]: what produce responses tell about new leaders (KIP-951)
+//! - [`refresh`]: when to ask
 
 pub(crate) mod apply;
 mod hints;

@@ -151,8 +151,9 @@ impl Cluster {
             Useless::Code(code) => format!("Metadata: {code}: {}", code.description()),
             Useless::NoBrokers => "Metadata: the answer lists no usable broker".to_owned(),
         };
-        self.last_error =
-            self.with(key, |link, _| link.error(ConnErrorKind::Refusal, detail)).or(self.last_error.take());
+        if let Some(link) = self.links.get(&key) {
+            self.last_error = Some(link.error(ConnErrorKind::Refusal, detail));
+        }
         self.avoid = Some(key.node);
         self.metadata.failed(&mut self.ctx, now);
         if useless == Useless::Rebootstrap {
@@ -222,7 +223,7 @@ impl Cluster {
             link.wanted_until = None;
             ctx.event(Event::Room { broker });
         } else if link.is_down() {
-            link.wanted_until.get_or_insert(now + WANTED.max(ctx.config.idle_timeout));
+            link.wanted_until.get_or_insert_with(|| now + WANTED.max(ctx.config.idle_timeout));
             if link.not_before() <= now {
                 link.start(ctx, now);
             }
