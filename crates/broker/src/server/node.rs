@@ -60,8 +60,9 @@ impl Node {
 
     /// Ends all connections and tells how many there were.
     pub(super) fn cut(&self) -> usize {
+        let connections = self.connections.load(Ordering::Acquire);
         self.switch.send_modify(|switch| switch.cuts += 1);
-        self.connections.load(Ordering::Acquire)
+        connections
     }
 }
 
