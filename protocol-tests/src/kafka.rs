@@ -2,9 +2,10 @@
 
 mod console;
 mod dump;
+mod kcat;
+mod tools;
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use milena_wire::message::metadata::MetadataTopic;
@@ -13,13 +14,16 @@ use crate::account::Stored;
 use crate::bare::{self, Connection};
 use crate::cluster::{Cluster, StoredBatch, wait_until};
 
+pub use kcat::{kcat, kcat_consume};
+pub use tools::Tools;
+
 /// A cluster that `scripts/kafka up` started.
 #[derive(Debug)]
 pub struct Kafka {
     name: String,
     bootstrap: String,
     nodes: i32,
-    version: (u32, u32),
+    tools: Tools,
 }
 
 impl Kafka {
@@ -30,15 +34,13 @@ impl Kafka {
     #[must_use]
     pub fn running() -> Self {
         let name = std::env::var("MILENA_KAFKA_NAME").unwrap_or_else(|_| "default".to_owned());
-        let mut kafka = Self { name, bootstrap: String::new(), nodes: 0, version: (0, 0) };
+        let mut kafka = Self { name, bootstrap: String::new(), nodes: 0, tools: Tools::of("0.0") };
         kafka.bootstrap = kafka.script(&["bootstrap"]).trim().to_owned();
         kafka.nodes = i32::try_from(kafka.bootstrap.split(',').count()).expect("few nodes");
         // "node 1 127.0.0.1:19092 4.3.1: …"
         let status = kafka.script(&["status"]);
-        let version = status.split_whitespace().nth(3).expect("a version in the status");
-        let mut numbers = version.split('.').map(|n| n.trim_end_matches(':').parse().expect("a number"));
-        let mut number = || numbers.next().expect("major and minor");
-        kafka.version = (number(), number());
+        kafka.tools =
+            Tools::of(status.split_whitespace().nth(3).expect("a version in the status").trim_end_matches(':'));
         kafka
     }
 
@@ -48,32 +50,10 @@ impl Kafka {
         PathBuf::from(self.script(&["logdir", &node.to_string()]).trim())
     }
 
-    /// Runs one of Kafka's tools and returns what it prints.
-    #[must_use]
-    pub fn tool(&self, class: &str, args: &[&str]) -> String {
-        let output = self.try_tool(class, args);
-        let printed = String::from_utf8(output.stdout).expect("a tool prints UTF-8");
-        let complaint = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{class} {args:?} failed: {printed}\n{complaint}");
-        printed
-    }
-
-    fn try_tool(&self, class: &str, args: &[&str]) -> Output {
-        self.command(&["tool", class]).args(args).output().expect("the script can be run")
-    }
-
     fn script(&self, args: &[&str]) -> String {
-        let output = self.command(args).output().expect("the script can be run");
-        let complaint = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "scripts/kafka {args:?} failed: {complaint}");
-        String::from_utf8(output.stdout).expect("the script prints UTF-8")
-    }
-
-    fn command(&self, args: &[&str]) -> Command {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/kafka");
-        let mut command = Command::new(script);
-        command.args(["--name", &self.name]).args(args).stdin(Stdio::null());
-        command
+        let args = [&["--name", &self.name], args].concat();
+        let output = tools::script(&args).output().expect("the script can be run");
+        tools::printed("scripts/kafka", &args, &output)
     }
 
     /// Moves replicas and waits until they are in place.
@@ -95,9 +75,9 @@ impl Kafka {
         let path = file.to_str().expect("a plain path");
         let class = "org.apache.kafka.tools.reassign.ReassignPartitionsCommand";
         let args = ["--bootstrap-server", &self.bootstrap, "--reassignment-json-file", path];
-        let _ = self.tool(class, &[&args[..], &["--execute"]].concat());
+        let _ = self.tools.run(class, &[&args[..], &["--execute"]].concat());
         wait_until("the reassignment is complete", Duration::from_secs(120), || {
-            let output = self.tool(class, &[&args[..], &["--verify"]].concat());
+            let output = self.tools.run(class, &[&args[..], &["--verify"]].concat());
             !output.contains("in progress") && output.contains("complete")
         });
         let _ = std::fs::remove_file(file);
@@ -124,11 +104,17 @@ impl Cluster for Kafka {
     }
 
     fn read(&self, topic: &str) -> Vec<Stored> {
-        console::read(self, topic)
+        console::read(&self.tools, &self.bootstrap, topic)
     }
 
     fn batches(&self, topic: &str) -> Vec<StoredBatch> {
-        dump::batches(self, topic)
+        let metadata = bare::describe(&self.bootstrap, topic).expect("a topic to look at");
+        // A leader's log is the whole one.
+        let folders = metadata.partitions.iter().map(|partition| {
+            let leader = self.leader(topic, partition.index.0).expect("a partition with a leader");
+            self.log_dir(leader).join(format!("{topic}-{}", partition.index))
+        });
+        dump::batches(&self.tools, folders)
     }
 
     fn leader(&self, topic: &str, partition: i32) -> Option<i32> {
@@ -159,7 +145,7 @@ impl Cluster for Kafka {
             // It fails where the preferred replica leads already.
             let index = partition.index.to_string();
             let args = ["--bootstrap-server", &self.bootstrap, "--election-type", "preferred", "--topic", name];
-            let _ = self.try_tool(class, &[&args[..], &["--partition", &index]].concat());
+            let _ = self.tools.attempt(class, &[&args[..], &["--partition", &index]].concat());
         }
     }
 }

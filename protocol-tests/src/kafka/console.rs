@@ -2,42 +2,54 @@
 
 use std::collections::BTreeMap;
 
-use super::Kafka;
+use super::Tools;
 use crate::account::{Content, Stored};
-use crate::cluster::Cluster as _;
 
 /// Stands for null; suites send no such bytes, and neither tabs, line ends nor, in headers, commas and colons.
 const NULL: &str = "<null>";
 
-pub(super) fn read(kafka: &Kafka, topic: &str) -> Vec<Stored> {
-    let bootstrap = kafka.bootstrap();
-    let ends = end_offsets(kafka, topic);
-    let count: i64 = ends.values().sum();
+/// A whole topic, by a consumer group.
+pub(super) fn read(tools: &Tools, bootstrap: &str, topic: &str) -> Vec<Stored> {
+    let count = end_offsets(tools, bootstrap, topic).values().sum();
     if count == 0 {
         return Vec::new();
     }
-    let property = if kafka.version >= (4, 2) { "--formatter-property" } else { "--property" };
+    let mut log = consume(tools, bootstrap, topic, count, &["--from-beginning"]);
+    log.sort_by_key(|stored| (stored.partition, stored.offset));
+    log
+}
+
+/// One partition's first records, without a group.
+pub(super) fn read_partition(tools: &Tools, bootstrap: &str, topic: &str, partition: i32, count: i64) -> Vec<Stored> {
+    if count == 0 {
+        return Vec::new();
+    }
+    let partition = partition.to_string();
+    consume(tools, bootstrap, topic, count, &["--partition", &partition, "--offset", "earliest"])
+}
+
+fn consume(tools: &Tools, bootstrap: &str, topic: &str, count: i64, place: &[&str]) -> Vec<Stored> {
     let count = count.to_string();
     // It ends after as many records as there are, duplicates included; the timeout only bounds what goes wrong.
-    let mut args = vec!["--bootstrap-server", &bootstrap, "--topic", topic, "--from-beginning"];
+    let mut args = vec!["--bootstrap-server", bootstrap, "--topic", topic];
+    args.extend(place);
     args.extend(["--max-messages", &count, "--timeout-ms", "60000"]);
+    let property = if tools.at_least(4, 2) { "--formatter-property" } else { "--property" };
     let null = format!("null.literal={NULL}");
     let shown = ["print.timestamp", "print.partition", "print.offset", "print.headers", "print.key", "print.value"];
     let shown = shown.map(|what| format!("{what}=true"));
     for what in shown.iter().chain([&null]) {
         args.extend([property, what]);
     }
-    let printed = kafka.tool("org.apache.kafka.tools.consumer.ConsoleConsumer", &args);
-    let mut log: Vec<Stored> = printed.lines().filter_map(parse).collect();
-    log.sort_by_key(|stored| (stored.partition, stored.offset));
+    let printed = tools.run("org.apache.kafka.tools.consumer.ConsoleConsumer", &args);
+    let log: Vec<Stored> = printed.lines().filter_map(parse).collect();
     assert_eq!(log.len().to_string(), count, "the consumer showed another number of records than there are");
     log
 }
 
-fn end_offsets(kafka: &Kafka, topic: &str) -> BTreeMap<i32, i64> {
-    let bootstrap = kafka.bootstrap();
+fn end_offsets(tools: &Tools, bootstrap: &str, topic: &str) -> BTreeMap<i32, i64> {
     let printed =
-        kafka.tool("org.apache.kafka.tools.GetOffsetShell", &["--bootstrap-server", &bootstrap, "--topic", topic]);
+        tools.run("org.apache.kafka.tools.GetOffsetShell", &["--bootstrap-server", bootstrap, "--topic", topic]);
     let end = |line: &str| {
         // "topic:partition:offset"
         let mut words = line.rsplit(':');

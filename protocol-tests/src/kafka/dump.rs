@@ -1,21 +1,17 @@
 //! Kafka's `DumpLogSegments`.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::Kafka;
-use crate::bare;
-use crate::cluster::{Cluster as _, StoredBatch};
+use super::Tools;
+use crate::cluster::StoredBatch;
 
-pub(super) fn batches(kafka: &Kafka, topic: &str) -> Vec<StoredBatch> {
-    let metadata = bare::describe(&kafka.bootstrap, topic).expect("a topic to look at");
-    let mut files = Vec::new();
-    for partition in &metadata.partitions {
-        // A leader's log is the whole one.
-        let node = kafka.leader(topic, partition.index.0).expect("a partition with a leader");
-        files.extend(segments(&kafka.log_dir(node).join(format!("{topic}-{}", partition.index))));
-    }
-    let mut batches = dump(kafka, &files);
+/// The batches of some partitions' folders.
+pub(super) fn batches(tools: &Tools, folders: impl Iterator<Item = PathBuf>) -> Vec<StoredBatch> {
+    let files: Vec<String> = folders.flat_map(|folder| segments(&folder)).collect();
+    let class =
+        if tools.at_least(4, 0) { "org.apache.kafka.tools.DumpLogSegments" } else { "kafka.tools.DumpLogSegments" };
+    let mut batches = parse(&tools.run(class, &["--deep-iteration", "--files", &files.join(",")]));
     batches.sort_by_key(|batch| (batch.partition, batch.base_offset));
     batches
 }
@@ -30,13 +26,6 @@ fn segments(folder: &Path) -> Vec<String> {
         .collect();
     files.sort();
     files
-}
-
-fn dump(kafka: &Kafka, files: &[String]) -> Vec<StoredBatch> {
-    let args = ["--deep-iteration", "--files", &files.join(",")];
-    let class =
-        if kafka.version >= (4, 0) { "org.apache.kafka.tools.DumpLogSegments" } else { "kafka.tools.DumpLogSegments" };
-    parse(&kafka.tool(class, &args))
 }
 
 fn parse(printed: &str) -> Vec<StoredBatch> {
