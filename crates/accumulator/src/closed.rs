@@ -67,7 +67,6 @@ impl ClosedBatch {
     ///
     /// Without a codec nothing is copied. With one the records are compressed into a buffer that is counted in place of the chunks; if
     /// that fails, or saves nothing, the batch goes uncompressed.
-    #[must_use]
     pub fn seal(self) -> SealedBatch {
         let Self { core, story, chunks, bytes, count, base_timestamp, max_timestamp, created } = self;
         let plain: Vec<Bytes> = chunks.into_iter().map(Bytes::from_owner).collect();

@@ -71,10 +71,10 @@ impl Delivery {
     ///
     /// [`DeliveryError`] if the record was not delivered.
     pub fn wait(mut self) -> Result<Receipt, DeliveryError> {
-        loop {
-            if let Some(result) = park::block_on(&mut self, None) {
-                return result;
-            }
+        // Once its batch is settled, a record's outcome costs neither a lock nor an allocation.
+        match self.hear() {
+            Some(result) => result,
+            None => park::block_on(&mut self),
         }
     }
 
@@ -84,15 +84,21 @@ impl Delivery {
     ///
     /// The handle comes back if nothing is known in time; the record is still on its way.
     pub fn wait_timeout(mut self, timeout: Duration) -> Result<Result<Receipt, DeliveryError>, Self> {
-        park::block_on(&mut self, Some(timeout)).ok_or(self)
+        match self.hear() {
+            Some(result) => Ok(result),
+            None => park::block_on_for(&mut self, timeout).ok_or(self),
+        }
     }
 
     /// The outcome, if it is known; moves on with the record if it went to another batch.
-    fn look(&mut self) -> Option<Result<Receipt, DeliveryError>> {
+    fn hear(&mut self) -> Option<Result<Receipt, DeliveryError>> {
         loop {
             let (next, there) = match self.cell.status(self.index) {
                 Status::Open => return None,
-                Status::Settled(outcome) => return Some(self.result(outcome)),
+                Status::Settled(outcome) => {
+                    self.heard = true;
+                    return Some(self.result(outcome));
+                }
                 Status::Moved(cell, index) => (Arc::clone(cell), index),
             };
             self.cell = next;
@@ -124,8 +130,7 @@ impl Future for Delivery {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         loop {
-            if let Some(result) = self.look() {
-                self.heard = true;
+            if let Some(result) = self.hear() {
                 return Poll::Ready(result);
             }
             self.cell.register(cx.waker());

@@ -117,6 +117,6 @@ mod tests {
         let dropped = Dropped::default();
         (0..100_000).for_each(|index| assert_eq!(dropped.note(index), Timing::BeforeOutcome));
         assert!(dropped.beside.lock().is_empty());
-        assert_eq!(dropped.settle(), [0..100_000]);
+        assert_eq!(dropped.settle(), vec![0..100_000]);
     }
 }

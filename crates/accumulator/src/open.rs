@@ -218,7 +218,7 @@ mod tests {
         assert_eq!(first_wish(&core, 5_000), 8 << 10);
         assert_eq!(first_wish(&core, 16 << 10), 16 << 10);
         assert_eq!(first_wish(&core, 256 << 10), CHUNK_MAX);
-        (1..10_000).for_each(|_| drop(core.claim_slot()));
+        while core.claim_slot() < 9_999 {}
         assert_eq!(first_wish(&core, 256 << 10), CHUNK_MIN);
     }
 }

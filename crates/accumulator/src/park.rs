@@ -22,32 +22,58 @@ impl Wake for Parker {
     }
 }
 
-/// Drives `future` on this thread; `None` if it has no result within `timeout`. Without one it waits as long as it takes.
-///
-/// The only place of this crate that reads a clock: a thread that sleeps is not part of a simulation.
-#[expect(clippy::disallowed_methods, reason = "a sleeping thread needs the real time; nothing is decided by it")]
-pub(crate) fn block_on<F: Future>(future: F, timeout: Option<Duration>) -> Option<F::Output> {
-    // A timeout beyond what the clock can express is none.
-    let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-    let parker = Arc::new(Parker::default());
-    let waker = Waker::from(Arc::clone(&parker));
-    let mut context = Context::from_waker(&waker);
-    let mut future = pin!(future);
-    loop {
-        if let Poll::Ready(value) = future.as_mut().poll(&mut context) {
-            return Some(value);
-        }
-        let mut woken = parker.woken.lock();
+impl Parker {
+    fn park(&self) {
+        let mut woken = self.woken.lock();
         while !*woken {
-            match deadline {
-                None => parker.bell.wait(&mut woken),
-                Some(deadline) => {
-                    if parker.bell.wait_until(&mut woken, deadline).timed_out() && !*woken {
-                        return None;
-                    }
-                }
+            self.bell.wait(&mut woken);
+        }
+        *woken = false;
+    }
+
+    /// `false` if nobody woke it in time.
+    fn park_until(&self, deadline: Instant) -> bool {
+        let mut woken = self.woken.lock();
+        while !*woken {
+            if self.bell.wait_until(&mut woken, deadline).timed_out() && !*woken {
+                return false;
             }
         }
         *woken = false;
+        true
+    }
+}
+
+/// Drives `future` on this thread to its end.
+pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
+    let parker = Arc::new(Parker::default());
+    let waker = Waker::from(Arc::clone(&parker));
+    let mut future = pin!(future);
+    loop {
+        if let Poll::Ready(value) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            return value;
+        }
+        parker.park();
+    }
+}
+
+/// Drives `future` on this thread for at most `timeout`.
+///
+/// The only place of this crate that reads a clock: a thread that sleeps is not part of a simulation.
+#[expect(clippy::disallowed_methods, reason = "a sleeping thread needs the real time; nothing is decided by it")]
+pub(crate) fn block_on_for<F: Future>(future: F, timeout: Duration) -> Option<F::Output> {
+    let Some(deadline) = Instant::now().checked_add(timeout) else {
+        return Some(block_on(future)); // longer than the clock can tell
+    };
+    let parker = Arc::new(Parker::default());
+    let waker = Waker::from(Arc::clone(&parker));
+    let mut future = pin!(future);
+    loop {
+        if let Poll::Ready(value) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            return Some(value);
+        }
+        if !parker.park_until(deadline) {
+            return None;
+        }
     }
 }

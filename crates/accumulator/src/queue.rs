@@ -12,13 +12,12 @@ use crate::sync::{AtomicBool, AtomicU32, Mutex, MutexGuard, Ordering};
 
 /// The batches of one partition that the sender has not taken yet: closed ones, oldest first, and the open one.
 ///
-/// The sender hears of a queue through [`Accumulator::take_ready`](crate::Accumulator::take_ready). It then looks after the queue by
-/// itself until it ends with one of
+/// The sender hears of a queue through [`Accumulator::take_ready`](crate::Accumulator::take_ready). From then on it depends on what the sender
+/// saw last, by [`view`](Self::view), or by [`close_head`](Self::close_head) finding nothing to take:
 ///
-/// - [`view`](Self::view) showing an open batch only: it hears again if that batch is closed by size or becomes urgent, and keeps a
-///   timer for lingering;
-/// - [`view`](Self::view) showing closed batches or urgency: it does not hear again, because it will come back when it can send;
-/// - [`go_idle`](Self::go_idle) saying yes: it hears again with the next record.
+/// - an open batch that may linger: it hears again if that batch is closed by size or becomes urgent, and keeps a timer for lingering;
+/// - something to send, which it cannot send yet: it does not hear again, because it will come back by itself;
+/// - nothing (also by [`go_idle`](Self::go_idle) saying yes): it hears again with the next record.
 pub struct PartitionQueue {
     core: Arc<Core>,
     home: Arc<Home>,
@@ -123,10 +122,12 @@ impl QueueState {
 
     /// The sender saw this.
     fn seen(&mut self, linger_zero: bool) {
-        self.notice = match self.notice {
-            Notice::Idle => Notice::Idle,
-            _ if self.open.is_some() && !self.is_pressing(linger_zero) => Notice::Lingering,
-            _ => Notice::Busy,
+        self.notice = if self.depth() == 0 {
+            Notice::Idle
+        } else if self.is_pressing(linger_zero) {
+            Notice::Busy
+        } else {
+            Notice::Lingering
         };
     }
 }
@@ -175,7 +176,7 @@ impl PartitionQueue {
         QueueView {
             closed: state.closed.len(),
             open_since: open.map(|open| open.created),
-            oldest: first.map(ClosedBatch::created).or(open.map(|open| open.created)),
+            oldest: first.map(ClosedBatch::created).or_else(|| open.map(|open| open.created)),
             head_bytes: first.map_or(open_bytes, ClosedBatch::bytes),
             urgent: open.is_some_and(|open| open.urgent || linger_zero),
             bytes: state.closed_bytes + open_bytes,

@@ -35,7 +35,7 @@ impl Reserve {
     ///
     /// [`Closed`] if the accumulator is closed, or becomes so.
     pub fn wait_blocking(self, timeout: Duration) -> Option<Result<Reservation, Closed>> {
-        park::block_on(self, Some(timeout))
+        park::block_on_for(self, timeout)
     }
 }
 

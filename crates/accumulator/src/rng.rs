@@ -24,8 +24,6 @@ impl Draws {
     pub(crate) fn below(&self, bound: u64) -> u64 {
         // The high half of the product: no division, and no bias worth the name at the bounds used here.
         let wide = u128::from(self.next()) * u128::from(bound);
-        #[expect(clippy::cast_possible_truncation, reason = "a product of two u64, shifted, is one")]
-        let high = (wide >> 64) as u64;
-        high
+        (wide >> 64) as u64
     }
 }

@@ -22,7 +22,6 @@ impl SealedBatch {
     /// # Errors
     ///
     /// The batch itself, if it holds a single record, or its payload was released.
-    #[expect(clippy::result_large_err, reason = "the batch comes back to be settled")]
     pub fn split(self, max_bytes: usize) -> Result<Vec<Self>, Self> {
         if self.count.get() < 2 {
             return Err(self);

@@ -116,14 +116,14 @@ fn a_waiter_that_gives_up_at_any_moment_leaks_nothing_and_delays_nobody() {
                 waiters[who].future = None;
             }
             drop(all);
-            for i in 0..3 {
+            for (i, waiter) in waiters.iter_mut().enumerate() {
                 if i != who {
-                    drop(waiters[i].take());
+                    drop(waiter.take());
                 } else if matches!(moment, Moment::WokenButNotPolled) {
-                    assert_eq!(waiters[i].bell.rings(), 1, "{moment:?} {who}");
-                    waiters[i].future = None;
+                    assert_eq!(waiter.bell.rings(), 1, "{moment:?} {who}");
+                    waiter.future = None;
                 } else if matches!(moment, Moment::WithReservation) {
-                    drop(waiters[i].take());
+                    drop(waiter.take());
                 }
             }
             assert_eq!(rig.accumulator.memory(), MemoryUse { limit: 4 * K, used: 0, waiting: 0 }, "{moment:?} {who}");

@@ -107,7 +107,7 @@ fn failing_a_topic_fails_all_that_wait_for_it_and_it_may_wait_again() {
         assert_eq!(delivery.wait().unwrap_err().kind(), FailureKind::TopicUnknown);
     }
     drop(rig.append(&anywhere(value(b"y"))));
-    assert_eq!(waiting_topics(&rig), [topic.clone()]);
+    assert_eq!(waiting_topics(&rig), std::slice::from_ref(&topic));
     assert_eq!(rig.accumulator.fail_waiting(&topic, failure(FailureKind::TopicUnknown)), 1);
     assert_eq!(rig.heard.unobserved(), 1);
     assert_eq!(rig.accumulator.fail_waiting(&TopicName::new("never heard of"), failure(FailureKind::TopicUnknown)), 0);
