@@ -106,7 +106,7 @@ impl Topic {
     #[inline]
     pub(crate) fn put(&self, target: Target, entry: &Entry<'_>, payer: &mut Payer) -> Result<Option<Placed>, Refused> {
         let limit = self.core.config.batch_size;
-        let queue = &self.queues[target.partition];
+        let queue = &self.queues[target.partition as usize];
         let mut state = queue.lock();
         let refusing = state.refusing;
         let Some(open) = &mut state.open else { return self.begin(queue, state, target, entry, payer) };
@@ -157,7 +157,7 @@ impl Topic {
             if tell {
                 core.announce(queue);
             }
-            return self.put(self.stuck_to(self.sticky.move_on(choice, self)), entry, payer);
+            return self.put(Target::stuck_to(self.sticky.move_on(choice, self)), entry, payer);
         }
         let size = Place::FIRST.size(&entry.record.parts);
         let Some(chunk) = first_chunk(core, size.total, state.last_batch, payer.funds()) else {

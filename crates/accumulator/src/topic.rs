@@ -10,7 +10,7 @@ use crate::queue::PartitionQueue;
 use crate::sticky::{Choice, Sticky};
 use crate::sync::{AtomicBool, Mutex};
 use crate::waiting::Waiting;
-use crate::{PartitionRequest, PartitionerKind, Refused};
+use crate::{CustomPartitioner, PartitionRequest, PartitionerKind, Refused};
 
 /// What the cluster says of a topic.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -40,8 +40,20 @@ pub(crate) struct Topic {
 /// A partition for one record, and the sticky choice it came from.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Target {
-    pub(crate) partition: usize,
+    pub(crate) partition: u32,
     pub(crate) choice: Option<Choice>,
+}
+
+impl Target {
+    #[inline]
+    pub(crate) fn stuck_to(choice: Choice) -> Self {
+        Self { partition: choice.partition, choice: Some(choice) }
+    }
+
+    #[inline]
+    fn fixed(partition: u32) -> Self {
+        Self { partition, choice: None }
+    }
 }
 
 impl Topic {
@@ -62,48 +74,67 @@ impl Topic {
     /// The partition of a record. Called without a lock, because it may run a partitioner of the user's.
     #[inline]
     pub(crate) fn choose(&self, partition: Option<PartitionId>, parts: &RecordParts<'_>) -> Result<Target, Refused> {
-        if let Some(partition) = partition {
-            return self.explicit(partition);
-        }
-        let count = self.queues.len();
-        let hashed = |hash: u32| Ok(Target { partition: hash as usize % count, choice: None });
-        let murmured = |key: &[u8]| hashed(murmur2(key).cast_unsigned() & 0x7fff_ffff);
-        match (&self.core.config.partitioner, parts.key) {
-            (PartitionerKind::Java | PartitionerKind::Murmur2Random | PartitionerKind::Murmur2, Some(key)) => {
-                murmured(key)
-            }
-            (PartitionerKind::Java | PartitionerKind::Murmur2Random | PartitionerKind::IgnoreKeys, _) => {
-                Ok(self.sticky())
-            }
-            (PartitionerKind::Murmur2, None) => murmured(&[]),
-            (PartitionerKind::ConsistentRandom, None | Some([])) => Ok(self.sticky()),
-            (PartitionerKind::Consistent | PartitionerKind::ConsistentRandom, key) => {
-                hashed(crc32_ieee(key.unwrap_or_default()))
-            }
-            (PartitionerKind::RoundRobin, _) => Ok(self.among_leaders(self.sticky.turn().into())),
-            (PartitionerKind::Random, _) => Ok(self.among_leaders(self.sticky.draws().next() >> 32)),
-            (PartitionerKind::Manual, _) => Err(Refused::Partitioner {
-                message: "the record names no partition, and the partitioner is \"manual\"".to_owned(),
-            }),
-            (PartitionerKind::Custom(_), _) => self.ask(parts),
-        }
-    }
-
-    fn explicit(&self, partition: PartitionId) -> Result<Target, Refused> {
-        let count = self.queues.len();
-        match usize::try_from(partition.0) {
-            Ok(partition) if partition < count => Ok(Target { partition, choice: None }),
-            _ => Err(Refused::NoSuchPartition { partition, count }),
+        // What is common is kept free of `Result`, which would take the target through memory.
+        match self.choose_fast(partition, parts.key) {
+            Some(target) => Ok(target),
+            None => self.choose_slowly(partition, parts),
         }
     }
 
     #[inline]
-    fn sticky(&self) -> Target {
-        self.stuck_to(self.sticky.choose(self))
+    fn choose_fast(&self, partition: Option<PartitionId>, key: Option<&[u8]>) -> Option<Target> {
+        if let Some(PartitionId(partition)) = partition {
+            // A negative number is a very large one, too.
+            let partition = partition.cast_unsigned();
+            return ((partition as usize) < self.queues.len()).then(|| Target::fixed(partition));
+        }
+        match (&self.core.config.partitioner, key) {
+            (PartitionerKind::Java | PartitionerKind::Murmur2Random | PartitionerKind::Murmur2, Some(key)) => {
+                Some(self.murmured(key))
+            }
+            (PartitionerKind::Java | PartitionerKind::Murmur2Random | PartitionerKind::IgnoreKeys, _) => {
+                Some(Target::stuck_to(self.sticky.choose(self)))
+            }
+            _ => None,
+        }
     }
 
-    pub(crate) fn stuck_to(&self, choice: Choice) -> Target {
-        Target { partition: choice.partition as usize, choice: Some(choice) }
+    #[cold]
+    fn choose_slowly(&self, partition: Option<PartitionId>, parts: &RecordParts<'_>) -> Result<Target, Refused> {
+        if let Some(partition) = partition {
+            return Err(Refused::NoSuchPartition { partition, count: self.queues.len() });
+        }
+        match (&self.core.config.partitioner, parts.key) {
+            (PartitionerKind::RoundRobin, _) => Ok(self.among_leaders(self.sticky.turn().into())),
+            (PartitionerKind::Random, _) => Ok(self.among_leaders(self.sticky.draws().next() >> 32)),
+            (PartitionerKind::Consistent, key) => Ok(self.hashed(crc32_ieee(key.unwrap_or_default()))),
+            (PartitionerKind::ConsistentRandom, Some(key)) if !key.is_empty() => Ok(self.hashed(crc32_ieee(key))),
+            (PartitionerKind::Murmur2, None) => Ok(self.murmured(&[])),
+            (PartitionerKind::Manual, _) => Err(Refused::Partitioner {
+                message: "the record names no partition, and the partitioner is \"manual\"".to_owned(),
+            }),
+            (PartitionerKind::Custom(partitioner), _) => self.ask(&**partitioner, parts),
+            (
+                PartitionerKind::Java
+                | PartitionerKind::Murmur2Random
+                | PartitionerKind::Murmur2
+                | PartitionerKind::IgnoreKeys
+                | PartitionerKind::ConsistentRandom,
+                _,
+            ) => Ok(Target::stuck_to(self.sticky.choose(self))),
+        }
+    }
+
+    #[inline]
+    fn murmured(&self, key: &[u8]) -> Target {
+        self.hashed(murmur2(key).cast_unsigned() & 0x7fff_ffff)
+    }
+
+    #[inline]
+    fn hashed(&self, hash: u32) -> Target {
+        // Kafka counts partitions in 31 bits; more would be the sender's mistake, and only a worse spread here.
+        let count = u32::try_from(self.queues.len()).unwrap_or(u32::MAX);
+        Target::fixed(hash % count)
     }
 
     fn among_leaders(&self, number: u64) -> Target {
@@ -112,12 +143,10 @@ impl Topic {
             leaders => self.leader_at(number % leaders),
         };
         // Both are below the number of queues.
-        Target { partition: usize::try_from(partition).unwrap_or(0), choice: None }
+        Target::fixed(u32::try_from(partition).unwrap_or(0))
     }
 
-    #[cold]
-    fn ask(&self, parts: &RecordParts<'_>) -> Result<Target, Refused> {
-        let PartitionerKind::Custom(partitioner) = &self.core.config.partitioner else { return Ok(self.sticky()) };
+    fn ask(&self, partitioner: &dyn CustomPartitioner, parts: &RecordParts<'_>) -> Result<Target, Refused> {
         let request = PartitionRequest {
             topic: self.name.as_str(),
             parts: *parts,
@@ -126,13 +155,16 @@ impl Topic {
         };
         // Nothing of ours is touched by the call, so nothing is left half done by a panic.
         match catch_unwind(AssertUnwindSafe(|| partitioner.partition(&request))) {
-            Ok(partition) => self.explicit(partition).map_err(|_| Refused::Partitioner {
-                message: format!(
-                    "the partitioner chose partition {partition} of topic {}, which has {}",
-                    self.name,
-                    self.queues.len()
-                ),
-            }),
+            Ok(PartitionId(chosen)) => match u32::try_from(chosen) {
+                Ok(partition) if (partition as usize) < self.queues.len() => Ok(Target::fixed(partition)),
+                _ => Err(Refused::Partitioner {
+                    message: format!(
+                        "the partitioner chose partition {chosen} of topic {}, which has {}",
+                        self.name,
+                        self.queues.len()
+                    ),
+                }),
+            },
             Err(panic) => Err(Refused::Partitioner { message: format!("the partitioner panicked: {}", text(&*panic)) }),
         }
     }
