@@ -1,4 +1,5 @@
 mod brokers;
+mod chaos;
 mod metadata;
 mod startup;
 mod storm;
