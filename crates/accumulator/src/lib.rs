@@ -24,6 +24,8 @@ mod core;
 mod delivery;
 mod dropped;
 mod hooks;
+#[cfg(all(test, shuttle))]
+mod interleavings;
 mod memory;
 mod open;
 mod outcome;
@@ -39,9 +41,9 @@ mod sticky;
 mod story;
 mod sync;
 mod table;
-#[cfg(test)]
+#[cfg(all(test, not(shuttle)))]
 mod test_support;
-#[cfg(test)]
+#[cfg(all(test, not(shuttle)))]
 mod tests;
 mod topic;
 mod waiting;

@@ -154,7 +154,7 @@ fn slot_of_thread() -> usize {
     })
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(shuttle)))]
 mod tests {
     use super::*;
 
