@@ -95,7 +95,8 @@ fn word_of(run: &Range<u32>) -> u64 {
     u64::from(run.start) << 32 | u64::from(run.end)
 }
 
-#[cfg(all(test, not(shuttle)))]
+#[cfg(test)]
+#[cfg(not(shuttle))]
 mod tests {
     use super::*;
 

@@ -24,7 +24,8 @@ mod core;
 mod delivery;
 mod dropped;
 mod hooks;
-#[cfg(all(test, shuttle))]
+#[cfg(test)]
+#[cfg(shuttle)]
 mod interleavings;
 mod memory;
 mod open;
@@ -41,9 +42,11 @@ mod sticky;
 mod story;
 mod sync;
 mod table;
-#[cfg(all(test, not(shuttle)))]
+#[cfg(test)]
+#[cfg(not(shuttle))]
 mod test_support;
-#[cfg(all(test, not(shuttle)))]
+#[cfg(test)]
+#[cfg(not(shuttle))]
 mod tests;
 mod topic;
 mod waiting;

@@ -205,7 +205,8 @@ pub(crate) fn worth_reserving(core: &Core, total: usize, wish: usize) -> usize {
     capacity_for(most, core.memory.limit()).max(wish.min(core.memory.limit() / 16)).min(core.memory.limit())
 }
 
-#[cfg(all(test, not(shuttle)))]
+#[cfg(test)]
+#[cfg(not(shuttle))]
 mod tests {
     use super::*;
     use crate::test_support::core_with;

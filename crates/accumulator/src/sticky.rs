@@ -154,7 +154,8 @@ fn slot_of_thread() -> usize {
     })
 }
 
-#[cfg(all(test, not(shuttle)))]
+#[cfg(test)]
+#[cfg(not(shuttle))]
 mod tests {
     use super::*;
 
