@@ -178,6 +178,25 @@ impl Accumulator {
         self.inner.core.memory.usage()
     }
 
+    /// Cuts the linger of the batch that holds `delivery`'s record short, if that batch is still open.
+    pub fn hurry(&self, delivery: &Delivery) {
+        let cell = delivery.cell();
+        let Some(partition) = cell.home().partition else { return };
+        let Some(topic) = self.known(cell.home().topic.as_str()) else { return };
+        let Some(queue) = usize::try_from(partition.0).ok().and_then(|index| topic.queues.get(index)) else { return };
+        let mut state = queue.lock();
+        let tell = match &mut state.open {
+            Some(open) if Arc::ptr_eq(open.story.cell(), cell) => {
+                !std::mem::replace(&mut open.urgent, true) && state.note(true)
+            }
+            _ => false,
+        };
+        drop(state);
+        if tell {
+            self.inner.core.announce(queue);
+        }
+    }
+
     /// How many partitions `name` has, if that is known.
     #[must_use]
     pub fn topic_partitions(&self, name: &str) -> Option<usize> {

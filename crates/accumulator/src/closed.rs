@@ -91,9 +91,7 @@ impl ClosedBatch {
     /// Gives its records their outcome without sealing it: it expired, was purged, or its topic is gone.
     pub fn settle(self, outcome: Outcome) {
         let Self { story, chunks, .. } = self;
-        story.settle(outcome);
-        // Memory is given back after the outcome, so that who waits for memory finds the outcome delivered.
-        drop(chunks);
+        story.settle(outcome, chunks);
     }
 }
 

@@ -52,6 +52,15 @@ impl Delivery {
         Self { cell, index, heard: false, sizes, timestamp_ms }
     }
 
+    /// The batch that holds the record now: the last of those it was moved to.
+    pub(crate) fn cell(&self) -> &Arc<BatchCell> {
+        let (mut cell, mut index) = (&self.cell, self.index);
+        while let Status::Moved(next, there) = cell.status(index) {
+            (cell, index) = (next, there);
+        }
+        cell
+    }
+
     /// Whether the outcome is known, so that neither awaiting nor waiting will take any time.
     #[must_use]
     pub fn is_done(&self) -> bool {

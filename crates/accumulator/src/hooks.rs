@@ -1,3 +1,4 @@
+use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
@@ -31,6 +32,8 @@ pub struct BatchReport {
     pub(crate) partition: Option<PartitionId>,
     pub(crate) outcome: Outcome,
     pub(crate) records: Vec<Tagged>,
+    /// Counts against `buffer_memory` until the last copy of the report is dropped.
+    pub(crate) _memory: Arc<dyn Any + Send + Sync>,
 }
 
 /// One record with a token, in its batch.

@@ -121,8 +121,7 @@ impl SealedBatch {
     /// Gives all its records their outcome, and then the memory back (but for what a request in flight still holds).
     pub fn settle(self, outcome: Outcome) {
         let Self { story, payload, .. } = self;
-        story.settle(outcome);
-        drop(payload);
+        story.settle(outcome, payload);
     }
 
     /// Frees the payload of a batch that will not be sent again, though its outcome is not known yet.

@@ -109,7 +109,7 @@ impl SealedBatch {
         old.forward(forwards);
         for (story, index) in failed {
             if let Some(failure) = bad.get(&index) {
-                story.settle(Outcome::Failed(Arc::clone(failure)));
+                story.settle(Outcome::Failed(Arc::clone(failure)), ());
             }
         }
         let sealed = batches.into_iter().map(|batch| batch.close(&core).seal()).collect();

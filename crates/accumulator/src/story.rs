@@ -1,5 +1,6 @@
 //! The part of a batch that is owed to callers: every record ends in exactly one outcome.
 
+use std::any::Any;
 use std::sync::Arc;
 
 use milena_wire::PartitionId;
@@ -47,9 +48,9 @@ impl Story {
         self.attempted.store(true, Ordering::Relaxed);
     }
 
-    /// Tells everybody.
-    pub(crate) fn settle(mut self, outcome: Outcome) {
-        self.tell(outcome);
+    /// Tells everybody. `memory` is given back when they have heard: a handler that lags behind holds it, and so callers back.
+    pub(crate) fn settle(mut self, outcome: Outcome, memory: impl Any + Send + Sync) {
+        self.tell(outcome, memory);
     }
 
     /// Hands the records on to other stories: their cells by `forward`ing, their tokens by what this returns.
@@ -58,7 +59,7 @@ impl Story {
         (Arc::clone(&self.cell), std::mem::take(&mut self.tagged))
     }
 
-    fn tell(&mut self, outcome: Outcome) {
+    fn tell(&mut self, outcome: Outcome, memory: impl Any + Send + Sync) {
         self.told = true;
         let tagged = std::mem::take(&mut self.tagged);
         if tagged.is_empty() {
@@ -71,6 +72,7 @@ impl Story {
             partition: home.partition,
             outcome,
             records: tagged,
+            _memory: Arc::new(memory),
         });
     }
 }
@@ -82,6 +84,6 @@ impl Drop for Story {
         }
         let fate = if self.attempted.load(Ordering::Relaxed) { Fate::MaybeWritten } else { Fate::NotWritten };
         let failure = Failure::new(FailureKind::RuntimeGone, fate, self.home().topic.clone(), self.partition());
-        self.tell(Outcome::Failed(Arc::new(failure)));
+        self.tell(Outcome::Failed(Arc::new(failure)), ());
     }
 }

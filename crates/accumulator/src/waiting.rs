@@ -190,7 +190,8 @@ impl WaitingRecord {
     }
 
     fn fail(self, failure: Arc<Failure>) {
-        self.story.settle(Outcome::Failed(failure));
+        let Self { story, _counted: counted, .. } = self;
+        story.settle(Outcome::Failed(failure), counted);
     }
 
     /// Lets go of a record that was not queued after all, without an outcome: nobody has a handle.

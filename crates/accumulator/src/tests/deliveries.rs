@@ -272,3 +272,30 @@ fn a_failure_says_what_where_why_and_what_to_do() {
         assert!(text.contains(part), "{part:?} is not in {text:?}");
     }
 }
+
+#[test]
+fn a_delivery_in_a_hurry_makes_its_open_batch_urgent_and_no_other() {
+    let rig = Rig::with_partitions(AccumulatorConfig::default(), 2);
+    let closed = rig.append(&to_partition(0, value(b"closed")));
+    let queue = rig.ready().pop().unwrap();
+    let batch = queue.close_head(Take::OpenToo).unwrap();
+    let open = rig.append(&to_partition(0, value(b"open")));
+    rig.accumulator.hurry(&closed);
+    assert!(!queue.view().urgent, "its batch is gone");
+    let wakes = rig.heard.wakes();
+    rig.accumulator.hurry(&open);
+    assert!(queue.view().urgent);
+    assert!(rig.heard.wakes() > wakes || rig.ready().len() == 1, "the sender is told");
+    drop((batch, closed, open));
+}
+
+#[test]
+fn memory_is_held_until_the_report_of_a_batch_is_dropped() {
+    let rig = Rig::with_partitions(AccumulatorConfig::default(), 1);
+    rig.accumulator.append_with_token(at(0), &to_partition(0, value(b"v")), Urgency::Linger, None, 7).unwrap();
+    let batch = rig.ready().pop().unwrap().close_head(Take::OpenToo).unwrap();
+    batch.seal().settle(Outcome::Unacknowledged);
+    assert!(rig.accumulator.memory().used > 0, "the handler has not had its report yet");
+    rig.heard.reports.lock().clear();
+    assert_eq!(rig.accumulator.memory().used, 0);
+}
