@@ -1,1 +1,47 @@
 //! A Kafka producer in Rust alone: every record ends in exactly one outcome.
+//!
+//! Start with [`Producer::builder`]. In reading order:
+//!
+//! - [`Record`] is what is produced, [`Producer`] takes it.
+//! - [`Delivery`] is the handle to its one outcome: a [`Receipt`] or a [`DeliveryError`], whose [`Fate`] says whether the
+//!   record may be on the log in spite of the error.
+//! - [`ProducerConfig`] lists every setting with its default; [`Guarantee`] is the one that matters most.
+//! - [`DeliveryHandler`] hears of records that were queued with a token instead of a handle, and of failures nobody saw.
+
+mod block_on;
+mod blocking;
+mod builder;
+mod clock;
+mod commands;
+mod config;
+mod driver;
+mod error;
+mod producer;
+mod properties;
+mod record;
+mod runtime;
+mod seal;
+mod seed;
+mod watch;
+mod world;
+
+pub use milena_accumulator::{
+    BatchReport, CustomPartitioner, Delivery, DeliveryError, Failure, FailureKind, Fate, Outcome, PartitionRequest,
+    PartitionerKind, Receipt, Reported,
+};
+pub use milena_cluster::HostPort;
+pub use milena_pool::{BoxFuture, Connector, Resolver, Stream, SystemResolver, Target, TcpConnector};
+pub use milena_client::property;
+pub use milena_sender::{
+    Counters, Guarantee, Histogram, MetricsSnapshot, RecreatedTopic, Tally, TopicPartitions,
+};
+pub use milena_wire::{Codec, Compression, ErrorCode, LevelError, Offset, PartitionId, TopicName};
+
+pub use blocking::Blocking;
+pub use builder::ProducerBuilder;
+pub use config::{ConfigError, ConfigProblem, ProducerConfig};
+pub use error::{CloseError, EnqueueError, FlushError, NotReady, Rejected, SendError, UnobservedFailures};
+pub use producer::{Producer, Purge};
+pub use record::{Header, Payload, Record};
+pub use runtime::Io;
+pub use watch::DeliveryHandler;

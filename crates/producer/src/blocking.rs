@@ -1,0 +1,115 @@
+//! The producer for plain threads.
+
+use std::time::Duration;
+
+use milena_accumulator::{Delivery, Receipt};
+
+use crate::block_on::block_on;
+use crate::error::{CloseError, EnqueueError, FlushError, NotReady, SendError};
+use crate::{Producer, Purge, Record, TopicPartitions};
+
+/// A view of a [`Producer`] whose calls park the thread instead of returning futures. Needs no async runtime.
+///
+/// Inside an async task these calls would block the executor's thread.
+#[derive(Clone, Copy, Debug)]
+pub struct Blocking<'p>(&'p Producer);
+
+impl Producer {
+    /// The same producer, for plain threads.
+    #[must_use]
+    pub fn blocking(&self) -> Blocking<'_> {
+        Blocking(self)
+    }
+}
+
+impl Blocking<'_> {
+    /// As [`Producer::enqueue`]. The [`Delivery`] has a blocking [`wait`](Delivery::wait).
+    ///
+    /// # Errors
+    ///
+    /// The record was not taken.
+    pub fn enqueue<'a>(self, record: impl Into<Record<'a>>) -> Result<Delivery, EnqueueError> {
+        block_on(self.0.enqueue(record))
+    }
+
+    /// As [`Producer::enqueue_with`].
+    ///
+    /// # Errors
+    ///
+    /// The record was not taken.
+    pub fn enqueue_with<'a>(self, record: impl Into<Record<'a>>, token: u64) -> Result<(), EnqueueError> {
+        block_on(self.0.enqueue_with(record, token))
+    }
+
+    /// As [`Producer::send`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Producer::send`].
+    pub fn send<'a>(self, record: impl Into<Record<'a>>) -> Result<Receipt, SendError> {
+        block_on(self.0.send(record))
+    }
+
+    /// As [`Producer::send_all`].
+    pub fn send_all<'a, I>(self, records: I) -> Vec<Result<Receipt, SendError>>
+    where
+        I: IntoIterator,
+        I::Item: Into<Record<'a>>,
+    {
+        block_on(self.0.send_all(records))
+    }
+
+    /// As [`Producer::flush`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Producer::flush`].
+    pub fn flush(self) -> Result<(), FlushError> {
+        block_on(self.0.flush())
+    }
+
+    /// As [`Producer::close`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Producer::close`].
+    pub fn close(self, timeout: Duration) -> Result<(), CloseError> {
+        block_on(self.0.close(timeout))
+    }
+
+    /// As [`Producer::wait_ready`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Producer::wait_ready`].
+    pub fn wait_ready(self, timeout: Duration) -> Result<(), NotReady> {
+        block_on(self.0.wait_ready(timeout))
+    }
+
+    /// As [`Producer::prepare`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Producer::prepare`].
+    pub fn prepare(self, topics: &[&str], timeout: Duration) -> Result<(), NotReady> {
+        block_on(self.0.prepare(topics, timeout))
+    }
+
+    /// As [`Producer::partitions_for`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Producer::partitions_for`].
+    pub fn partitions_for(self, topic: &str, timeout: Duration) -> Result<TopicPartitions, NotReady> {
+        block_on(self.0.partitions_for(topic, timeout))
+    }
+
+    /// As [`Producer::purge`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Producer::purge`].
+    pub fn purge(self, what: Purge) -> Result<(), FlushError> {
+        block_on(self.0.purge(what))
+    }
+}

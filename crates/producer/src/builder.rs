@@ -1,0 +1,301 @@
+//! Building a producer: typed settings, checked at once, no broker needed.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use milena_accumulator::{Accumulator, AccumulatorConfig, Failure, FailureKind, Fate, PartitionerKind};
+use milena_client::bootstrap_list;
+use milena_cluster::{Cluster, ClusterConfig};
+use milena_pool::{Connector, Resolver, SystemResolver, TcpConnector};
+use milena_sender::{Guarantee, RecreatedTopic, Sender, SenderConfig};
+use milena_wire::{Codec, Compression};
+
+use crate::clock::Clock;
+use crate::commands;
+use crate::config::{ConfigError, ConfigProblem, ProducerConfig};
+use crate::driver::drive;
+use crate::producer::Shared;
+use crate::runtime::Io;
+use crate::seal::SealPool;
+use crate::watch::{DeliveryHandler, LogOnly, Watch};
+use crate::world::{Real, Sockets};
+use crate::{Producer, seed};
+
+/// Settings of a producer that is not built yet. See [`ProducerConfig`] for what each means and its default.
+#[must_use = "settings do nothing until `build` is called"]
+pub struct ProducerBuilder {
+    pub(crate) config: ProducerConfig,
+    pub(crate) problems: Vec<ConfigProblem>,
+    io: Io,
+    pub(crate) tcp: TcpConnector,
+    connector: Option<Arc<dyn Connector>>,
+    resolver: Arc<dyn Resolver>,
+    handler: Arc<dyn DeliveryHandler>,
+}
+
+macro_rules! setters {
+    ($($(#[$doc:meta])* $name:ident: $type:ty),* $(,)?) => {
+        $(
+            $(#[$doc])*
+            pub fn $name(mut self, $name: $type) -> Self {
+                self.config.$name = $name;
+                self
+            }
+        )*
+    };
+}
+
+impl ProducerBuilder {
+    pub(crate) fn new(bootstrap: &str) -> Self {
+        let (addresses, problems) = match bootstrap_list(bootstrap) {
+            Ok(addresses) => (addresses, Vec::new()),
+            Err(error) => {
+                let problem = ConfigProblem { setting: "bootstrap.servers".into(), problem: error.to_string() };
+                (Vec::new(), vec![problem])
+            }
+        };
+        Self {
+            config: ProducerConfig::new(addresses),
+            problems,
+            io: Io::default(),
+            tcp: TcpConnector::default(),
+            connector: None,
+            resolver: Arc::new(SystemResolver),
+            handler: Arc::new(LogOnly),
+        }
+    }
+
+    setters! {
+        /// What is promised for each record. Default: [`Guarantee::ExactlyOnce`].
+        guarantee: Guarantee,
+        /// `linger.ms`. Default: 5 ms.
+        linger: Duration,
+        /// `batch.size`, in bytes. Default: 256 KiB.
+        batch_size: usize,
+        /// The largest record, in bytes. Default: 1 MiB.
+        max_record_size: usize,
+        /// The largest request, in bytes. Default: 8 MiB.
+        max_request_size: usize,
+        /// `buffer.memory`, in bytes. Default: 32 MiB.
+        buffer_memory: usize,
+        /// `max.block.ms`. Default: 60 s.
+        max_block: Duration,
+        /// `compression.type`, with its level. Default: none.
+        compression: Compression,
+        /// Threads that compress. Default: one per core, at most four.
+        compression_threads: usize,
+        /// How a record without a partition gets one. Default: as Java's.
+        partitioner: PartitionerKind,
+        /// Bytes of keyless records for one partition before the next is chosen. Default: 16 KiB.
+        sticky_bytes: usize,
+        /// `partitioner.adaptive.partitioning.enable`. Default: on.
+        adaptive: bool,
+        /// `delivery.timeout.ms`. Default: 120 s.
+        delivery_timeout: Duration,
+        /// `request.timeout.ms`. Default: 30 s.
+        request_timeout: Duration,
+        /// `retry.backoff.ms`. Default: 100 ms.
+        retry_backoff: Duration,
+        /// `retry.backoff.max.ms`. Default: 1 s.
+        retry_backoff_max: Duration,
+        /// `retries`. Default: without limit.
+        retries: u32,
+        /// `max.in.flight.requests.per.connection`. Default: 5.
+        max_in_flight: usize,
+        /// How long records for an unknown topic wait for it. Default: 10 s.
+        unknown_topic_grace: Duration,
+        /// What becomes of unsent records of a recreated topic. Default: they fail.
+        recreated_topic: RecreatedTopic,
+        /// `allow.auto.create.topics`. Default: on.
+        auto_create_topics: bool,
+        /// `metadata.max.age.ms`. Default: 5 min.
+        metadata_max_age: Duration,
+        /// `metadata.max.idle.ms`. Default: 5 min.
+        metadata_max_idle: Duration,
+        /// `metadata.recovery.strategy=rebootstrap`. Default: on.
+        rebootstrap: bool,
+        /// `metadata.recovery.rebootstrap.trigger.ms`. Default: 5 min.
+        rebootstrap_trigger: Duration,
+        /// `socket.connection.setup.timeout.ms`. Default: 10 s.
+        connect_timeout: Duration,
+        /// `socket.connection.setup.timeout.max.ms`. Default: 30 s.
+        connect_timeout_max: Duration,
+        /// `reconnect.backoff.ms`. Default: 50 ms.
+        reconnect_backoff: Duration,
+        /// `reconnect.backoff.max.ms`. Default: 1 s.
+        reconnect_backoff_max: Duration,
+        /// `connections.max.idle.ms`. Default: 9 min.
+        idle_timeout: Duration,
+        /// How long the producer goes on delivering after its last handle is dropped. Default: 30 s.
+        drop_timeout: Duration,
+    }
+
+    /// `client.id`. Default: `milena`.
+    pub fn client_id(mut self, id: impl Into<String>) -> Self {
+        self.config.client_id = id.into();
+        self
+    }
+
+    /// Unanswered batches per partition. Default: by the guarantee, see [`ProducerConfig::partition_in_flight`].
+    pub fn partition_in_flight(mut self, batches: usize) -> Self {
+        self.config.partition_in_flight = Some(batches);
+        self
+    }
+
+    /// Who drives I/O. Default: a thread of the producer's own.
+    pub fn io(mut self, io: Io) -> Self {
+        self.io = io;
+        self
+    }
+
+    /// Options of TCP connections: buffers, keepalive, delay. Default: no delay, keepalive after 60 s.
+    pub fn tcp(mut self, tcp: TcpConnector) -> Self {
+        self.tcp = tcp;
+        self
+    }
+
+    /// Opens connections: for proxies, port-forwards, memory in tests. Default: TCP.
+    pub fn connector(mut self, connector: Arc<dyn Connector>) -> Self {
+        self.connector = Some(connector);
+        self
+    }
+
+    /// Turns host names into addresses. Default: the system's resolver.
+    pub fn resolver(mut self, resolver: Arc<dyn Resolver>) -> Self {
+        self.resolver = resolver;
+        self
+    }
+
+    /// Hears of records enqueued with a token, and of unobserved failures. Default: failures are logged.
+    pub fn delivery_handler(mut self, handler: impl DeliveryHandler) -> Self {
+        self.handler = Arc::new(handler);
+        self
+    }
+
+    /// Checks all settings and starts the producer's threads. Needs no broker.
+    ///
+    /// # Errors
+    ///
+    /// Every problem of the settings at once; or the operating system refused a thread.
+    pub fn build(mut self) -> Result<Producer, ConfigError> {
+        let mut problems = std::mem::take(&mut self.problems);
+        let known = problems.len();
+        for problem in self.config.check() {
+            // What is wrong with a value already is not said twice.
+            if !problems[..known].iter().any(|earlier| earlier.setting == problem.setting) {
+                problems.push(problem);
+            }
+        }
+        if !problems.is_empty() {
+            return Err(ConfigError { problems, source: None });
+        }
+        self.start().map_err(|source| ConfigError { problems: Vec::new(), source: Some(source) })
+    }
+
+    fn start(self) -> std::io::Result<Producer> {
+        let config = self.config;
+        let seed = seed::from_process();
+        let clock = Clock::start();
+        let watch = Watch::start(&config.client_id, self.handler)?;
+        let accumulator = Accumulator::new(accumulator_config(&config), seed, Arc::clone(&watch) as _);
+        let cluster = Cluster::new(cluster_config(&config), seed);
+        let sender = Sender::new(sender_config(&config), accumulator.clone(), cluster, seed);
+        let metrics = sender.metrics();
+        let (commands, queue) = commands::channel();
+        let sockets = Sockets {
+            connector: self.connector.unwrap_or_else(|| Arc::new(self.tcp)),
+            resolver: self.resolver,
+            max_frame: config.max_frame,
+        };
+        let threads = if config.compression.codec() == Codec::None { 0 } else { config.compression_threads };
+        let seals = SealPool::start(&config.client_id, threads)?;
+        let wake = Arc::clone(&watch);
+        let abandon = Abandon(accumulator.clone());
+        let io = self.io.start(&config.client_id, async move {
+            // Whatever ends this task, a panic or a runtime that shuts down included, leaves no record without an outcome:
+            // what the sender holds fails as it is dropped, and what it has not taken fails here.
+            let _abandon = abandon;
+            let world = Real::start(clock, sockets, queue, wake, seals);
+            drive(sender, world).await;
+        })?;
+        Ok(Producer::new(Shared {
+            accumulator,
+            clock,
+            commands,
+            config,
+            io,
+            metrics,
+            watch,
+            closed: AtomicBool::new(false),
+        }))
+    }
+}
+
+fn accumulator_config(config: &ProducerConfig) -> AccumulatorConfig {
+    AccumulatorConfig {
+        buffer_memory: config.buffer_memory,
+        batch_size: config.batch_size,
+        max_record_size: config.max_record_size,
+        compression: config.compression,
+        partitioner: config.partitioner.clone(),
+        sticky_bytes: config.sticky_bytes,
+        adaptive: config.adaptive,
+        linger_zero: config.linger.is_zero(),
+    }
+}
+
+fn cluster_config(config: &ProducerConfig) -> ClusterConfig {
+    ClusterConfig {
+        client_id: config.client_id.clone(),
+        request_timeout: config.request_timeout,
+        connect_timeout: config.connect_timeout,
+        connect_timeout_max: config.connect_timeout_max.max(config.connect_timeout),
+        reconnect_backoff: config.reconnect_backoff,
+        reconnect_backoff_max: config.reconnect_backoff_max,
+        retry_backoff: config.retry_backoff,
+        retry_backoff_max: config.retry_backoff_max,
+        metadata_max_age: config.metadata_max_age,
+        metadata_max_idle: config.metadata_max_idle,
+        idle_timeout: config.idle_timeout,
+        max_in_flight: config.max_in_flight,
+        rebootstrap: config.rebootstrap,
+        rebootstrap_trigger: config.rebootstrap_trigger,
+        auto_create_topics: config.auto_create_topics,
+        ..ClusterConfig::new(config.bootstrap.clone())
+    }
+}
+
+fn sender_config(config: &ProducerConfig) -> SenderConfig {
+    SenderConfig {
+        guarantee: config.guarantee,
+        linger: config.linger,
+        delivery_timeout: config.delivery_timeout,
+        request_timeout: config.request_timeout,
+        max_request_size: config.max_request_size,
+        retry_backoff: config.retry_backoff,
+        retry_backoff_max: config.retry_backoff_max,
+        partition_in_flight: config.partition_in_flight,
+        unknown_topic_grace: config.unknown_topic_grace,
+        recreated_topic: config.recreated_topic,
+        seal_inline: config.compression.codec() == Codec::None,
+        ..SenderConfig::default()
+    }
+}
+
+struct Abandon(Accumulator);
+
+impl Drop for Abandon {
+    fn drop(&mut self) {
+        self.0.abandon(|topic, partition| {
+            Failure::new(FailureKind::RuntimeGone, Fate::NotWritten, topic.clone(), partition)
+        });
+    }
+}
+
+impl fmt::Debug for ProducerBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ProducerBuilder").field("config", &self.config).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,250 @@
+//! What can go wrong in a call, apart from a record's own fate ([`DeliveryError`](crate::DeliveryError)).
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use milena_accumulator::Failure;
+use milena_sender::CommandError;
+
+use crate::Record;
+
+/// Why a record was not taken. It is not queued, and nothing else is affected.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum EnqueueError {
+    /// No memory became free within `max_block`: the cluster takes records more slowly than they are produced.
+    BufferFull {
+        /// How long the call waited.
+        waited: Duration,
+        /// The limit, `buffer_memory`, in bytes.
+        limit: usize,
+    },
+    /// The producer is closed, or its runtime has ended.
+    Closed,
+    /// The record names a partition that the topic does not have, or the partitioner chose one.
+    NoSuchPartition {
+        /// The topic.
+        topic: String,
+        /// The partition asked for.
+        partition: i32,
+        /// How many partitions the topic is known to have.
+        count: usize,
+    },
+    /// The partitioner panicked or refused the record.
+    Partitioner {
+        /// What it said.
+        message: String,
+    },
+    /// The record is larger than `max_record_size`.
+    RecordTooLarge {
+        /// Bytes of a batch that holds the record alone, before compression.
+        size: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// The timestamp is negative.
+    Timestamp {
+        /// The timestamp, in milliseconds.
+        given: i64,
+    },
+}
+
+impl fmt::Display for EnqueueError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BufferFull { waited, limit } => write!(
+                f,
+                "no room in the producer's buffer of {limit} bytes after {} ms: the brokers take records more slowly \
+                 than they are produced; wait for deliveries, raise buffer.memory, or look at the brokers",
+                waited.as_millis()
+            ),
+            Self::Closed => f.write_str("the producer is closed and takes no more records"),
+            Self::NoSuchPartition { topic, partition, count } => write!(
+                f,
+                "topic {topic} has no partition {partition}: it has {count}, counted from 0; create more or choose another"
+            ),
+            Self::Partitioner { message } => write!(f, "the partitioner refused the record: {message}"),
+            Self::RecordTooLarge { size, limit } => write!(
+                f,
+                "the record takes {size} bytes and the limit is {limit}; raise max_record_size and the topic's \
+                 max.message.bytes, or send less"
+            ),
+            Self::Timestamp { given } => {
+                write!(f, "the record's timestamp is {given} ms; it must not be negative")
+            }
+        }
+    }
+}
+
+impl std::error::Error for EnqueueError {}
+
+/// A record that was not taken, handed back.
+#[derive(Clone, Debug)]
+pub struct Rejected<'a> {
+    /// The record, whole.
+    pub record: Record<'a>,
+    /// Why it was not taken.
+    pub error: EnqueueError,
+}
+
+impl fmt::Display for Rejected<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.error, f)
+    }
+}
+
+impl std::error::Error for Rejected<'_> {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        std::error::Error::source(&self.error)
+    }
+}
+
+/// Why [`send`](crate::Producer::send) did not deliver: the record was not taken, or it was taken and failed.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum SendError {
+    /// It was not taken; it is not on the log.
+    Enqueue(EnqueueError),
+    /// It was taken and failed; [`fate`](crate::DeliveryError::fate) says whether it may be on the log.
+    Delivery(crate::DeliveryError),
+}
+
+impl SendError {
+    /// Whether the record may be on the log in spite of the error.
+    #[must_use]
+    pub fn fate(&self) -> crate::Fate {
+        match self {
+            Self::Enqueue(_) => crate::Fate::NotWritten,
+            Self::Delivery(error) => error.fate(),
+        }
+    }
+}
+
+impl fmt::Display for SendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Enqueue(error) => fmt::Display::fmt(error, f),
+            Self::Delivery(error) => fmt::Display::fmt(error, f),
+        }
+    }
+}
+
+impl std::error::Error for SendError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Enqueue(error) => error.source(),
+            Self::Delivery(error) => error.source(),
+        }
+    }
+}
+
+impl From<EnqueueError> for SendError {
+    fn from(error: EnqueueError) -> Self {
+        Self::Enqueue(error)
+    }
+}
+
+impl From<crate::DeliveryError> for SendError {
+    fn from(error: crate::DeliveryError) -> Self {
+        Self::Delivery(error)
+    }
+}
+
+/// Records failed and nobody looked: their [`Delivery`](crate::Delivery) was dropped before its end.
+#[derive(Clone, Debug)]
+pub struct UnobservedFailures {
+    /// How many records, since this was last reported to any clone of the producer.
+    pub records: u64,
+    /// The first of the failures.
+    pub first: Arc<Failure>,
+}
+
+impl fmt::Display for UnobservedFailures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} records failed with nobody waiting for their outcome; the first: {}", self.records, self.first)
+    }
+}
+
+impl std::error::Error for UnobservedFailures {}
+
+/// Why [`flush`](crate::Producer::flush) or [`purge`](crate::Producer::purge) did not end well.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum FlushError {
+    /// Everything is settled, but some records failed unobserved.
+    Unobserved(UnobservedFailures),
+    /// The producer was closed, or its runtime ended, before everything was settled.
+    Closed,
+}
+
+impl fmt::Display for FlushError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unobserved(failures) => fmt::Display::fmt(failures, f),
+            Self::Closed => f.write_str("the producer was closed before everything was settled"),
+        }
+    }
+}
+
+impl std::error::Error for FlushError {}
+
+/// What [`close`](crate::Producer::close) could not deliver.
+#[derive(Clone, Debug)]
+pub struct CloseError {
+    /// Records that had no outcome at the deadline. Each has one now, with its fate.
+    pub cut_off: u64,
+    /// Failures that nobody had looked at, those of the deadline included.
+    pub unobserved: Option<UnobservedFailures>,
+}
+
+impl fmt::Display for CloseError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.cut_off > 0 {
+            write!(
+                f,
+                "the producer closed with {} records undelivered at its deadline; each outcome says whether its record may \
+                 be on the log",
+                self.cut_off
+            )?;
+        }
+        match &self.unobserved {
+            Some(failures) if self.cut_off > 0 => write!(f, "; {failures}"),
+            Some(failures) => write!(f, "the producer closed, but {failures}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for CloseError {}
+
+/// Why the cluster, or a topic, was not ready in time.
+///
+/// Its [`source`](std::error::Error::source) is the last failure to reach the cluster, if there was one.
+#[derive(Clone, Debug)]
+pub struct NotReady(Option<CommandError>);
+
+impl NotReady {
+    pub(crate) fn from_sender(error: CommandError) -> Self {
+        Self(Some(error))
+    }
+
+    pub(crate) fn closed() -> Self {
+        Self(None)
+    }
+}
+
+impl fmt::Display for NotReady {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Some(error) => fmt::Display::fmt(error, f),
+            None => f.write_str("the producer is closed"),
+        }
+    }
+}
+
+impl std::error::Error for NotReady {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.as_ref().and_then(std::error::Error::source)
+    }
+}

@@ -1,0 +1,374 @@
+//! The producer's handle: what a caller can do with it.
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use milena_accumulator::{Accumulator, At, Delivery, Receipt, RecordRef, Refused, Reservation, Urgency};
+use milena_sender::{Command, CommandResult, Metrics, MetricsSnapshot, TopicPartitions};
+use tokio::runtime::Handle;
+
+use crate::builder::ProducerBuilder;
+use crate::clock::Clock;
+use crate::commands::Commands;
+use crate::config::ProducerConfig;
+use crate::error::{CloseError, EnqueueError, FlushError, NotReady, Rejected, SendError};
+use crate::record::Record;
+use crate::watch::Watch;
+
+/// A Kafka producer. Cheap to clone; all clones share one buffer, one set of connections and one account of failures.
+///
+/// *Queued* is not *delivered*: [`enqueue`](Self::enqueue) returns as soon as the record is in memory, and the
+/// [`Delivery`] it returns ends with the record's one true outcome.
+///
+/// When the last clone is dropped the producer goes on delivering in the background for `drop_timeout`, and then logs one
+/// error event that says what was lost. A process that exits earlier takes queued records with it: call
+/// [`close`](Self::close).
+#[derive(Clone, Debug)]
+pub struct Producer {
+    shared: Arc<Shared>,
+}
+
+/// Which records [`Producer::purge`] gives up.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Purge {
+    /// Those not in flight.
+    pub queued: bool,
+    /// Those in flight, which may be written all the same.
+    pub in_flight: bool,
+}
+
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) accumulator: Accumulator,
+    pub(crate) clock: Clock,
+    pub(crate) commands: Commands,
+    pub(crate) config: ProducerConfig,
+    pub(crate) io: Handle,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) watch: Arc<Watch>,
+    pub(crate) closed: AtomicBool,
+}
+
+impl Producer {
+    /// Starts the settings of a producer for the cluster behind `bootstrap`: `host:port`, several separated by commas.
+    pub fn builder(bootstrap: impl AsRef<str>) -> ProducerBuilder {
+        ProducerBuilder::new(bootstrap.as_ref())
+    }
+
+    pub(crate) fn new(shared: Shared) -> Self {
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// The settings this producer runs with. Printed, they are listed under Kafka's names.
+    #[must_use]
+    pub fn config(&self) -> &ProducerConfig {
+        &self.shared.config
+    }
+
+    /// Queues `record` and returns the handle to its outcome. Waits for memory alone, at most `max_block`, first come
+    /// first served.
+    ///
+    /// # Errors
+    ///
+    /// The record was not taken; nothing else is affected.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it is done, the record is not queued and no memory is held.
+    pub async fn enqueue<'a>(&self, record: impl Into<Record<'a>>) -> Result<Delivery, EnqueueError> {
+        let record = record.into();
+        self.append_waiting(&record, Urgency::Linger).await
+    }
+
+    /// Queues `record` if there is room for it now.
+    ///
+    /// # Errors
+    ///
+    /// Hands the record back with the reason.
+    pub fn try_enqueue<'a>(&self, record: impl Into<Record<'a>>) -> Result<Delivery, Rejected<'a>> {
+        let record = record.into();
+        let appended = record.with_ref(|view| self.shared.append(view, Urgency::Linger, None));
+        appended.map_err(|refused| {
+            let error = self.shared.explain(refused, &record, Duration::ZERO);
+            Rejected { record, error }
+        })
+    }
+
+    /// Queues `record` with a token of the caller's instead of a handle. The builder's
+    /// [`delivery_handler`](ProducerBuilder::delivery_handler) hears of it, once per batch.
+    ///
+    /// # Errors
+    ///
+    /// The record was not taken, and the handler will not hear of it.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`enqueue`](Self::enqueue).
+    pub async fn enqueue_with<'a>(&self, record: impl Into<Record<'a>>, token: u64) -> Result<(), EnqueueError> {
+        let record = record.into();
+        let mut memory = None;
+        loop {
+            let refused = match record.with_ref(|view| {
+                self.shared.accumulator.append_with_token(self.shared.at(), view, Urgency::Linger, memory.take(), token)
+            }) {
+                Ok(()) => return Ok(()),
+                Err(refused) => refused,
+            };
+            memory = Some(self.wait_for_memory(refused, &record).await?);
+        }
+    }
+
+    /// Queues `record`, cuts the linger of its partition short, and waits for its outcome.
+    ///
+    /// # Errors
+    ///
+    /// It was not taken, or it was taken and failed; the error's `fate` says whether it may be on the log.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it is done, the record may be queued or not. A queued record is still delivered.
+    pub async fn send<'a>(&self, record: impl Into<Record<'a>>) -> Result<Receipt, SendError> {
+        let record = record.into();
+        let delivery = self.append_waiting(&record, Urgency::Now).await?;
+        drop(record);
+        Ok(delivery.await?)
+    }
+
+    /// Queues all of `records` in order, cuts linger short, and waits for every outcome. The outcomes are in the order of
+    /// the records.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it is done, some records are queued, from the front. They are still delivered.
+    pub async fn send_all<'a, I>(&self, records: I) -> Vec<Result<Receipt, SendError>>
+    where
+        I: IntoIterator,
+        I::Item: Into<Record<'a>>,
+    {
+        let mut deliveries: Vec<Result<Delivery, EnqueueError>> = Vec::new();
+        for record in records {
+            let record = record.into();
+            deliveries.push(self.append_waiting(&record, Urgency::Linger).await);
+        }
+        for delivery in deliveries.iter().flatten() {
+            self.shared.accumulator.hurry(delivery);
+        }
+        let mut outcomes = Vec::with_capacity(deliveries.len());
+        for delivery in deliveries {
+            outcomes.push(match delivery {
+                Ok(delivery) => delivery.await.map_err(SendError::from),
+                Err(error) => Err(error.into()),
+            });
+        }
+        outcomes
+    }
+
+    /// Waits until every record queued before the call has its outcome. Linger is cut short; a retry's backoff is not.
+    ///
+    /// # Errors
+    ///
+    /// [`FlushError::Unobserved`] if records failed, since the last such report to any clone, whose [`Delivery`] had been
+    /// dropped. Everything is settled then as well.
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe: dropping it stops the waiting alone.
+    pub async fn flush(&self) -> Result<(), FlushError> {
+        self.shared.commands.run(Command::Flush).await.ok_or(FlushError::Closed)?;
+        self.shared.watch.take_unobserved().map_or(Ok(()), |failures| Err(FlushError::Unobserved(failures)))
+    }
+
+    /// Gives up queued records, records in flight, or both. Queued ones that were never sent fail as not written; those in
+    /// flight as maybe written. The partitions' sequences stay intact.
+    ///
+    /// # Errors
+    ///
+    /// [`FlushError::Closed`] if the producer is closed.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it after the first poll does not take the purge back.
+    pub async fn purge(&self, what: Purge) -> Result<(), FlushError> {
+        let Purge { queued, in_flight } = what;
+        self.shared.commands.run(Command::Purge { queued, in_flight }).await.ok_or(FlushError::Closed)?;
+        Ok(())
+    }
+
+    /// Takes no more records, delivers what is queued, and ends the producer. What is undelivered after `timeout` is
+    /// settled with the truth about its fate. Safe to call from several clones.
+    ///
+    /// # Errors
+    ///
+    /// Records were given up at the deadline, or had failed unobserved.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it after the first poll does not take the closing back.
+    pub async fn close(&self, timeout: Duration) -> Result<(), CloseError> {
+        let deadline = self.shared.clock.now() + timeout;
+        self.shared.closed.store(true, Ordering::Relaxed);
+        let cut_off = match self.shared.commands.run(Command::Close { deadline }).await {
+            Some(CommandResult::Closed { cut_off }) => cut_off,
+            // Already closed: there is nothing left to settle.
+            _ => 0,
+        };
+        let unobserved = self.shared.watch.take_unobserved();
+        if cut_off == 0 && unobserved.is_none() {
+            return Ok(());
+        }
+        Err(CloseError { cut_off, unobserved })
+    }
+
+    /// Waits until the cluster has answered. [`builder`](Self::builder) needs no broker; this tells whether there is one.
+    ///
+    /// # Errors
+    ///
+    /// [`NotReady`] with the last cause (address refused, name not found, not a Kafka port, …) if `timeout` passes first.
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe.
+    pub async fn wait_ready(&self, timeout: Duration) -> Result<(), NotReady> {
+        let deadline = self.shared.clock.now() + timeout;
+        match self.shared.commands.run(Command::WaitReady { deadline }).await {
+            Some(CommandResult::Ready(result)) => result.map_err(NotReady::from_sender),
+            _ => Err(NotReady::closed()),
+        }
+    }
+
+    /// The partitions of `topic`, asked of the cluster if they are not known.
+    ///
+    /// # Errors
+    ///
+    /// [`NotReady`] if the topic is not known within `timeout`.
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe.
+    pub async fn partitions_for(&self, topic: &str, timeout: Duration) -> Result<TopicPartitions, NotReady> {
+        let deadline = self.shared.clock.now() + timeout;
+        match self.shared.commands.run(Command::PartitionsFor { topic: topic.into(), deadline }).await {
+            Some(CommandResult::Partitions(result)) => result.map_err(NotReady::from_sender),
+            _ => Err(NotReady::closed()),
+        }
+    }
+
+    /// Learns of `topics` and connects to their leaders ahead of the first record.
+    ///
+    /// # Errors
+    ///
+    /// [`NotReady`] if one of them is not known within `timeout`.
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe.
+    pub async fn prepare(&self, topics: &[&str], timeout: Duration) -> Result<(), NotReady> {
+        let deadline = self.shared.clock.now() + timeout;
+        let names = topics.iter().map(|name| (*name).into()).collect();
+        match self.shared.commands.run(Command::Prepare { topics: names, deadline }).await {
+            Some(CommandResult::Prepared(result)) => result.map_err(NotReady::from_sender),
+            _ => Err(NotReady::closed()),
+        }
+    }
+
+    /// Counters and histograms as they stand.
+    #[must_use]
+    pub fn metrics(&self) -> MetricsSnapshot {
+        self.shared.metrics.snapshot()
+    }
+
+    async fn append_waiting(&self, record: &Record<'_>, urgency: Urgency) -> Result<Delivery, EnqueueError> {
+        let mut memory = None;
+        loop {
+            let refused = match record.with_ref(|view| self.shared.append(view, urgency, memory.take())) {
+                Ok(delivery) => return Ok(delivery),
+                Err(refused) => refused,
+            };
+            memory = Some(self.wait_for_memory(refused, record).await?);
+        }
+    }
+
+    /// Queues for memory, if that is what `refused` asks for.
+    async fn wait_for_memory(&self, refused: Refused, record: &Record<'_>) -> Result<Reservation, EnqueueError> {
+        let Refused::Memory { bytes } = refused else {
+            return Err(self.shared.explain(refused, record, Duration::ZERO));
+        };
+        let started = Instant::now();
+        let max_block = self.shared.config.max_block;
+        let mut reserve = pin!(self.shared.accumulator.reserve(bytes));
+        let mut timeout = pin!(self.shared.sleep(max_block));
+        let reserved = poll_fn(|context| {
+            if let Poll::Ready(reserved) = reserve.as_mut().poll(context) {
+                return Poll::Ready(Some(reserved));
+            }
+            timeout.as_mut().poll(context).map(|()| None)
+        })
+        .await;
+        match reserved {
+            Some(Ok(reservation)) => Ok(reservation),
+            Some(Err(_)) => Err(EnqueueError::Closed),
+            None => Err(self.shared.explain(refused, record, started.elapsed())),
+        }
+    }
+}
+
+impl Shared {
+    fn at(&self) -> At {
+        At { now: self.clock.now(), wall_ms: self.clock.wall_ms() }
+    }
+
+    pub(crate) fn append(
+        &self,
+        record: &RecordRef<'_>,
+        urgency: Urgency,
+        memory: Option<Reservation>,
+    ) -> Result<Delivery, Refused> {
+        self.accumulator.append(self.at(), record, urgency, memory)
+    }
+
+    /// Sleeps on the producer's own runtime, so that callers need none.
+    async fn sleep(&self, duration: Duration) {
+        let (tx, rx) = tokio::sync::oneshot::channel::<()>();
+        let sleeping = self.io.spawn(async move {
+            tokio::time::sleep(duration).await;
+            drop(tx);
+        });
+        let _ends_with_the_wait = AbortOnDrop(sleeping.abort_handle());
+        // The sender's drop is the signal, whether time has passed or the runtime has ended.
+        drop(rx.await);
+    }
+
+    pub(crate) fn explain(&self, refused: Refused, record: &Record<'_>, waited: Duration) -> EnqueueError {
+        match refused {
+            Refused::Memory { .. } => EnqueueError::BufferFull { waited, limit: self.config.buffer_memory },
+            Refused::RecordTooLarge { size, limit } => EnqueueError::RecordTooLarge { size, limit },
+            Refused::NoSuchPartition { partition, count } => {
+                EnqueueError::NoSuchPartition { topic: record.topic().into(), partition: partition.0, count }
+            }
+            Refused::InvalidTimestamp { timestamp_ms } => EnqueueError::Timestamp { given: timestamp_ms },
+            Refused::Partitioner { message } => EnqueueError::Partitioner { message },
+            _ => EnqueueError::Closed,
+        }
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        if !self.closed.load(Ordering::Relaxed) {
+            let deadline = self.clock.now() + self.config.drop_timeout;
+            self.commands.close_unattended(deadline);
+        }
+    }
+}
+
+struct AbortOnDrop(tokio::task::AbortHandle);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}

@@ -1,0 +1,153 @@
+//! From properties, under Java's and librdkafka's names, to a builder.
+
+use std::time::Duration;
+
+use milena_accumulator::PartitionerKind;
+use milena_client::property::{Acks, ClientSettings, Partitioner, ProducerSettings, Settings};
+use milena_pool::TcpConnector;
+use milena_sender::Guarantee;
+
+use crate::ProducerBuilder;
+use crate::config::{ConfigProblem, ProducerConfig};
+
+impl ProducerBuilder {
+    /// Takes over every setting that `settings` has; the others stay as they are.
+    ///
+    /// Properties come from [`Properties`](milena_client::property::Properties). What does not fit together is reported by
+    /// [`build`](Self::build): idempotence with `acks` other than `all`, for one, is refused where Java would drop it.
+    pub fn settings(mut self, settings: &Settings) -> Self {
+        for ignored in &settings.ignored {
+            tracing::warn!(property = ignored.key, "the property has no effect: {}", ignored.reason);
+        }
+        apply_client(&mut self.config, &settings.client);
+        apply_producer(&mut self.config, &settings.producer);
+        match guarantee(&settings.producer) {
+            Ok(Some(guarantee)) => self.config.guarantee = guarantee,
+            Ok(None) => {}
+            Err(problem) => self.problems.push(problem),
+        }
+        self.tcp = tcp(self.tcp, &settings.client);
+        self
+    }
+}
+
+fn set<T: Clone>(field: &mut T, given: Option<&T>) {
+    if let Some(value) = given {
+        field.clone_from(value);
+    }
+}
+
+fn apply_client(config: &mut ProducerConfig, given: &ClientSettings) {
+    set(&mut config.client_id, given.client_id.as_ref());
+    set(&mut config.request_timeout, given.request_timeout.as_ref());
+    set(&mut config.retry_backoff, given.retry_backoff.as_ref());
+    set(&mut config.retry_backoff_max, given.retry_backoff_max.as_ref());
+    set(&mut config.reconnect_backoff, given.reconnect_backoff.as_ref());
+    set(&mut config.reconnect_backoff_max, given.reconnect_backoff_max.as_ref());
+    set(&mut config.connect_timeout, given.connect_timeout.as_ref());
+    set(&mut config.connect_timeout_max, given.connect_timeout_max.as_ref());
+    set(&mut config.idle_timeout, given.idle_timeout.as_ref());
+    set(&mut config.metadata_max_age, given.metadata_max_age.as_ref());
+    set(&mut config.metadata_max_idle, given.metadata_max_idle.as_ref());
+    set(&mut config.rebootstrap, given.rebootstrap.as_ref());
+    set(&mut config.rebootstrap_trigger, given.rebootstrap_trigger.as_ref());
+    set(&mut config.auto_create_topics, given.auto_create_topics.as_ref());
+    set(&mut config.max_frame, given.max_frame.as_ref());
+    // As in Java: a first wait above the bound means a constant one.
+    config.retry_backoff = config.retry_backoff.min(config.retry_backoff_max);
+    // As in Java: who sets the first alone wants a constant wait.
+    if given.reconnect_backoff.is_some() && given.reconnect_backoff_max.is_none() {
+        config.reconnect_backoff_max = config.reconnect_backoff;
+    }
+}
+
+fn apply_producer(config: &mut ProducerConfig, given: &ProducerSettings) {
+    set(&mut config.retries, given.retries.as_ref());
+    set(&mut config.max_in_flight, given.max_in_flight.as_ref());
+    set(&mut config.linger, given.linger.as_ref());
+    set(&mut config.batch_size, given.batch_size.as_ref());
+    set(&mut config.buffer_memory, given.buffer_memory.as_ref());
+    set(&mut config.max_block, given.max_block.as_ref());
+    set(&mut config.unknown_topic_grace, given.unknown_topic_grace.as_ref());
+    set(&mut config.adaptive, given.adaptive.as_ref());
+    set(&mut config.compression, given.compression.as_ref());
+    // One limit in Java, two here.
+    set(&mut config.max_record_size, given.max_request_size.as_ref());
+    if let Some(size) = given.max_request_size {
+        config.max_request_size = size;
+        config.buffer_memory = match given.buffer_memory {
+            Some(memory) => memory,
+            None => config.buffer_memory.max(size),
+        };
+    }
+    // As in Java: a default timeout that is too short for the other two grows, one that was set is an error.
+    let needed = config.linger.saturating_add(config.request_timeout);
+    match given.delivery_timeout {
+        Some(timeout) => config.delivery_timeout = timeout,
+        None => config.delivery_timeout = config.delivery_timeout.max(needed.min(Duration::from_millis(i32::MAX as u64))),
+    }
+    let partitioner = match given.partitioner {
+        _ if given.ignore_keys == Some(true) => Some(PartitionerKind::IgnoreKeys),
+        Some(Partitioner::Java) => Some(PartitionerKind::Java),
+        Some(Partitioner::RoundRobin) => Some(PartitionerKind::RoundRobin),
+        Some(Partitioner::Random) => Some(PartitionerKind::Random),
+        Some(Partitioner::Consistent) => Some(PartitionerKind::Consistent),
+        Some(Partitioner::ConsistentRandom) => Some(PartitionerKind::ConsistentRandom),
+        Some(Partitioner::Murmur2) => Some(PartitionerKind::Murmur2),
+        Some(Partitioner::Murmur2Random) => Some(PartitionerKind::Murmur2Random),
+        _ => None,
+    };
+    set(&mut config.partitioner, partitioner.as_ref());
+}
+
+fn guarantee(given: &ProducerSettings) -> Result<Option<Guarantee>, ConfigProblem> {
+    let contradiction = |acks: &str| ConfigProblem {
+        setting: "enable.idempotence".into(),
+        problem: format!("true needs acks=all, and acks={acks} was given; drop one of the two"),
+    };
+    match (given.acks, given.enable_idempotence) {
+        (Some(Acks::None), Some(true)) => Err(contradiction("0")),
+        (Some(Acks::Leader), Some(true)) => Err(contradiction("1")),
+        (Some(Acks::None), _) => Ok(Some(Guarantee::AtMostOnce)),
+        (Some(Acks::Leader), _) => Ok(Some(Guarantee::AtLeastOnce { all_replicas: false })),
+        (_, Some(false)) => Ok(Some(Guarantee::AtLeastOnce { all_replicas: true })),
+        (Some(Acks::All), _) | (None, Some(true)) => Ok(Some(Guarantee::ExactlyOnce)),
+        (None, None) => Ok(None),
+    }
+}
+
+fn tcp(mut tcp: TcpConnector, given: &ClientSettings) -> TcpConnector {
+    tcp.send_buffer = given.send_buffer.or(tcp.send_buffer);
+    tcp.receive_buffer = given.receive_buffer.or(tcp.receive_buffer);
+    tcp.nodelay = given.nodelay.unwrap_or(tcp.nodelay);
+    if given.keepalive == Some(false) {
+        tcp.keepalive = None;
+    }
+    tcp
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn given(acks: Option<Acks>, idempotence: Option<bool>) -> ProducerSettings {
+        let mut settings = ProducerSettings::default();
+        settings.acks = acks;
+        settings.enable_idempotence = idempotence;
+        settings
+    }
+
+    #[test]
+    fn acks_and_idempotence_make_one_guarantee_or_a_contradiction() {
+        let least = |all_replicas| Some(Guarantee::AtLeastOnce { all_replicas });
+        assert_eq!(guarantee(&given(None, None)), Ok(None));
+        assert_eq!(guarantee(&given(None, Some(true))), Ok(Some(Guarantee::ExactlyOnce)));
+        assert_eq!(guarantee(&given(Some(Acks::All), None)), Ok(Some(Guarantee::ExactlyOnce)));
+        assert_eq!(guarantee(&given(None, Some(false))), Ok(least(true)));
+        assert_eq!(guarantee(&given(Some(Acks::All), Some(false))), Ok(least(true)));
+        assert_eq!(guarantee(&given(Some(Acks::Leader), None)), Ok(least(false)));
+        assert_eq!(guarantee(&given(Some(Acks::None), Some(false))), Ok(Some(Guarantee::AtMostOnce)));
+        assert!(guarantee(&given(Some(Acks::Leader), Some(true))).is_err());
+        assert!(guarantee(&given(Some(Acks::None), Some(true))).is_err());
+    }
+}

@@ -1,0 +1,278 @@
+//! What a caller hands over: a record that borrows or owns its bytes.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use milena_accumulator::RecordRef;
+use milena_wire::{HeaderRef, PartitionId, RecordParts};
+
+/// Bytes that are borrowed, owned or shared. They are copied once, straight into the batch.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Payload<'a> {
+    /// Borrowed from the caller for the duration of the call.
+    Borrowed(&'a [u8]),
+    /// Owned by the record.
+    Owned(Vec<u8>),
+    /// Shared with others.
+    Shared(Bytes),
+}
+
+impl Payload<'_> {
+    /// The bytes.
+    #[must_use]
+    pub fn as_slice(&self) -> &[u8] {
+        match self {
+            Self::Borrowed(bytes) => bytes,
+            Self::Owned(bytes) => bytes,
+            Self::Shared(bytes) => bytes,
+        }
+    }
+
+    /// The same bytes without the borrow.
+    #[must_use]
+    pub fn into_owned(self) -> Payload<'static> {
+        match self {
+            Self::Borrowed(bytes) => Payload::Owned(bytes.to_vec()),
+            Self::Owned(bytes) => Payload::Owned(bytes),
+            Self::Shared(bytes) => Payload::Shared(bytes),
+        }
+    }
+}
+
+impl PartialEq for Payload<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_slice() == other.as_slice()
+    }
+}
+
+impl Eq for Payload<'_> {}
+
+impl<'a> From<&'a [u8]> for Payload<'a> {
+    fn from(bytes: &'a [u8]) -> Self {
+        Self::Borrowed(bytes)
+    }
+}
+
+impl<'a, const N: usize> From<&'a [u8; N]> for Payload<'a> {
+    fn from(bytes: &'a [u8; N]) -> Self {
+        Self::Borrowed(bytes)
+    }
+}
+
+impl<'a> From<&'a str> for Payload<'a> {
+    fn from(text: &'a str) -> Self {
+        Self::Borrowed(text.as_bytes())
+    }
+}
+
+impl<'a> From<&'a String> for Payload<'a> {
+    fn from(text: &'a String) -> Self {
+        Self::Borrowed(text.as_bytes())
+    }
+}
+
+impl<'a> From<&'a Vec<u8>> for Payload<'a> {
+    fn from(bytes: &'a Vec<u8>) -> Self {
+        Self::Borrowed(bytes)
+    }
+}
+
+impl From<Vec<u8>> for Payload<'_> {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::Owned(bytes)
+    }
+}
+
+impl From<String> for Payload<'_> {
+    fn from(text: String) -> Self {
+        Self::Owned(text.into_bytes())
+    }
+}
+
+impl From<Bytes> for Payload<'_> {
+    fn from(bytes: Bytes) -> Self {
+        Self::Shared(bytes)
+    }
+}
+
+/// One header of a record. Order and duplicates are kept.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Header<'a> {
+    key: Cow<'a, str>,
+    value: Option<Payload<'a>>,
+}
+
+/// One record to be produced.
+///
+/// Key and value may be absent: a value of `None` is a tombstone on a compacted topic, and differs from an empty one.
+///
+/// ```
+/// use milena_producer::Record;
+///
+/// let record = Record::to("orders").key("customer-7").value(r#"{"total": 12}"#).header("trace", "1f3a");
+/// let tombstone = Record::to("orders").key("customer-7");
+/// ```
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[must_use = "a record does nothing until it is enqueued or sent"]
+pub struct Record<'a> {
+    topic: Cow<'a, str>,
+    partition: Option<i32>,
+    key: Option<Payload<'a>>,
+    value: Option<Payload<'a>>,
+    headers: Vec<Header<'a>>,
+    timestamp_ms: Option<i64>,
+}
+
+/// How many headers are handed to the encoder without an allocation.
+const INLINE_HEADERS: usize = 8;
+
+impl<'a> Record<'a> {
+    /// A record for `topic` with neither key nor value.
+    pub fn to(topic: impl Into<Cow<'a, str>>) -> Self {
+        Self { topic: topic.into(), partition: None, key: None, value: None, headers: Vec::new(), timestamp_ms: None }
+    }
+
+    /// Sets the key: what the partition is chosen by, unless a partition is given.
+    pub fn key(mut self, key: impl Into<Payload<'a>>) -> Self {
+        self.key = Some(key.into());
+        self
+    }
+
+    /// Sets the value.
+    pub fn value(mut self, value: impl Into<Payload<'a>>) -> Self {
+        self.value = Some(value.into());
+        self
+    }
+
+    /// Sends the record to this partition, whatever its key.
+    pub fn partition(mut self, partition: i32) -> Self {
+        self.partition = Some(partition);
+        self
+    }
+
+    /// Adds a header after those already there.
+    pub fn header(mut self, key: impl Into<Cow<'a, str>>, value: impl Into<Payload<'a>>) -> Self {
+        self.headers.push(Header { key: key.into(), value: Some(value.into()) });
+        self
+    }
+
+    /// Adds a header whose value is null.
+    pub fn null_header(mut self, key: impl Into<Cow<'a, str>>) -> Self {
+        self.headers.push(Header { key: key.into(), value: None });
+        self
+    }
+
+    /// Sets the record's own time, in milliseconds since the Unix epoch. Default: the time of the call that enqueues it.
+    pub fn timestamp_ms(mut self, timestamp: i64) -> Self {
+        self.timestamp_ms = Some(timestamp);
+        self
+    }
+
+    /// The topic's name.
+    #[must_use]
+    pub fn topic(&self) -> &str {
+        &self.topic
+    }
+
+    /// The key's bytes.
+    #[must_use]
+    pub fn key_bytes(&self) -> Option<&[u8]> {
+        self.key.as_ref().map(Payload::as_slice)
+    }
+
+    /// The value's bytes.
+    #[must_use]
+    pub fn value_bytes(&self) -> Option<&[u8]> {
+        self.value.as_ref().map(Payload::as_slice)
+    }
+
+    /// The headers in order.
+    pub fn headers(&self) -> impl ExactSizeIterator<Item = (&str, Option<&[u8]>)> {
+        self.headers.iter().map(|header| (&*header.key, header.value.as_ref().map(Payload::as_slice)))
+    }
+
+    /// The same record without any borrow, for keeping it longer than its source.
+    pub fn into_owned(self) -> Record<'static> {
+        Record {
+            topic: Cow::Owned(self.topic.into_owned()),
+            partition: self.partition,
+            key: self.key.map(Payload::into_owned),
+            value: self.value.map(Payload::into_owned),
+            headers: self
+                .headers
+                .into_iter()
+                .map(|header| Header {
+                    key: Cow::Owned(header.key.into_owned()),
+                    value: header.value.map(Payload::into_owned),
+                })
+                .collect(),
+            timestamp_ms: self.timestamp_ms,
+        }
+    }
+
+    /// Calls `then` with the view of this record that the accumulator encodes from.
+    pub(crate) fn with_ref<T>(&self, then: impl FnOnce(&RecordRef<'_>) -> T) -> T {
+        let mut inline = [HeaderRef { key: "", value: None }; INLINE_HEADERS];
+        if self.headers.len() <= INLINE_HEADERS {
+            for (slot, header) in inline.iter_mut().zip(&self.headers) {
+                *slot = header.as_ref();
+            }
+            then(&self.as_record_ref(&inline[..self.headers.len()]))
+        } else {
+            let headers: Vec<_> = self.headers.iter().map(Header::as_ref).collect();
+            then(&self.as_record_ref(&headers))
+        }
+    }
+
+    fn as_record_ref<'b>(&'b self, headers: &'b [HeaderRef<'b>]) -> RecordRef<'b> {
+        RecordRef {
+            topic: &self.topic,
+            partition: self.partition.map(PartitionId),
+            parts: RecordParts { key: self.key_bytes(), value: self.value_bytes(), headers },
+            timestamp_ms: self.timestamp_ms,
+        }
+    }
+}
+
+impl Header<'_> {
+    fn as_ref(&self) -> HeaderRef<'_> {
+        HeaderRef { key: &self.key, value: self.value.as_ref().map(Payload::as_slice) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_absent_value_is_not_an_empty_one() {
+        let tombstone = Record::to("t").key("k");
+        let empty = Record::to("t").key("k").value("");
+        assert_eq!(tombstone.value_bytes(), None);
+        assert_eq!(empty.value_bytes(), Some(&[][..]));
+        assert_ne!(tombstone, empty);
+    }
+
+    #[test]
+    fn headers_keep_order_and_duplicates_however_many() {
+        for count in [0, 1, INLINE_HEADERS, INLINE_HEADERS + 1, 40] {
+            let mut record = Record::to("t").null_header("same");
+            for i in 1..count {
+                record = record.header("same", vec![u8::try_from(i).unwrap()]);
+            }
+            record.with_ref(|view| {
+                let seen: Vec<_> = view.parts.headers.iter().map(|h| (h.key, h.value)).collect();
+                let expected: Vec<_> = record.headers().collect();
+                assert_eq!(seen, expected);
+            });
+        }
+    }
+
+    #[test]
+    fn an_owned_copy_equals_its_source() {
+        let value = vec![1, 2, 3];
+        let record = Record::to("t").value(&value).header("h", &b"x"[..]).partition(3).timestamp_ms(9);
+        assert_eq!(record.clone().into_owned(), record);
+    }
+}

@@ -1,0 +1,92 @@
+//! The real world: sockets, clocks, callers, compressing threads.
+
+use std::sync::Arc;
+
+use milena_client::Network;
+use milena_pool::{Connector, PoolConfig, Resolver};
+use milena_sender::{Input, Output};
+use milena_wire::Timestamp;
+use tokio::time::{Instant, sleep_until};
+
+use crate::clock::Clock;
+use crate::commands::CommandQueue;
+use crate::driver::World;
+use crate::seal::SealPool;
+use crate::watch::Watch;
+
+/// Everything that the sender's outputs act on and its inputs come from.
+#[derive(Debug)]
+pub(crate) struct Real {
+    clock: Clock,
+    network: Network,
+    commands: CommandQueue,
+    watch: Arc<Watch>,
+    seals: SealPool,
+}
+
+/// How a [`Real`] world talks to the network.
+pub(crate) struct Sockets {
+    pub(crate) connector: Arc<dyn Connector>,
+    pub(crate) resolver: Arc<dyn Resolver>,
+    pub(crate) max_frame: usize,
+}
+
+impl Real {
+    /// Must be called on the runtime that is to drive the sockets.
+    pub(crate) fn start(clock: Clock, sockets: Sockets, commands: CommandQueue, watch: Arc<Watch>, seals: SealPool) -> Self {
+        let mut config = PoolConfig::default();
+        config.max_frame = sockets.max_frame;
+        Self { clock, network: Network::new(config, sockets.connector, sockets.resolver), commands, watch, seals }
+    }
+}
+
+impl World for Real {
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    fn wall_ms(&self) -> i64 {
+        self.clock.wall_ms()
+    }
+
+    fn perform(&mut self, output: Output) {
+        match output {
+            Output::Resolve { query, host, port } => self.network.resolve(query, host, port),
+            Output::Connect { conn, host, port, addr } => self.network.connect(conn, host, port, addr),
+            Output::Transmit { conn, frame } => self.network.transmit(conn, frame),
+            Output::Close { conn } => self.network.close(conn),
+            Output::Done { id, result } => self.commands.answer(id, result),
+            Output::Seal { ticket, batch } => self.seals.seal(ticket, batch),
+            // The driver ends with `Closed`.
+            _ => {}
+        }
+    }
+
+    fn try_next(&mut self) -> Option<Input> {
+        if let Some(input) = self.network.try_next() {
+            return Some(Input::Cluster(input));
+        }
+        if let Some(input) = self.seals.try_next() {
+            return Some(input);
+        }
+        self.commands.try_recv().map(|(id, command)| Input::Command { id, command })
+    }
+
+    async fn next(&mut self, until: Option<Timestamp>) -> Input {
+        let clock = self.clock;
+        let timer = async move {
+            match until {
+                Some(at) => sleep_until(Instant::from_std(clock.instant(at))).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            input = self.network.next() => Input::Cluster(input),
+            input = self.seals.next() => input,
+            (id, command) = self.commands.recv() => Input::Command { id, command },
+            () = self.watch.wake.notified() => Input::Wake,
+            () = timer => Input::Tick,
+        }
+    }
+}
