@@ -1,0 +1,140 @@
+//! What became of the records: counted as they settle, printed at the end.
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use milena::{Fate, Outcome};
+use parking_lot::{Condvar, Mutex};
+
+use crate::complain;
+
+/// Counters that the delivery handler's thread and the main thread share.
+#[derive(Debug, Default)]
+pub(crate) struct Account {
+    queued: AtomicU64,
+    delivered: AtomicU64,
+    not_written: AtomicU64,
+    maybe_written: AtomicU64,
+    complained: AtomicBool,
+    lock: Mutex<()>,
+    progressed: Condvar,
+}
+
+impl Account {
+    pub(crate) fn queued(&self) {
+        self.queued.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A record that was counted as queued was not even taken.
+    pub(crate) fn refused(&self) {
+        self.not_written.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Says what the first failure was; the account counts the others.
+    pub(crate) fn complain_once(&self, failure: &impl fmt::Display) {
+        if !self.complained.swap(true, Ordering::Relaxed) {
+            complain(format_args!("a record failed: {failure}"));
+        }
+    }
+
+    /// Outcomes are reported on a thread of their own, which may lag behind a producer that is already closed.
+    pub(crate) fn wait_until_all_settled(&self) {
+        let mut lock = self.lock.lock();
+        while !self.is_settled() {
+            self.progressed.wait(&mut lock);
+        }
+    }
+
+    fn is_settled(&self) -> bool {
+        let settled: u64 =
+            [&self.delivered, &self.not_written, &self.maybe_written].iter().map(|n| n.load(Ordering::Relaxed)).sum();
+        settled == self.queued.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn settled(&self, outcome: &Outcome, records: u64) {
+        let counter = match outcome {
+            Outcome::Failed(failure) if failure.fate == Fate::NotWritten => &self.not_written,
+            Outcome::Failed(_) => &self.maybe_written,
+            _ => &self.delivered,
+        };
+        counter.fetch_add(records, Ordering::Relaxed);
+        let _locked = self.lock.lock();
+        self.progressed.notify_all();
+    }
+
+    pub(crate) fn read(&self, elapsed: Duration) -> Totals {
+        Totals {
+            queued: self.queued.load(Ordering::Relaxed),
+            delivered: self.delivered.load(Ordering::Relaxed),
+            not_written: self.not_written.load(Ordering::Relaxed),
+            maybe_written: self.maybe_written.load(Ordering::Relaxed),
+            seconds: elapsed.as_secs_f64(),
+        }
+    }
+}
+
+/// The account as it is printed.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Totals {
+    pub(crate) queued: u64,
+    pub(crate) delivered: u64,
+    pub(crate) not_written: u64,
+    pub(crate) maybe_written: u64,
+    pub(crate) seconds: f64,
+}
+
+impl Totals {
+    pub(crate) fn is_whole(&self) -> bool {
+        self.delivered == self.queued && self.not_written == 0 && self.maybe_written == 0
+    }
+
+    /// The shape is a contract with scripts.
+    pub(crate) fn to_json(self) -> String {
+        serde_json::json!({
+            "queued": self.queued,
+            "delivered": self.delivered,
+            "failed": { "not_written": self.not_written, "maybe_written": self.maybe_written },
+            "seconds": (self.seconds * 1_000.0).round() / 1_000.0,
+        })
+        .to_string()
+    }
+}
+
+impl fmt::Display for Totals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "queued {}, delivered {}, failed {} (not written {}, maybe written {}) in {:.3} s",
+            self.queued,
+            self.delivered,
+            self.not_written + self.maybe_written,
+            self.not_written,
+            self.maybe_written,
+            self.seconds
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_json_has_the_fields_scripts_rely_on() {
+        let account = Account::default();
+        account.queued();
+        account.queued();
+        account.refused();
+        account.settled(&Outcome::Unacknowledged, 1);
+        let totals = account.read(Duration::from_millis(1_500));
+        assert!(!totals.is_whole());
+        let json: serde_json::Value = serde_json::from_str(&totals.to_json()).unwrap();
+        assert_eq!(
+            json,
+            serde_json::json!({
+                "queued": 2, "delivered": 1, "failed": { "not_written": 1, "maybe_written": 0 }, "seconds": 1.5
+            })
+        );
+    }
+}

@@ -1,0 +1,60 @@
+//! `milena broker`: the embedded broker as a program.
+
+use std::path::PathBuf;
+use std::sync::mpsc::channel;
+
+use milena_broker::EmbeddedCluster;
+
+use crate::signal::Stop;
+use crate::{Exit, complain};
+
+#[derive(clap::Args, Debug)]
+pub(crate) struct Args {
+    /// Where the first node listens; further nodes take the ports after it. Port 0 chooses free ones
+    #[arg(long, default_value = "127.0.0.1:9092", value_name = "HOST:PORT")]
+    listen: String,
+    /// How many brokers the cluster has
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
+    nodes: u16,
+    /// Partitions of a topic that is created by being asked for
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    partitions: u16,
+    /// Keep the log in this folder, in Kafka's segment format; without it the log is in memory
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+}
+
+pub(crate) fn run(args: &Args) -> Exit {
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            complain(format_args!("the runtime could not be started: {error}"));
+            return Exit::Failed;
+        }
+    };
+    let mut builder = EmbeddedCluster::builder()
+        .nodes(usize::from(args.nodes))
+        .partitions(i32::from(args.partitions))
+        .listen(args.listen.as_str());
+    if let Some(data) = &args.data {
+        builder = builder.data_dir(data);
+    }
+    let cluster = match runtime.block_on(builder.start()) {
+        Ok(cluster) => cluster,
+        Err(error) => {
+            complain(format_args!("the broker could not be started on {}: {error}", args.listen));
+            return Exit::Failed;
+        }
+    };
+    println!("{}", cluster.bootstrap());
+    let (stopped, wait) = channel();
+    Stop::default().on_signal(move || drop(stopped.send(())), || std::process::exit(130));
+    // An error means that no signal can be heard: then only the process's end ends it.
+    if wait.recv().is_err() {
+        loop {
+            std::thread::park();
+        }
+    }
+    runtime.block_on(cluster.shutdown());
+    Exit::Whole
+}

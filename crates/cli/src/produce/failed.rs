@@ -1,0 +1,85 @@
+//! The lines of records that failed, kept for another try.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+
+use milena::{BatchReport, Outcome};
+use parking_lot::Mutex;
+
+/// Lines that have no outcome yet, by their token. Bounded by the producer's own buffer, since each stands for a record in it.
+pub(super) struct Failed {
+    state: Mutex<State>,
+}
+
+struct State {
+    open: HashMap<u64, Vec<u8>>,
+    file: BufWriter<File>,
+    error: Option<io::Error>,
+}
+
+impl Failed {
+    /// Starts an empty file, even if nothing will fail: a script then finds it.
+    pub(super) fn create(path: &Path) -> io::Result<Self> {
+        let file = BufWriter::new(File::create(path)?);
+        Ok(Self { state: Mutex::new(State { open: HashMap::new(), file, error: None }) })
+    }
+
+    /// Keeps a line until its record has an outcome.
+    pub(super) fn keep(&self, token: u64, line: &[u8]) {
+        self.state.lock().open.insert(token, line.to_vec());
+    }
+
+    /// The record was not even taken.
+    pub(super) fn refused(&self, token: u64) {
+        self.state.lock().write(token);
+    }
+
+    /// A batch has its outcome.
+    pub(super) fn settle(&self, report: &BatchReport) {
+        let mut state = self.state.lock();
+        let failed = matches!(report.outcome(), Outcome::Failed(_));
+        for record in report.records() {
+            if failed {
+                state.write(record.token);
+            } else {
+                state.open.remove(&record.token);
+            }
+        }
+    }
+
+    /// Writes out what is buffered; the first error of all.
+    pub(super) fn finish(&self) -> Option<io::Error> {
+        let mut state = self.state.lock();
+        let flushed = state.file.flush();
+        state.error.take().or(flushed.err())
+    }
+}
+
+impl State {
+    fn write(&mut self, token: u64) {
+        let Some(mut line) = self.open.remove(&token) else { return };
+        line.push(b'\n');
+        if let Err(error) = self.file.write_all(&line) {
+            self.error.get_or_insert(error);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refused_line_is_kept_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("failed.txt");
+        let failed = Failed::create(&path).unwrap();
+        failed.keep(1, b"delivered later");
+        failed.keep(2, b"key:refused");
+        failed.refused(2);
+        assert!(failed.finish().is_none());
+        assert_eq!(std::fs::read(&path).unwrap(), b"key:refused\n");
+    }
+}
