@@ -40,7 +40,8 @@ use control::Waiting;
 /// **Metadata.** Asked for when a topic is first used, when something is missing or doubtful, on request, when a
 /// connection fails, and by age; one request at a time, with backoff that grows while requests fail or bring no news.
 /// An answer that takes something back (a lower leader epoch, a topic, a partition, an earlier topic id) is believed
-/// once three in a row say so. Without topics in use nothing is asked for, and no timer is set.
+/// once three in a row say so. A cluster id that changes is only warned of: topics have other ids there, which shows.
+/// Without topics in use nothing is asked for, and no timer is set.
 #[derive(Debug)]
 pub struct Cluster {
     ctx: Ctx,

@@ -102,8 +102,9 @@ pub struct ClusterConfig {
     pub bootstrap: Vec<HostPort>,
     /// Sent with every request; brokers name it in their logs, quotas and metrics. Default: `milena`.
     pub client_id: String,
-    /// Longest wait for an answer, extended by throttling; then the connection is closed and all that is in flight
-    /// on it is lost. Also the longest a control request waits for a connection. Default: 30 s.
+    /// Longest wait for an answer since the request was written, extended by throttling; then the connection is closed
+    /// and all that is in flight on it is lost. As long for writing it, while nothing before it gets written either.
+    /// Also the longest a control request waits for a connection. Default: 30 s.
     pub request_timeout: Duration,
     /// Longest a connection may take to be usable: name resolution, TCP, ApiVersions. Default: 10 s.
     pub connect_timeout: Duration,
@@ -131,7 +132,8 @@ pub struct ClusterConfig {
     pub rebootstrap_trigger: Duration,
     /// Whether asking for a topic may create it, if the broker allows that. Default: true.
     pub auto_create_topics: bool,
-    /// Largest response in bytes; the pool enforces it, and error texts name it. Default: 100 MiB.
+    /// Largest response in bytes; a larger one ends its connection. (A pool refuses it before it has room for it.)
+    /// Default: 100 MiB.
     pub max_frame: usize,
 }
 

@@ -68,8 +68,10 @@ pub(crate) struct Connection {
     pub(crate) id: ConnId,
     pub(crate) versions: Versions,
     /// Oldest first. Deadlines do not decrease from front to back: all have the same timeout, a throttle moves all
-    /// alike, and nothing is sent while one lasts.
+    /// alike and nothing is sent while one lasts, and a written frame moves itself and all behind it.
     in_flight: VecDeque<InFlight>,
+    /// How long an answer is awaited.
+    request_timeout: Duration,
     next_correlation: i32,
     /// Frames handed to the pool.
     sent: u64,
@@ -85,11 +87,12 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    pub(crate) fn new(id: ConnId, now: Timestamp) -> Self {
+    pub(crate) fn new(id: ConnId, now: Timestamp, request_timeout: Duration) -> Self {
         Self {
             id,
             versions: Versions::default(),
             in_flight: VecDeque::new(),
+            request_timeout,
             next_correlation: 0,
             sent: 0,
             written: 0,
@@ -107,7 +110,6 @@ impl Connection {
         now: Timestamp,
         purpose: Purpose,
         (key, version): (ApiKey, ApiVersion),
-        timeout: Duration,
         unanswered: bool,
     ) -> CorrelationId {
         let correlation = CorrelationId(self.next_correlation);
@@ -117,7 +119,7 @@ impl Connection {
         };
         self.sent += 1;
         self.last_activity = now;
-        let deadline = now + timeout;
+        let deadline = now + self.request_timeout;
         self.in_flight.push_back(InFlight {
             purpose,
             key,
@@ -131,9 +133,19 @@ impl Connection {
     }
 
     /// The oldest unwritten frame was written; if it asked for no answer, it is done.
+    ///
+    /// The network moves, if slowly: time starts anew for this request and for all behind it, which had to wait for it.
+    /// Otherwise a large request on a slow link would time out, be sent again, and time out again, for ever.
     pub(crate) fn on_written(&mut self, now: Timestamp) -> Option<InFlight> {
-        self.written = self.sent.min(self.written + 1);
+        if self.written == self.sent {
+            return None;
+        }
+        self.written += 1;
         self.last_activity = now;
+        let deadline = now + self.request_timeout;
+        for request in self.in_flight.iter_mut().rev().take_while(|request| request.number >= self.written) {
+            request.deadline = request.deadline.max(deadline);
+        }
         let index = self.in_flight.iter().position(|request| request.number == self.written)?;
         if self.in_flight[index].unanswered { self.in_flight.remove(index) } else { None }
     }

@@ -43,7 +43,7 @@ impl LostCause {
         match self {
             Self::BadSize { first_bytes } => match LooksLike::recognise(first_bytes) {
                 Some(looks_like) if silent => (ConnErrorKind::NotKafka { looks_like }, String::new()),
-                _ => (ConnErrorKind::BadSize, i32::from_be_bytes(first_bytes).to_string()),
+                _ => (ConnErrorKind::BadSize, format!("{} bytes", i32::from_be_bytes(first_bytes))),
             },
             Self::Closed { bytes_received: 0 } if silent => (ConnErrorKind::ClosedEarly, String::new()),
             Self::Closed { .. } => (ConnErrorKind::Closed, String::new()),

@@ -1,16 +1,20 @@
 //! The way to one broker for one class of requests: at most one connection, and when to make the next.
 //!
 //! ```text
-//!          start                resolved            connected             ApiVersions answered
-//!   Down -------> Resolving ------------> Connecting --------> Negotiating --------------------> Ready
-//!    ^ |                                   ^   |  |               |  |                            |
-//!    | '--------- (an address literal) ----'   '--'---------------'  |                            |
-//!    |                 next address of the same name <---------------'                            |
-//!    '---- backoff <-- no address left -----------------------------------------------------------'
+//!   Down ----> Resolving ----> Connecting ----> Negotiating ----> Ready
+//!    ^  |          |            ^   ^   |            |              |
+//!    |  '----------|------------'   '---|------------'              |   no need to resolve an address,
+//!    |             |                    |                           |   the next address of a name
+//!    '-- backoff --'--------------------'---------------------------'   none left, or the connection ended
 //! ```
 //!
 //! Everything up to `Ready` has one deadline per address, the setup timeout. Every round resolves the name anew and
 //! tries all its addresses; backoff is between rounds.
+
+mod fall;
+mod negotiate;
+
+pub(crate) use fall::Fall;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -18,15 +22,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use milena_wire::message::api_versions::{ApiVersionsRequest, ApiVersionsResponse};
-use milena_wire::{ApiKey, ApiVersion, BrokerId, ErrorCode, Timestamp};
+use milena_wire::{ApiKey, ApiVersion, BrokerId, Timestamp};
 
 use crate::api::{ConnId, QueryId};
 use crate::config::HostPort;
 use crate::connection::{Answered, Connection, Fault, InFlight, Purpose};
 use crate::ctx::Ctx;
-use crate::errors::{ConnError, ConnErrorKind, LostCause};
-use crate::versions::{Versions, client_throttles, downgrade, newest_api_versions};
+use crate::errors::{ConnError, ConnErrorKind};
+use crate::versions::newest_api_versions;
 
 /// Addresses of one name that are tried per round, so that a name with very many cannot make a storm.
 const ADDRESSES_PER_ROUND: usize = 16;
@@ -77,20 +80,6 @@ enum Stage {
     Connecting { conn: ConnId, deadline: Timestamp },
     Negotiating { conn: Connection, deadline: Timestamp },
     Ready { conn: Connection },
-}
-
-/// A link that went down, or an address that did not work.
-#[derive(Debug)]
-pub(crate) struct Fall {
-    pub(crate) error: Arc<ConnError>,
-    /// What was in flight; ApiVersions is not among it.
-    pub(crate) lost: Vec<InFlight>,
-    /// Nobody needs to hear of it: an idle connection was closed by either side.
-    pub(crate) quiet: bool,
-    /// No other address of the same round is being tried.
-    pub(crate) down: bool,
-    /// The connection had lived for longer than the longest backoff.
-    pub(crate) long_lived: bool,
 }
 
 /// What came of a frame.
@@ -286,20 +275,9 @@ impl Link {
         if let Stage::Connecting { conn, deadline } = self.stage
             && conn == connected
         {
-            self.stage = Stage::Negotiating { conn: Connection::new(conn, now), deadline };
+            self.stage = Stage::Negotiating { conn: Connection::new(conn, now, ctx.config.request_timeout), deadline };
             self.ask_versions(ctx, now, self.first_version);
         }
-    }
-
-    fn ask_versions(&mut self, ctx: &mut Ctx, now: Timestamp, version: ApiVersion) {
-        let Stage::Negotiating { conn, .. } = &mut self.stage else { return };
-        let timeout = ctx.config.request_timeout;
-        let correlation = conn.push(now, Purpose::Versions, (ApiKey::API_VERSIONS, version), timeout, false);
-        let request = ApiVersionsRequest {
-            client_software_name: "milena".to_owned(),
-            client_software_version: env!("CARGO_PKG_VERSION").to_owned(),
-        };
-        ctx.transmit(conn.id, request.encode_frame(version, correlation, Some(&ctx.config.client_id)));
     }
 
     pub(crate) fn on_frame(&mut self, ctx: &mut Ctx, now: Timestamp, frame: &Bytes) -> Progress {
@@ -307,6 +285,10 @@ impl Link {
             // A pool that reports a frame before the connection is confused; so would be whoever reads the frame.
             return Progress::Fell(self.fall(ctx, now, ConnErrorKind::Unasked, "before the connection".to_owned()));
         };
+        if frame.len() > ctx.config.max_frame {
+            let detail = format!("{} bytes", frame.len());
+            return Progress::Fell(self.fall(ctx, now, ConnErrorKind::BadSize, detail));
+        }
         match conn.on_frame(now, frame) {
             Ok(answered) if answered.request.purpose == Purpose::Versions => self.on_versions(ctx, now, &answered),
             Ok(answered) => Progress::Answered(answered),
@@ -324,54 +306,6 @@ impl Link {
         }
     }
 
-    fn on_versions(&mut self, ctx: &mut Ctx, now: Timestamp, answered: &Answered) -> Progress {
-        let tried = answered.request.version;
-        let response = match ApiVersionsResponse::decode(tried, &answered.body) {
-            Ok(response) => response,
-            Err(error) => {
-                let detail = format!("ApiVersions: {error}");
-                return Progress::Fell(self.fall(ctx, now, ConnErrorKind::Malformed, detail));
-            }
-        };
-        match response.error {
-            ErrorCode::NONE => {}
-            ErrorCode::UNSUPPORTED_VERSION => {
-                if let Some(version) = downgrade(tried, &response) {
-                    self.ask_versions(ctx, now, version);
-                    return Progress::Negotiating;
-                }
-                let detail = format!("ApiVersions: even version {tried} is refused");
-                return Progress::Fell(self.fall(ctx, now, ConnErrorKind::VersionsUnsupported, detail));
-            }
-            code => {
-                let detail = format!("ApiVersions: {code}: {}", code.description());
-                return Progress::Fell(self.fall(ctx, now, ConnErrorKind::Refusal, detail));
-            }
-        }
-        let versions = Versions::agree(&response.apis);
-        let needs = self.key.needs();
-        if versions.of(needs).is_none() {
-            let offered = response
-                .range(needs)
-                .map_or_else(|| "does not offer it".to_owned(), |(min, max)| format!("offers versions {min} to {max}"));
-            let name = if needs == ApiKey::PRODUCE { "Produce" } else { "Metadata" };
-            let detail = format!("{name}: the broker {offered}");
-            return Progress::Fell(self.fall(ctx, now, ConnErrorKind::VersionsUnsupported, detail));
-        }
-        if let Stage::Negotiating { mut conn, .. } = std::mem::replace(&mut self.stage, Stage::Down) {
-            conn.versions = versions;
-            if client_throttles(ApiKey::API_VERSIONS, tried) {
-                conn.throttle(now, response.throttle_ms);
-            }
-            tracing::debug!(address = %self.address, broker = ?self.key.broker(), class = ?self.key.class, "connected");
-            self.stage = Stage::Ready { conn };
-        }
-        self.timeouts = 0;
-        self.error = None;
-        self.wanted_until = None;
-        Progress::Ready
-    }
-
     /// The connection was of use.
     pub(crate) fn on_answer_understood(&mut self) {
         if let Stage::Ready { conn } = &mut self.stage {
@@ -384,21 +318,6 @@ impl Link {
             Stage::Negotiating { conn, .. } | Stage::Ready { conn } => conn.on_written(now),
             _ => None,
         }
-    }
-
-    pub(crate) fn on_lost(&mut self, ctx: &mut Ctx, now: Timestamp, lost: ConnId, cause: LostCause) -> Option<Fall> {
-        let (id, silent) = match &self.stage {
-            Stage::Connecting { conn, .. } => (*conn, false),
-            Stage::Negotiating { conn, .. } | Stage::Ready { conn } => (conn.id, conn.received == 0),
-            Stage::Down | Stage::Resolving { .. } => return None,
-        };
-        if id != lost {
-            return None;
-        }
-        ctx.conn_gone(id);
-        let connecting = matches!(self.stage, Stage::Connecting { .. });
-        let (what, detail) = cause.judge(connecting, silent);
-        Some(self.fall(ctx, now, what, detail))
     }
 
     /// A deadline may have passed.
@@ -429,116 +348,6 @@ impl Link {
             _ => return None,
         };
         Some(self.fall(ctx, now, what, detail))
-    }
-
-    /// Ends the connection or attempt, and tries the round's next address if there is one.
-    pub(crate) fn fall(&mut self, ctx: &mut Ctx, now: Timestamp, what: ConnErrorKind, detail: String) -> Fall {
-        let error = self.error(what, detail);
-        let stage = std::mem::replace(&mut self.stage, Stage::Down);
-        let was_ready = matches!(stage, Stage::Ready { .. });
-        let mut quiet = matches!(what, ConnErrorKind::Idle);
-        let mut long_lived = false;
-        let lost = match stage {
-            Stage::Down => Vec::new(),
-            Stage::Resolving { query, .. } => {
-                ctx.query_gone(query);
-                Vec::new()
-            }
-            Stage::Connecting { conn, .. } => {
-                ctx.close(conn);
-                Vec::new()
-            }
-            Stage::Negotiating { conn, .. } => {
-                ctx.close(conn.id);
-                // Some servers close the connection on a version they do not know, or answer it with nonsense; an
-                // older one is worth a try next time. If that fails as well, the newest is tried again.
-                let oldest = conn.oldest().map_or(self.first_version, |request| request.version) == ApiVersion(0);
-                self.first_version =
-                    if oldest || self.first_version.0 == 0 { newest_api_versions() } else { ApiVersion(0) };
-                Vec::new()
-            }
-            Stage::Ready { conn } => {
-                ctx.close(conn.id);
-                long_lived = conn.age(now) >= ctx.config.reconnect_backoff_max;
-                quiet |= what == ConnErrorKind::Closed && conn.load() == 0 && conn.proven && long_lived;
-                // Having been usable is not enough: a broker may accept, answer once and close, for ever.
-                if long_lived {
-                    self.failures = 0;
-                }
-                conn.into_in_flight()
-            }
-        };
-        self.draining = false;
-        if what == ConnErrorKind::TimedOut {
-            self.timeouts = self.timeouts.saturating_add(1);
-        }
-        if was_ready {
-            self.addresses.clear();
-        }
-        if quiet {
-            tracing::debug!(%error, "idle connection closed");
-            self.not_before = now;
-            return Fall { error, lost, quiet, down: true, long_lived };
-        }
-        self.error = Some(error.clone());
-        let down = !self.connect_next(ctx, now);
-        if down {
-            self.not_before = now + ctx.reconnect_backoff().delay(self.failures, &mut ctx.rng);
-            self.failures = self.failures.saturating_add(1);
-        }
-        tracing::warn!(%error, lost = lost.len(), "connection failed");
-        Fall { error, lost, quiet, down, long_lived }
-    }
-
-    /// Goes down without a failure of anybody's, if nothing is in flight.
-    pub(crate) fn rest(&mut self, ctx: &mut Ctx, now: Timestamp) {
-        if self.ready_mut().is_none_or(|conn| conn.load() == 0) {
-            self.reset(ctx, now);
-        }
-    }
-
-    /// Abandons attempts and the connection, and forgets failures. Only for a link without requests in flight.
-    fn reset(&mut self, ctx: &mut Ctx, now: Timestamp) {
-        match std::mem::replace(&mut self.stage, Stage::Down) {
-            Stage::Down => {}
-            Stage::Resolving { query, .. } => {
-                ctx.query_gone(query);
-            }
-            Stage::Connecting { conn, .. } => ctx.close(conn),
-            Stage::Negotiating { conn, .. } | Stage::Ready { conn } => ctx.close(conn.id),
-        }
-        self.addresses.clear();
-        self.draining = false;
-        self.not_before = now;
-    }
-
-    /// The broker listens at `address`. If that is news, requests in flight are still answered, and anything new goes
-    /// there.
-    pub(crate) fn move_to(&mut self, ctx: &mut Ctx, now: Timestamp, address: &HostPort) -> bool {
-        if self.address == *address {
-            return false;
-        }
-        self.address = address.clone();
-        self.failures = 0;
-        self.timeouts = 0;
-        self.first_version = newest_api_versions();
-        if self.ready_mut().is_some_and(|conn| conn.load() > 0) {
-            self.draining = true;
-            return true;
-        }
-        let wanted = self.connecting_since().is_some();
-        self.reset(ctx, now);
-        if wanted {
-            self.start(ctx, now);
-        }
-        true
-    }
-
-    /// Closes a connection whose broker moved, once nothing is in flight on it.
-    pub(crate) fn finish_move(&mut self, ctx: &mut Ctx, now: Timestamp) {
-        if self.draining {
-            self.rest(ctx, now);
-        }
     }
 }
 

@@ -243,10 +243,9 @@ impl Cluster {
         api: ApiKey,
         encode: impl FnOnce(ApiVersion, CorrelationId, Option<&str>) -> Frame,
     ) -> bool {
-        let timeout = self.ctx.config.request_timeout;
         let Some(conn) = self.links.get_mut(&key).and_then(Link::ready_mut) else { return false };
         let Some(version) = conn.versions.of(api) else { return false };
-        let correlation = conn.push(now, purpose, (api, version), timeout, false);
+        let correlation = conn.push(now, purpose, (api, version), false);
         let frame = encode(version, correlation, Some(&self.ctx.config.client_id));
         self.ctx.transmit(conn.id, frame);
         self.after(now, key, None);

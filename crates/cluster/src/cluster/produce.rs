@@ -55,9 +55,8 @@ impl Cluster {
             self.not_sent(id, broker, ErrorCode::UNSUPPORTED_VERSION, what, detail);
             return id;
         };
-        let timeout = self.ctx.config.request_timeout;
         let api = (ApiKey::PRODUCE, version);
-        let correlation = conn.push(now, Purpose::Produce(id), api, timeout, request.acks == 0);
+        let correlation = conn.push(now, Purpose::Produce(id), api, request.acks == 0);
         let frame = request.encode_frame(version, correlation, Some(&self.ctx.config.client_id));
         self.ctx.transmit(conn.id, frame);
         let full = conn.slots(now, self.ctx.config.max_in_flight) == 0;

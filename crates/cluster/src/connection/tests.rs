@@ -9,7 +9,7 @@ fn at(seconds: u64) -> Timestamp {
 }
 
 fn connection() -> Connection {
-    Connection::new(ConnId(1), at(0))
+    Connection::new(ConnId(1), at(0), TIMEOUT)
 }
 
 fn produce(number: u64) -> Purpose {
@@ -24,7 +24,7 @@ fn frame(correlation: i32) -> Bytes {
 fn answers_go_to_requests_in_order() {
     let mut conn = connection();
     for number in 1..=3 {
-        conn.push(at(0), produce(number), METADATA, TIMEOUT, false);
+        conn.push(at(0), produce(number), METADATA, false);
     }
     for number in 1..=3 {
         let answered = conn.on_frame(at(1), &frame(i32::try_from(number - 1).unwrap())).unwrap();
@@ -37,8 +37,8 @@ fn answers_go_to_requests_in_order() {
 #[test]
 fn an_answer_out_of_order_or_too_short_is_a_fault() {
     let mut conn = connection();
-    conn.push(at(0), produce(1), METADATA, TIMEOUT, false);
-    conn.push(at(0), produce(2), METADATA, TIMEOUT, false);
+    conn.push(at(0), produce(1), METADATA, false);
+    conn.push(at(0), produce(2), METADATA, false);
     let fault = Fault::Correlation { expected: CorrelationId(0), got: CorrelationId(1) };
     assert_eq!(conn.on_frame(at(1), &frame(1)).unwrap_err(), fault);
     assert!(matches!(conn.on_frame(at(1), &Bytes::from_static(&[0, 0])).unwrap_err(), Fault::Malformed(_)));
@@ -50,18 +50,18 @@ fn an_answer_out_of_order_or_too_short_is_a_fault() {
 fn correlation_ids_wrap_around_and_leave_out_those_of_sasl() {
     let mut conn = connection();
     conn.next_correlation = SASL_CORRELATION - 1;
-    assert_eq!(conn.push(at(0), produce(1), METADATA, TIMEOUT, false), CorrelationId(i32::MAX - 8));
-    assert_eq!(conn.push(at(0), produce(2), METADATA, TIMEOUT, false), CorrelationId(i32::MIN));
+    assert_eq!(conn.push(at(0), produce(1), METADATA, false), CorrelationId(i32::MAX - 8));
+    assert_eq!(conn.push(at(0), produce(2), METADATA, false), CorrelationId(i32::MIN));
     conn.next_correlation = -1;
-    conn.push(at(0), produce(3), METADATA, TIMEOUT, false);
-    assert_eq!(conn.push(at(0), produce(4), METADATA, TIMEOUT, false), CorrelationId(0));
+    conn.push(at(0), produce(3), METADATA, false);
+    assert_eq!(conn.push(at(0), produce(4), METADATA, false), CorrelationId(0));
 }
 
 #[test]
 fn a_request_without_answer_is_done_when_it_is_written_and_not_before() {
     let mut conn = connection();
-    conn.push(at(0), produce(1), METADATA, TIMEOUT, false);
-    conn.push(at(0), produce(2), METADATA, TIMEOUT, true);
+    conn.push(at(0), produce(1), METADATA, false);
+    conn.push(at(0), produce(2), METADATA, true);
     assert_eq!(conn.on_written(at(1)), None, "the first was written");
     assert_eq!(conn.on_written(at(1)).map(|request| request.purpose), Some(produce(2)));
     assert_eq!(conn.on_written(at(1)), None, "nothing more was sent");
@@ -71,14 +71,14 @@ fn a_request_without_answer_is_done_when_it_is_written_and_not_before() {
 #[test]
 fn an_answer_to_a_later_request_proves_that_earlier_ones_were_written() {
     let mut conn = connection();
-    conn.push(at(0), produce(1), METADATA, TIMEOUT, true);
-    conn.push(at(0), produce(2), METADATA, TIMEOUT, false);
+    conn.push(at(0), produce(1), METADATA, true);
+    conn.push(at(0), produce(2), METADATA, false);
     let answered = conn.on_frame(at(1), &frame(1)).unwrap();
     assert_eq!(answered.request.purpose, produce(2));
     assert_eq!(answered.written.iter().map(|request| request.purpose).collect::<Vec<_>>(), [produce(1)]);
     assert_eq!(conn.on_written(at(1)), None, "done already");
     assert_eq!(conn.on_written(at(1)), None);
-    conn.push(at(2), produce(3), METADATA, TIMEOUT, true);
+    conn.push(at(2), produce(3), METADATA, true);
     assert_eq!(conn.on_written(at(2)).map(|request| request.purpose), Some(produce(3)));
 }
 
@@ -87,7 +87,7 @@ fn slots_are_limited_by_requests_in_flight_and_by_unwritten_frames() {
     let mut conn = connection();
     assert_eq!(conn.slots(at(0), 5), 2);
     for number in 1..=5 {
-        conn.push(at(0), produce(number), METADATA, TIMEOUT, false);
+        conn.push(at(0), produce(number), METADATA, false);
         assert_eq!(conn.slots(at(0), 5), usize::from(number < 5), "with {number} in flight, one of them unwritten");
         conn.on_written(at(0));
     }
@@ -100,7 +100,7 @@ fn slots_are_limited_by_requests_in_flight_and_by_unwritten_frames() {
 #[test]
 fn a_throttle_stops_requests_and_extends_those_in_flight() {
     let mut conn = connection();
-    conn.push(at(0), produce(1), METADATA, TIMEOUT, false);
+    conn.push(at(0), produce(1), METADATA, false);
     assert_eq!(conn.deadline(SECOND), at(30));
     conn.throttle(at(1), 5_000);
     assert_eq!(conn.throttled(at(1)), Some(at(6)));
@@ -122,7 +122,7 @@ fn a_throttle_stops_requests_and_extends_those_in_flight() {
 fn a_connection_is_idle_only_with_nothing_in_flight() {
     let mut conn = connection();
     assert_eq!(conn.deadline(SECOND), at(1));
-    conn.push(at(5), produce(1), METADATA, TIMEOUT, false);
+    conn.push(at(5), produce(1), METADATA, false);
     assert_eq!(conn.deadline(SECOND), at(35));
     conn.on_frame(at(9), &frame(0)).unwrap();
     assert_eq!(conn.deadline(SECOND), at(10));
@@ -131,10 +131,26 @@ fn a_connection_is_idle_only_with_nothing_in_flight() {
 #[test]
 fn flexible_response_headers_are_skipped_to_the_body() {
     let mut conn = connection();
-    conn.push(at(0), produce(1), (ApiKey::PRODUCE, ApiVersion(9)), TIMEOUT, false);
+    conn.push(at(0), produce(1), (ApiKey::PRODUCE, ApiVersion(9)), false);
     let frame = Bytes::from_static(&[0, 0, 0, 0, 1, 7, 2, 9, 9, b'x']);
     assert_eq!(&conn.on_frame(at(0), &frame).unwrap().body[..], b"x");
-    conn.push(at(0), produce(2), (ApiKey::PRODUCE, ApiVersion(9)), TIMEOUT, false);
+    conn.push(at(0), produce(2), (ApiKey::PRODUCE, ApiVersion(9)), false);
     let cut = Bytes::from_static(&[0, 0, 0, 1, 200]);
     assert!(matches!(conn.on_frame(at(0), &cut).unwrap_err(), Fault::Malformed(_)));
+}
+
+#[test]
+fn a_written_frame_gives_itself_and_those_behind_it_new_time() {
+    let mut conn = connection();
+    conn.push(at(0), produce(1), METADATA, false);
+    conn.on_written(at(0));
+    conn.push(at(1), produce(2), METADATA, false);
+    conn.push(at(2), produce(3), METADATA, false);
+    conn.on_written(at(25));
+    let deadlines = |conn: &Connection| conn.in_flight.iter().map(|request| request.deadline).collect::<Vec<_>>();
+    assert_eq!(deadlines(&conn), [at(30), at(55), at(55)], "the first one's answer is no less late for it");
+    conn.on_written(at(50));
+    assert_eq!(deadlines(&conn), [at(30), at(55), at(80)]);
+    conn.on_written(at(51));
+    assert_eq!(deadlines(&conn), [at(30), at(55), at(80)], "a report too many says nothing");
 }

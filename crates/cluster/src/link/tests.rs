@@ -1,11 +1,12 @@
 use std::fmt::Write as _;
 
-use milena_wire::message::api_versions::ApiRange;
-use milena_wire::{CorrelationId, Frame};
+use milena_wire::message::api_versions::{ApiRange, ApiVersionsResponse};
+use milena_wire::{CorrelationId, ErrorCode, Frame};
 
 use super::*;
 use crate::api::{Output, RequestId};
 use crate::config::ClusterConfig;
+use crate::errors::LostCause;
 
 const KEY: LinkKey = LinkKey { node: Node::Broker(BrokerId(3)), class: Class::Control };
 const START: Timestamp = Timestamp::from_millis(100_000);
@@ -68,8 +69,7 @@ impl Rig {
         let mut rig = Self::ready();
         let now = rig.now;
         let conn = rig.link.ready_mut().unwrap();
-        let timeout = Duration::from_secs(30);
-        conn.push(now, Purpose::Control(RequestId(9)), (ApiKey::METADATA, ApiVersion(1)), timeout, false);
+        conn.push(now, Purpose::Control(RequestId(9)), (ApiKey::METADATA, ApiVersion(1)), false);
         rig
     }
 

@@ -150,7 +150,7 @@ fn what_is_wrong_with_a_bootstrap_server_is_said() {
                 .name("k", Ok(&["10.9.9.9:9092"]))
                 .elsewhere(accept, || Reply::Lost(LostCause::BadSize { first_bytes: [0xff; 4] })),
             K::BadSize,
-            "(-1)",
+            "(-1 bytes)",
         ),
         (
             Network::new()

@@ -1,0 +1,154 @@
+//! How a link goes down, for whatever reason, and what comes after.
+
+use std::sync::Arc;
+
+use milena_wire::{ApiVersion, Timestamp};
+
+use super::{Link, Stage};
+use crate::api::ConnId;
+use crate::config::HostPort;
+use crate::connection::InFlight;
+use crate::ctx::Ctx;
+use crate::errors::{ConnError, ConnErrorKind, LostCause};
+use crate::versions::newest_api_versions;
+
+/// A link that went down, or an address that did not work.
+#[derive(Debug)]
+pub(crate) struct Fall {
+    pub(crate) error: Arc<ConnError>,
+    /// What was in flight; ApiVersions is not among it.
+    pub(crate) lost: Vec<InFlight>,
+    /// Nobody needs to hear of it: an idle connection was closed by either side.
+    pub(crate) quiet: bool,
+    /// No other address of the same round is being tried.
+    pub(crate) down: bool,
+    /// The connection had lived for longer than the longest backoff.
+    pub(crate) long_lived: bool,
+}
+
+impl Link {
+    pub(crate) fn on_lost(&mut self, ctx: &mut Ctx, now: Timestamp, lost: ConnId, cause: LostCause) -> Option<Fall> {
+        let (id, silent) = match &self.stage {
+            Stage::Connecting { conn, .. } => (*conn, false),
+            Stage::Negotiating { conn, .. } | Stage::Ready { conn } => (conn.id, conn.received == 0),
+            Stage::Down | Stage::Resolving { .. } => return None,
+        };
+        if id != lost {
+            return None;
+        }
+        ctx.conn_gone(id);
+        let connecting = matches!(self.stage, Stage::Connecting { .. });
+        let (what, detail) = cause.judge(connecting, silent);
+        Some(self.fall(ctx, now, what, detail))
+    }
+
+    /// Ends the connection or attempt, and tries the round's next address if there is one.
+    pub(crate) fn fall(&mut self, ctx: &mut Ctx, now: Timestamp, what: ConnErrorKind, detail: String) -> Fall {
+        let error = self.error(what, detail);
+        let stage = std::mem::replace(&mut self.stage, Stage::Down);
+        let was_ready = matches!(stage, Stage::Ready { .. });
+        let mut quiet = matches!(what, ConnErrorKind::Idle);
+        let mut long_lived = false;
+        let lost = match stage {
+            Stage::Down => Vec::new(),
+            Stage::Resolving { query, .. } => {
+                ctx.query_gone(query);
+                Vec::new()
+            }
+            Stage::Connecting { conn, .. } => {
+                ctx.close(conn);
+                Vec::new()
+            }
+            Stage::Negotiating { conn, .. } => {
+                ctx.close(conn.id);
+                // Some servers close the connection on a version they do not know, or answer it with nonsense; an
+                // older one is worth a try next time. If that fails as well, the newest is tried again.
+                let oldest = conn.oldest().map_or(self.first_version, |request| request.version) == ApiVersion(0);
+                self.first_version =
+                    if oldest || self.first_version.0 == 0 { newest_api_versions() } else { ApiVersion(0) };
+                Vec::new()
+            }
+            Stage::Ready { conn } => {
+                ctx.close(conn.id);
+                long_lived = conn.age(now) >= ctx.config.reconnect_backoff_max;
+                quiet |= what == ConnErrorKind::Closed && conn.load() == 0 && conn.proven && long_lived;
+                // Having been usable is not enough: a broker may accept, answer once and close, for ever.
+                if long_lived {
+                    self.failures = 0;
+                }
+                conn.into_in_flight()
+            }
+        };
+        self.draining = false;
+        if what == ConnErrorKind::TimedOut {
+            self.timeouts = self.timeouts.saturating_add(1);
+        }
+        if was_ready {
+            self.addresses.clear();
+        }
+        if quiet {
+            tracing::debug!(%error, "idle connection closed");
+            self.not_before = now;
+            return Fall { error, lost, quiet, down: true, long_lived };
+        }
+        self.error = Some(error.clone());
+        let down = !self.connect_next(ctx, now);
+        if down {
+            self.not_before = now + ctx.reconnect_backoff().delay(self.failures, &mut ctx.rng);
+            self.failures = self.failures.saturating_add(1);
+        }
+        tracing::warn!(%error, lost = lost.len(), "connection failed");
+        Fall { error, lost, quiet, down, long_lived }
+    }
+
+    /// Goes down without a failure of anybody's, if nothing is in flight.
+    pub(crate) fn rest(&mut self, ctx: &mut Ctx, now: Timestamp) {
+        if self.ready_mut().is_none_or(|conn| conn.load() == 0) {
+            self.reset(ctx, now);
+        }
+    }
+
+    /// Abandons attempts and the connection, and forgets failures. Only for a link without requests in flight.
+    fn reset(&mut self, ctx: &mut Ctx, now: Timestamp) {
+        match std::mem::replace(&mut self.stage, Stage::Down) {
+            Stage::Down => {}
+            Stage::Resolving { query, .. } => {
+                ctx.query_gone(query);
+            }
+            Stage::Connecting { conn, .. } => ctx.close(conn),
+            Stage::Negotiating { conn, .. } | Stage::Ready { conn } => ctx.close(conn.id),
+        }
+        self.addresses.clear();
+        self.draining = false;
+        self.not_before = now;
+    }
+
+    /// The broker listens at `address`. If that is news, requests in flight are still answered, and anything new goes
+    /// there.
+    pub(crate) fn move_to(&mut self, ctx: &mut Ctx, now: Timestamp, address: &HostPort) -> bool {
+        if self.address == *address {
+            return false;
+        }
+        self.address = address.clone();
+        self.failures = 0;
+        self.timeouts = 0;
+        self.first_version = newest_api_versions();
+        if self.ready_mut().is_some_and(|conn| conn.load() > 0) {
+            self.draining = true;
+            return true;
+        }
+        let wanted = self.connecting_since().is_some();
+        self.reset(ctx, now);
+        if wanted {
+            self.start(ctx, now);
+        }
+        true
+    }
+
+    /// Closes a connection whose broker moved, once nothing is in flight on it.
+    pub(crate) fn finish_move(&mut self, ctx: &mut Ctx, now: Timestamp) {
+        if self.draining {
+            self.rest(ctx, now);
+        }
+    }
+}
