@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use milena_wire::message::fetch::{FetchPartition, FetchRequest, FetchResponse, FetchedPartition, FetchedTopic};
+use milena_wire::message::fetch::{
+    DivergingEpoch, FetchPartition, FetchRequest, FetchResponse, FetchedPartition, FetchedTopic,
+};
 use milena_wire::message::{CurrentLeader, Slices};
 use milena_wire::{ApiVersion, BrokerId, ErrorCode, LeaderEpoch, Offset, TopicId, TopicName};
 
@@ -41,21 +43,32 @@ impl Core {
     ) -> Option<WaitingFetch> {
         let (response, bytes, failed) = self.read_all(&fetch);
         let enough = bytes >= usize::try_from(fetch.request.min_bytes).unwrap_or(0);
-        if !(enough || failed || is_late) {
-            for topic in &fetch.request.topics {
-                let Ok(id) = self.topic_named(&topic.name, topic.id).map(|topic| topic.id) else {
-                    continue;
-                };
-                for wanted in &topic.partitions {
-                    if let Some(partition) = self.partition_mut(id, wanted.index) {
-                        partition.waiting.push(ticket);
-                    }
-                }
-            }
+        let goes_on = !(enough || failed || is_late);
+        self.watch_fetch(ticket, &fetch, goes_on);
+        if goes_on {
             return Some(fetch);
         }
         self.respond(at, ticket, &fetch.meta, response.into());
         None
+    }
+
+    /// Has the ticket woken by what happens to its partitions, or no longer.
+    pub(super) fn watch_fetch(&mut self, ticket: Ticket, fetch: &WaitingFetch, watch: bool) {
+        for topic in &fetch.request.topics {
+            let Ok(id) = self.topic_named(&topic.name, topic.id).map(|topic| topic.id) else {
+                continue;
+            };
+            for wanted in &topic.partitions {
+                let Some(partition) = self.partition_mut(id, wanted.index) else {
+                    continue;
+                };
+                if watch {
+                    partition.waiting.insert(ticket);
+                } else {
+                    partition.waiting.remove(&ticket);
+                }
+            }
+        }
     }
 
     fn read_all(&mut self, fetch: &WaitingFetch) -> (FetchResponse, usize, bool) {
@@ -77,7 +90,7 @@ impl Core {
                     ..FetchedPartition::default()
                 });
                 fetched.index = wanted.index;
-                failed |= fetched.error != ErrorCode::NONE;
+                failed |= fetched.error != ErrorCode::NONE || fetched.diverging != DivergingEpoch::default();
                 total += fetched.records.as_ref().map_or(0, Slices::len);
                 if let Ok((_, id)) = &found {
                     self.hint_reader(fetch.meta.version, *id, &mut fetched, &mut response);

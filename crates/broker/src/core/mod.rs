@@ -141,18 +141,34 @@ impl Core {
         self.tickets += 1;
         let ticket = Ticket(self.tickets);
         match self.strike(node, &meta, &request) {
-            Some(Reaction::CloseBefore) => return Handled::Answered(Answer::Close),
-            Some(Reaction::Delay(by)) => {
+            Some((Reaction::CloseBefore, _)) => return Handled::Answered(Answer::Close),
+            Some((Reaction::Delay(by), _)) => {
                 self.park(ticket, Some(at.now + by), Waiting::Delayed { node, meta, request });
                 return Handled::Waits(ticket);
             }
-            twist => meta.twist = twist,
+            Some((twist, topic)) => {
+                meta.twist = Some(twist);
+                meta.twisted_topic = topic;
+            }
+            None => {}
         }
         self.run(at, ticket, node, meta, request);
         self.wake(at);
         match self.answered.iter().position(|(answered, _)| *answered == ticket) {
             Some(i) => Handled::Answered(self.answered.swap_remove(i).1),
             None => Handled::Waits(ticket),
+        }
+    }
+
+    /// Nobody waits for this answer any more. What was asked happens all the same, unless it was only to be read.
+    pub(crate) fn abandon(&mut self, ticket: Ticket) {
+        match self.waiting.remove(&ticket) {
+            Some((timer, Waiting::Fetch(fetch))) => {
+                self.watch_fetch(ticket, &fetch, false);
+                timer.into_iter().for_each(|key| self.timers.cancel(key));
+            }
+            Some(waiting) => drop(self.waiting.insert(ticket, waiting)),
+            None => {}
         }
     }
 
@@ -179,16 +195,16 @@ impl Core {
     }
 
     fn run(&mut self, at: At, ticket: Ticket, node: BrokerId, meta: Meta, request: Request) {
-        let failure = match &meta.twist {
-            Some(Reaction::Error(code)) => Some(*code),
-            _ => None,
-        };
-        let is_dry = failure.is_some();
+        // An error instead of what was asked: nothing is to change.
+        let is_dry = matches!(meta.twist, Some(Reaction::Error(_)));
         let response: Response = match request {
             Request::Produce(request) => return self.produce(at, ticket, node, meta, request),
             Request::Fetch(request) => return self.fetch(at, ticket, node, meta, request),
             Request::ListOffsets(request) => self.list_offsets(node, &request).into(),
-            Request::Metadata(request) => self.metadata(at, &meta, &request).into(),
+            Request::Metadata(mut request) => {
+                request.allow_auto_topic_creation &= !is_dry;
+                self.metadata(at, &meta, &request).into()
+            }
             Request::FindCoordinator(request) => Self::find_coordinator(&request).into(),
             Request::ApiVersions(request) => self.api_versions(request.as_ref()).into(),
             Request::CreateTopics(mut request) => {
@@ -213,7 +229,9 @@ impl Core {
         let mut correlation = meta.correlation;
         let mut hold = Duration::ZERO;
         match &meta.twist {
-            Some(Reaction::Error(code) | Reaction::ErrorAfterAppend(code)) => response.fail(*code, None),
+            Some(Reaction::Error(code) | Reaction::ErrorAfterAppend(code)) => {
+                response.fail(*code, meta.twisted_topic.as_ref())
+            }
             Some(Reaction::Throttle(time)) => response.throttle(i32::try_from(time.as_millis()).unwrap_or(i32::MAX)),
             Some(Reaction::WrongCorrelation) => correlation.0 = correlation.0.wrapping_add(1),
             Some(Reaction::DelayAnswer(by)) => hold = *by,

@@ -1,6 +1,6 @@
 //! One partition: who leads it, what is on its log, and how far the copies are.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use milena_wire::{BrokerId, ErrorCode, LeaderEpoch, Offset, TimestampType};
 
@@ -28,7 +28,7 @@ pub(crate) struct Partition {
     /// Each leader epoch that wrote something, and where it began.
     epochs: Vec<(LeaderEpoch, Offset)>,
     /// Requests that may go on when the high watermark or the leader changes.
-    pub(crate) waiting: Vec<Ticket>,
+    pub(crate) waiting: BTreeSet<Ticket>,
 }
 
 /// Where a batch is now.
@@ -63,7 +63,7 @@ impl Partition {
             ends,
             high_watermark: end,
             epochs,
-            waiting: Vec::new(),
+            waiting: BTreeSet::new(),
         }
     }
 

@@ -144,7 +144,7 @@ impl Core {
         // A leader that is frozen serves its followers nothing.
         let is_served = partition.epoch == epoch && partition.leader.is_some_and(is_live);
         if is_served && partition.copied(end, is_live) {
-            self.woken.append(&mut partition.waiting);
+            self.woken.extend(std::mem::take(&mut partition.waiting));
         }
     }
 
@@ -175,19 +175,26 @@ impl Core {
         mut produce: WaitingProduce,
         is_late: bool,
     ) -> Option<WaitingProduce> {
-        if !self.settle(&mut produce, is_late) {
-            self.watch_produce(ticket, &produce);
-            return Some(produce);
+        let is_decided = self.settle(&mut produce, is_late);
+        if is_decided {
+            self.watch_produce(ticket, &produce, false);
+            self.respond_produce(at, ticket, produce);
+            return None;
         }
-        self.respond_produce(at, ticket, produce);
-        None
+        self.watch_produce(ticket, &produce, true);
+        Some(produce)
     }
 
-    fn watch_produce(&mut self, ticket: Ticket, produce: &WaitingProduce) {
+    /// Has the ticket woken by what happens to its partitions, or no longer.
+    fn watch_produce(&mut self, ticket: Ticket, produce: &WaitingProduce, watch: bool) {
         for topic in &produce.topics {
-            for waits in topic.partitions.iter().filter(|p| p.awaits.is_some()) {
+            for waits in topic.partitions.iter().filter(|p| p.awaits.is_some() || !watch) {
                 if let Some(partition) = self.partition_mut(topic.known, waits.response.index) {
-                    partition.waiting.push(ticket);
+                    if watch {
+                        partition.waiting.insert(ticket);
+                    } else {
+                        partition.waiting.remove(&ticket);
+                    }
                 }
             }
         }

@@ -24,6 +24,8 @@ pub(crate) struct Meta {
     pub(crate) correlation: CorrelationId,
     /// What the script does to the answer.
     pub(super) twist: Option<Reaction>,
+    /// The topic it is limited to.
+    pub(super) twisted_topic: Option<TopicName>,
 }
 
 /// A request with its batches examined.
@@ -70,7 +72,7 @@ pub(crate) struct ProduceTopic {
 pub(crate) fn read(frame: &Bytes, profile: Profile, check_records: bool) -> Result<(Meta, Request), DecodeError> {
     let mut reader = Reader::shared(frame);
     let RequestHeader { api_key, version, correlation, .. } = RequestHeader::decode(&mut reader)?;
-    let meta = Meta { api: api_key, version, correlation, twist: None };
+    let meta = Meta { api: api_key, version, correlation, twist: None, twisted_topic: None };
     if !profile.offers(api_key, version) {
         if api_key == ApiKey::API_VERSIONS {
             return Ok((meta, Request::ApiVersions(None)));

@@ -23,8 +23,13 @@ impl Core {
         self.script.len()
     }
 
-    /// The reaction to a request as a whole, if a rule strikes it.
-    pub(super) fn strike(&mut self, node: BrokerId, meta: &Meta, request: &Request) -> Option<Reaction> {
+    /// The reaction to a request as a whole, if a rule strikes it, and the topic the rule names.
+    pub(super) fn strike(
+        &mut self,
+        node: BrokerId,
+        meta: &Meta,
+        request: &Request,
+    ) -> Option<(Reaction, Option<TopicName>)> {
         if self.script.is_empty() {
             return None;
         }
@@ -57,10 +62,11 @@ impl Core {
                 && rule.topic.as_ref().is_none_or(|name| name == topic)
                 && rule.partition.is_none_or(|index| index == partition)
         })
+        .map(|(reaction, _)| reaction)
     }
 
     /// Uses the first rule that fits once.
-    fn pull(&mut self, fits: impl Fn(&Rule) -> bool) -> Option<Reaction> {
+    fn pull(&mut self, fits: impl Fn(&Rule) -> bool) -> Option<(Reaction, Option<TopicName>)> {
         for i in 0..self.script.len() {
             let rule = &mut self.script[i];
             if !fits(rule) {
@@ -70,14 +76,14 @@ impl Core {
                 rule.skip -= 1;
                 continue;
             }
-            let reaction = rule.reaction.clone();
+            let struck = (rule.reaction.clone(), rule.topic.clone());
             if rule.times != u32::MAX {
                 rule.times -= 1;
             }
             if rule.times == 0 {
                 self.script.remove(i);
             }
-            return Some(reaction);
+            return Some(struck);
         }
         None
     }

@@ -46,8 +46,7 @@ where
         resumed(&mut switch).await;
         let answer = match hub.handle(node.id, &request) {
             Outcome::Answered(answer) => answer,
-            // The core drops a waiter only when the cluster ends.
-            Outcome::Waits(answer) => answer.await.unwrap_or(Answer::Close),
+            Outcome::Waits(wait) => wait.answer().await,
         };
         // Frees the buffer for the next frame, unless the log keeps it.
         drop(request);

@@ -32,9 +32,32 @@ struct State {
 }
 
 /// What became of a frame.
-pub(super) enum Outcome {
+pub(super) enum Outcome<'a> {
     Answered(Answer),
-    Waits(oneshot::Receiver<Answer>),
+    Waits(Wait<'a>),
+}
+
+/// An answer that is still to come. Dropped, nobody waits for it any more; the request itself goes on.
+pub(super) struct Wait<'a> {
+    hub: &'a Hub,
+    ticket: Ticket,
+    answer: oneshot::Receiver<Answer>,
+}
+
+impl Wait<'_> {
+    pub(super) async fn answer(mut self) -> Answer {
+        // The sender is dropped only when the cluster ends.
+        (&mut self.answer).await.unwrap_or(Answer::Close)
+    }
+}
+
+impl Drop for Wait<'_> {
+    fn drop(&mut self) {
+        let mut state = self.hub.lock();
+        if state.waiters.remove(&self.ticket).is_some() {
+            state.core.abandon(self.ticket);
+        }
+    }
 }
 
 impl Hub {
@@ -44,7 +67,7 @@ impl Hub {
     }
 
     /// Handles one request frame, its size taken off.
-    pub(super) fn handle(&self, node: BrokerId, frame: &Bytes) -> Outcome {
+    pub(super) fn handle(&self, node: BrokerId, frame: &Bytes) -> Outcome<'_> {
         let read = request::read(frame, self.profile, self.check_records);
         let at = self.clock.at();
         let mut state = self.lock();
@@ -68,7 +91,7 @@ impl Hub {
             Handled::Waits(ticket) => {
                 let (waiter, answer) = oneshot::channel();
                 state.waiters.insert(ticket, waiter);
-                Outcome::Waits(answer)
+                Outcome::Waits(Wait { hub: self, ticket, answer })
             }
         }
     }

@@ -292,3 +292,25 @@ fn offsets_are_found_at_the_ends_and_by_time() {
         assert_eq!((answer.offset.0, answer.timestamp_ms), (offset, found), "asked for {timestamp_ms}");
     }
 }
+
+#[test]
+fn waits_that_end_or_are_given_up_leave_nothing_behind() {
+    let mut kit = Kit::with(2, |config| config.replication_lag = Duration::from_millis(50));
+    let idle = |kit: &Kit| kit.core.topics["t"].partitions[0].waiting.is_empty() && kit.core.waiting.is_empty();
+    let request = fetch_request(&kit, 0, 1);
+    for _ in 0..3 {
+        let ticket = fetch(&mut kit, &request).unwrap_err();
+        kit.pass(Duration::from_millis(500));
+        assert!(kit.answer(ticket).is_some());
+        assert!(idle(&kit), "the wait timed out");
+    }
+    let ticket = fetch(&mut kit, &request).unwrap_err();
+    kit.core.abandon(ticket);
+    assert!(idle(&kit) && kit.core.next_timer().is_none(), "nobody wants to read any more");
+    let frame = kit.produce_of(Draft::of(&["a"]).bytes()).frame();
+    let ticket = kit.send(node(1), &frame).unwrap_err();
+    kit.core.abandon(ticket);
+    kit.pass(Duration::from_millis(50));
+    assert!(kit.answer(ticket).is_some(), "a request that writes runs to its end");
+    assert!(idle(&kit) && kit.core.next_timer().is_none());
+}

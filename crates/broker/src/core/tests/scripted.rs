@@ -135,3 +135,20 @@ fn other_apis_fail_where_they_have_their_errors() {
         assert_eq!(response.topics[0].partitions.is_empty(), expected != ErrorCode::NONE);
     }
 }
+
+#[test]
+fn an_error_for_one_topic_spares_the_others_of_the_request_and_creates_nothing() {
+    let mut kit = Kit::new();
+    kit.core.add_rule(Rule::on(ApiKey::METADATA, Reaction::Error(ErrorCode::LEADER_NOT_AVAILABLE)).topic("new"));
+    let named = |name: &str| MetadataRequestTopic { name: Some(name.into()), ..Default::default() };
+    let request = MetadataRequest { topics: Some(vec![named("t"), named("new")]), ..Default::default() };
+    let frame = unframed(&request.encode_frame(ApiVersion(12), CORRELATION, None));
+    let Ok(Answer::Send(answer)) = kit.send(node(1), &frame) else { panic!() };
+    let bytes = unframed(&answer);
+    let mut reader = Reader::new(&bytes);
+    ResponseHeader::decode(ApiKey::METADATA, ApiVersion(12), &mut reader).unwrap();
+    let response = MetadataResponse::decode(ApiVersion(12), reader.rest()).unwrap();
+    let codes: Vec<_> = response.topics.iter().map(|topic| topic.error).collect();
+    assert_eq!(codes, [ErrorCode::NONE, ErrorCode::LEADER_NOT_AVAILABLE]);
+    assert_eq!(kit.core.partition_count(&"new".into()), None);
+}
