@@ -13,7 +13,7 @@ use crate::{
     TopicShape, Urgency,
 };
 
-const SCHEDULES: usize = 5_000;
+const SCHEDULES: usize = 10_000;
 const TOPIC: &str = "letters";
 
 #[derive(Default)]
@@ -109,7 +109,7 @@ fn accumulator(buffer_memory: usize) -> (Accumulator, Arc<Heard>) {
     let heard = Arc::new(Heard::default());
     let config = AccumulatorConfig { buffer_memory, batch_size: 100, ..AccumulatorConfig::default() };
     let accumulator = Accumulator::new(config, 1, Arc::clone(&heard) as Arc<dyn Hooks>);
-    let shape = TopicShape { partitions: 1, with_leader: vec![PartitionId(0)] };
+    let shape = TopicShape { partitions: 2, with_leader: Vec::new() };
     accumulator.set_topic(at(), &TopicName::new(TOPIC), &shape);
     (accumulator, heard)
 }
@@ -118,9 +118,9 @@ fn at() -> At {
     At { now: milena_wire::Timestamp::ZERO, wall_ms: 0 }
 }
 
-fn record() -> RecordRef<'static> {
+fn record(partition: i32) -> RecordRef<'static> {
     let parts = milena_wire::RecordParts { key: None, value: Some(&[7; 20]), headers: &[] };
-    RecordRef { topic: TOPIC, partition: Some(PartitionId(0)), parts, timestamp_ms: None }
+    RecordRef { topic: TOPIC, partition: Some(PartitionId(partition)), parts, timestamp_ms: None }
 }
 
 /// Deadlocks, which shuttle finds, if a wake-up of the sender or of a waiting task is ever lost.
@@ -130,11 +130,13 @@ fn every_record_is_sent_and_every_waiting_task_woken() {
     let check = || {
         let (accumulator, heard) = accumulator(1 << 20);
         let callers: Vec<_> = (0..2)
-            .map(|_| {
+            .map(|caller| {
                 let accumulator = accumulator.clone();
                 thread::spawn(move || {
-                    for _ in 0..EACH {
-                        let delivery = accumulator.append(at(), &record(), Urgency::Linger, None).unwrap();
+                    // A partition of its own and one of both's.
+                    for partition in [caller, 0] {
+                        let record = record(partition);
+                        let delivery = accumulator.append(at(), &record, Urgency::Linger, None).unwrap();
                         assert!(block_on(delivery).is_ok());
                     }
                 })
@@ -157,6 +159,20 @@ fn every_record_is_sent_and_every_waiting_task_woken() {
         }
         callers.into_iter().for_each(|caller| caller.join().unwrap());
         assert_eq!(accumulator.memory().used, 0);
+    };
+    shuttle::check_random(check, SCHEDULES);
+}
+
+#[test]
+fn an_outcome_told_while_a_task_begins_to_wait_is_not_missed() {
+    let check = || {
+        let (accumulator, _) = accumulator(1 << 20);
+        let delivery = accumulator.append(at(), &record(0), Urgency::Linger, None).unwrap();
+        let waiter = thread::spawn(move || block_on(delivery).is_ok());
+        let mut ready = Vec::new();
+        accumulator.take_ready(&mut ready);
+        ready[0].close_head(Take::OpenToo).unwrap().settle(Outcome::Unacknowledged);
+        assert!(waiter.join().unwrap());
     };
     shuttle::check_random(check, SCHEDULES);
 }

@@ -28,6 +28,22 @@ fn a_record_that_does_not_fit_closes_the_batch_and_begins_another() {
 }
 
 #[test]
+fn a_batch_may_be_filled_to_its_last_byte_and_no_further() {
+    let closed_after = |last: usize| {
+        let rig = Rig::with_partitions(small_batches(), 1);
+        // 61 bytes of header, 39 of the first record; of the second nine beside its value.
+        drop(rig.append(&to_partition(0, value(&[0; 32]))));
+        drop(rig.append(&to_partition(0, value(&vec![0; last]))));
+        rig.ready().pop().unwrap().view()
+    };
+    let full = closed_after(90);
+    assert_eq!((full.closed, full.bytes), (0, 199));
+    let full = closed_after(91);
+    assert_eq!((full.closed, full.bytes), (0, 200));
+    assert_eq!(closed_after(92).closed, 1);
+}
+
+#[test]
 fn a_record_larger_than_a_batch_gets_a_closed_batch_of_its_own() {
     let rig = Rig::with_partitions(small_batches(), 1);
     let _small = rig.append(&to_partition(0, value(b"small")));

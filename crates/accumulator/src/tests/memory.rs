@@ -207,6 +207,23 @@ fn what_a_refusal_says_to_reserve_is_enough_wherever_the_record_goes() {
 }
 
 #[test]
+fn a_reservation_is_enough_though_the_record_grows_in_its_new_place() {
+    let rig = rig(96 * K);
+    // 1,024 bytes as the first of a batch; nine more where its timestamp is far from the first's.
+    let exact = vec![0; K - 10];
+    let late = RecordRef { timestamp_ms: Some(i64::MAX), ..to_partition(0, value(&exact)) };
+    let all = Waiter::new(&rig, 96 * K).take();
+    let refused = rig.accumulator.append(at(0), &late, Urgency::Linger, None).unwrap_err();
+    let Refused::Memory { bytes } = refused else { panic!("{refused:?}") };
+    drop(all);
+    let early = rig.append(&RecordRef { timestamp_ms: Some(0), ..to_partition(0, value(&exact)) });
+    assert_eq!(rig.accumulator.memory().used, K, "which fills a first chunk to the last byte");
+    let reservation = Waiter::new(&rig, bytes).take();
+    let late = rig.accumulator.append(at(0), &late, Urgency::Linger, Some(reservation)).unwrap();
+    drop((early, late));
+}
+
+#[test]
 fn memory_is_held_until_the_last_slice_is_dropped_and_then_all_of_it_is_back() {
     let rig = rig(1 << 20);
     let deliveries: Vec<_> = (0..500).map(|_| rig.append(&to_partition(0, value(&[7; 100])))).collect();
@@ -291,4 +308,50 @@ fn a_blocking_wait_ends_at_its_timeout_and_leaves_the_line() {
     assert!(rig.accumulator.reserve(K).wait_blocking(Duration::ZERO).is_none());
     assert_eq!(rig.accumulator.memory().waiting, 0);
     drop(all);
+}
+
+/// Hooks that look at the memory when an outcome is told.
+#[derive(Default)]
+struct Onlooker {
+    accumulator: parking_lot::Mutex<Option<Accumulator>>,
+    seen: parking_lot::Mutex<Vec<usize>>,
+}
+
+impl Hooks for Onlooker {
+    fn wake(&self) {}
+
+    fn report(&self, _: BatchReport) {
+        let used = self.accumulator.lock().as_ref().map_or(0, |accumulator| accumulator.memory().used);
+        self.seen.lock().push(used);
+    }
+
+    fn unobserved(&self, _: &Arc<Failure>, _: u32) {}
+}
+
+#[test]
+fn memory_comes_back_only_after_the_outcome_was_told() {
+    let onlooker = Arc::new(Onlooker::default());
+    let accumulator = Accumulator::new(AccumulatorConfig::default(), 1, Arc::clone(&onlooker) as Arc<dyn Hooks>);
+    *onlooker.accumulator.lock() = Some(accumulator.clone());
+    accumulator.set_topic(at(0), &TOPIC.into(), &all_leaders(1));
+    let take = || {
+        accumulator.append_with_token(at(0), &to_partition(0, value(b"x")), Urgency::Linger, None, 1).unwrap();
+        let mut ready = Vec::new();
+        accumulator.take_ready(&mut ready);
+        let batch = ready[0].close_head(Take::OpenToo).unwrap();
+        assert!(ready[0].go_idle());
+        batch
+    };
+    take().settle(delivered(0));
+    take().seal().settle(delivered(0));
+    drop(take());
+    drop(take().seal());
+    let unknown = RecordRef { topic: "unknown", ..anywhere(value(b"x")) };
+    accumulator.append_with_token(at(0), &unknown, Urgency::Linger, None, 1).unwrap();
+    assert_eq!(accumulator.fail_waiting(&"unknown".into(), failure(FailureKind::TopicUnknown)), 1);
+    let seen = onlooker.seen.lock().clone();
+    assert_eq!(seen.len(), 5);
+    assert!(seen.iter().all(|used| *used > 0), "{seen:?}");
+    assert_eq!(accumulator.memory().used, 0);
+    *onlooker.accumulator.lock() = None;
 }
