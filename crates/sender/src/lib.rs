@@ -18,6 +18,9 @@ mod sender;
 mod timers;
 mod topics;
 
+#[cfg(test)]
+mod tests;
+
 pub use api::{
     Command, CommandError, CommandErrorKind, CommandId, CommandResult, Input, Output, SealTicket, TopicPartitions,
 };

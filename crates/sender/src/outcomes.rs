@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use milena_accumulator::{ClosedBatch, Failure, FailureKind, Outcome, Take};
+use milena_cluster::TopicState;
 use milena_sequence::{BatchKey, Fate};
 use milena_wire::ErrorCode;
 
@@ -233,7 +234,10 @@ fn cause_below(sender: &Sender, slot: usize) -> Option<String> {
         return Some(error.to_string());
     }
     if partition.route.is_none() {
-        return Some("the partition has no leader".to_owned());
+        return Some(match sender.cluster.topic(&sender.topics.list[partition.topic].name) {
+            TopicState::Missing { code, .. } => format!("the topic is gone: {code}"),
+            _ => "the partition has no leader".to_owned(),
+        });
     }
     partition.stream.wants_identity().and_then(|_| sender.identity.last_error())
 }

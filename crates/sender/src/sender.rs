@@ -20,7 +20,7 @@ use crate::partition::{Hurry, Partition, Partitions, Standing};
 use crate::quiet::Quiet;
 use crate::requests::Request;
 use crate::timers::{Timer, Timers};
-use crate::topics::Topics;
+use crate::topics::{Cause, Topics};
 
 /// Decides what a producer does next. Owns the cluster and all timers, shares the accumulator with the callers' threads.
 ///
@@ -193,7 +193,7 @@ impl Sender {
                 self.cluster.take_changed_topics(&mut names);
                 for name in names {
                     if let Some(at) = self.topics.find(&name) {
-                        self.look_topic(at);
+                        self.look_topic(at, Cause::News);
                     }
                 }
                 self.check_commands();
@@ -231,7 +231,7 @@ impl Sender {
             }
             Timer::Topic(topic) => {
                 self.topics.list[topic].timer = None;
-                self.look_topic(topic);
+                self.look_topic(topic, Cause::News);
             }
             Timer::Identity => {
                 self.identity.timer = None;
@@ -366,7 +366,7 @@ impl Sender {
             }
         }
         if self.partitions.get(slot).is_some_and(|partition| partition.route.is_none()) {
-            self.cluster.refresh_topic(self.now, &self.topics.list[topic].name);
+            self.topic_without_leader(topic);
         }
     }
 }

@@ -61,6 +61,15 @@ impl Topics {
     }
 }
 
+/// Why a topic is looked at.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Cause {
+    /// Somebody produces to it.
+    Use,
+    /// The cluster has news of it, or a time is up.
+    News,
+}
+
 /// What the cluster says of a topic, without borrowing the cluster.
 enum News {
     Nothing,
@@ -79,6 +88,16 @@ impl Sender {
         }
     }
 
+    /// A partition has records and no leader: unless the cluster refuses its topic, it will find one.
+    pub(crate) fn topic_without_leader(&mut self, at: usize) {
+        self.cluster.refresh_topic(self.now, &self.topics.list[at].name);
+        if let TopicState::Failed { .. } = self.cluster.topic(&self.topics.list[at].name) {
+            self.topics.list[at].renew_at = self.now;
+            self.renew_topic(at);
+            self.schedule_topic(at, self.now + self.config.retry_backoff_max);
+        }
+    }
+
     /// Records wait for topics that the accumulator does not know.
     pub(crate) fn take_waiting_topics(&mut self) {
         let mut names = Vec::new();
@@ -89,14 +108,19 @@ impl Sender {
             // A refusal is checked again only when the topic is used again.
             self.topics.list[at].renew_at = self.now;
             self.renew_topic(at);
-            self.look_topic(at);
+            self.look_topic(at, Cause::Use);
         }
     }
 
     /// Takes in what the cluster has learnt of a topic, and ends what has waited for it too long.
-    pub(crate) fn look_topic(&mut self, at: usize) {
+    pub(crate) fn look_topic(&mut self, at: usize, cause: Cause) {
         match self.topic_news(at) {
             News::Known { id, shape } => self.topic_known(at, id, shape),
+            // An old refusal for lack of rights is being checked again; the same answer would be no news.
+            News::Refused { code } if cause == Cause::Use && code == ErrorCode::TOPIC_AUTHORIZATION_FAILED => {
+                let recheck = self.now + self.config.retry_backoff_max;
+                self.schedule_topic(at, recheck);
+            }
             News::Refused { code } => self.topic_refused(at, code),
             News::Missing { code, since } => self.topic_missing(at, code, since),
             News::Nothing => {}
@@ -155,6 +179,7 @@ impl Sender {
         let kind = kind_of_refusal(code);
         for slot in self.topics.list[at].slots.clone() {
             self.fail_queued(slot, kind, Some(&last));
+            self.touch(slot);
         }
         self.fail_waiting(at, kind, code);
     }

@@ -1,0 +1,6 @@
+mod faults;
+mod flow;
+mod idempotence;
+mod lifecycle;
+mod topics;
+mod world;
