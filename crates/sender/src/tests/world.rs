@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use milena_accumulator::{
-    Accumulator, AccumulatorConfig, At, BatchReport, ClosedBatch, Delivery, DeliveryError, Failure, FailureKind, Fate, Hooks,
-    Receipt, RecordRef, Urgency,
+    Accumulator, AccumulatorConfig, At, BatchReport, ClosedBatch, Delivery, DeliveryError, Failure, FailureKind, Fate,
+    Hooks, Receipt, RecordRef, Urgency,
 };
 use milena_cluster::{Cluster, ClusterConfig, ConnId, HostPort, LostCause};
 use milena_wire::message::api_versions::{ApiRange, ApiVersionsResponse};
@@ -21,7 +21,8 @@ use milena_wire::message::produce::{
 };
 use milena_wire::{
     ApiKey, ApiVersion, BatchView, BrokerId, CorrelationId, ErrorCode, Frame, LeaderEpoch, Offset, PartitionId,
-    ProducerEpoch, ProducerId, Reader, RecordParts, RequestHeader, Sequence, Timestamp, TopicId, TopicName, client_range,
+    ProducerEpoch, ProducerId, Reader, RecordParts, RequestHeader, Sequence, Timestamp, TopicId, TopicName,
+    client_range,
 };
 
 use crate::{Command, CommandId, CommandResult, Input, Output, SealTicket, Sender, SenderConfig};
@@ -453,8 +454,7 @@ impl World {
         });
         let topics = request.topics.iter().flatten().map(|asked| {
             let name = asked.name.clone().unwrap();
-            let missing =
-                MetadataTopic { error: ErrorCode(3), name: Some(name.clone()), ..MetadataTopic::default() };
+            let missing = MetadataTopic { error: ErrorCode(3), name: Some(name.clone()), ..MetadataTopic::default() };
             let Some(topic) = self.topics.get(name.as_str()) else { return missing };
             if topic.error != ErrorCode::NONE {
                 return MetadataTopic { error: topic.error, ..missing };
@@ -466,7 +466,12 @@ impl World {
                 error: ErrorCode(if partition.leader < 0 { 5 } else { 0 }),
                 ..MetadataPartition::default()
             });
-            MetadataTopic { name: Some(name), id: topic.id, partitions: partitions.collect(), ..MetadataTopic::default() }
+            MetadataTopic {
+                name: Some(name),
+                id: topic.id,
+                partitions: partitions.collect(),
+                ..MetadataTopic::default()
+            }
         });
         MetadataResponse {
             brokers: brokers.collect(),
@@ -515,7 +520,8 @@ impl World {
             return;
         }
         let frame = Bytes::from(response.encode_frame(version, correlation).to_vec()).slice(4..);
-        if self.hold_answers {
+        // Answers on one connection never overtake each other.
+        if self.hold_answers || self.held.iter().any(|held| held.conn == conn) {
             self.held.push_back(HeldAnswer { conn, frame });
         } else {
             self.cluster_input(milena_cluster::Input::Received { conn, frame });
