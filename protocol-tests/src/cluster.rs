@@ -57,6 +57,15 @@ pub trait Cluster: Sync {
     /// Starts a node that is down, and returns when it answers.
     fn start(&self, node: i32);
 
+    /// Freezes a node with all it has in its hands, as SIGSTOP does.
+    fn freeze(&self, node: i32);
+
+    /// Returns when other nodes lead all of the topic's partitions that the frozen node led.
+    fn depose(&self, node: i32, topic: &str);
+
+    /// Lets a frozen node go on: it does not know yet that it leads nothing any more.
+    fn resume(&self, node: i32);
+
     /// Moves every partition's leader, and where the cluster can, its replicas, to other nodes; returns when that is done.
     fn reassign(&self, topic: &str);
 }

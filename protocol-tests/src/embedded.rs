@@ -116,6 +116,23 @@ impl Cluster for Embedded {
         self.runtime.block_on(self.cluster.start_node(BrokerId(node))).expect("a node that starts");
     }
 
+    fn freeze(&self, node: i32) {
+        self.cluster.pause_node(BrokerId(node));
+    }
+
+    fn depose(&self, node: i32, topic: &str) {
+        // What a real controller does after some seconds without heartbeats.
+        for partition in self.partitions(topic) {
+            if self.leader(topic, partition.0) == Some(node) {
+                self.cluster.move_leader(topic, partition, None).expect("another replica in sync");
+            }
+        }
+    }
+
+    fn resume(&self, node: i32) {
+        self.cluster.resume_node(BrokerId(node));
+    }
+
     fn reassign(&self, topic: &str) {
         for partition in self.partitions(topic) {
             self.cluster.move_leader(topic, partition, None).expect("another replica in sync");

@@ -137,6 +137,25 @@ impl Cluster for Kafka {
         let _ = self.script(&["start", &node.to_string()]);
     }
 
+    fn freeze(&self, node: i32) {
+        let _ = self.script(&["stop", &node.to_string()]);
+    }
+
+    fn depose(&self, node: i32, topic: &str) {
+        // A frozen node still takes connections, so it must not be asked.
+        let others = (1..).zip(self.bootstrap.split(',')).filter(|(other, _)| *other != node);
+        let others = others.map(|(_, address)| address).collect::<Vec<_>>().join(",");
+        wait_until("the frozen node leads nothing", Duration::from_secs(60), || {
+            bare::describe(&others, topic).is_some_and(|topic| {
+                topic.partitions.iter().all(|partition| partition.leader.0 >= 0 && partition.leader.0 != node)
+            })
+        });
+    }
+
+    fn resume(&self, node: i32) {
+        let _ = self.script(&["cont", &node.to_string()]);
+    }
+
     fn reassign(&self, name: &str) {
         let topic = bare::describe(&self.bootstrap, name).expect("a topic to reassign");
         self.move_replicas(&topic, name);

@@ -3,13 +3,14 @@
 //! - [`golden`] reads what other clients put on the wire.
 //! - [`account`] holds what was sent against what a log holds: the only judge in the suites.
 //! - [`cluster`] is what the suites need of a broker; [`kafka`] is a real one, [`embedded`] ours.
-//! - [`subject`] is what they need of a producer; [`bare`] is a very plain one that speaks the wire format and nothing else.
+//! - [`subject`] is what they need of a producer; [`facade`] is milena's, and [`bare`] a very plain one that speaks the wire format and nothing else.
 //! - [`suite`] are the suites themselves.
 
 pub mod account;
 pub mod bare;
 pub mod cluster;
 pub mod embedded;
+pub mod facade;
 pub mod golden;
 pub mod kafka;
 pub mod subject;

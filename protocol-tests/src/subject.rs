@@ -33,6 +33,8 @@ pub struct Settings {
     pub linger: Duration,
     /// Bytes of a batch; the producer's default if not given.
     pub batch_size: Option<usize>,
+    /// How long one request may take.
+    pub request_timeout: Duration,
     /// When a record is given up.
     pub delivery_timeout: Duration,
 }
@@ -44,6 +46,7 @@ impl Default for Settings {
             acks: Acks::All,
             linger: Duration::from_millis(5),
             batch_size: None,
+            request_timeout: Duration::from_secs(30),
             delivery_timeout: Duration::from_secs(120),
         }
     }

@@ -3,6 +3,7 @@
 use milena_broker::{EmbeddedCluster, Profile};
 use protocol_tests::bare::Plain;
 use protocol_tests::embedded::Embedded;
+use protocol_tests::facade::Milena;
 use protocol_tests::suite::{faults, matrix};
 
 fn one_node(profile: Profile) -> Embedded {
@@ -40,4 +41,36 @@ fn a_plain_producer_survives_a_rolling_restart() {
 #[test]
 fn a_plain_producer_survives_partitions_that_move() {
     faults::partitions_reassigned(&three_nodes(), &Plain::default());
+}
+
+#[test]
+fn records_of_every_codec_acks_and_shape_are_stored_by_every_profile() {
+    for profile in Profile::ALL {
+        matrix::every_codec_acks_and_shape(&one_node(profile), &Milena);
+    }
+}
+
+#[test]
+fn leaders_that_are_killed_lose_and_duplicate_nothing() {
+    faults::leaders_killed(&three_nodes(), &Milena);
+}
+
+#[test]
+fn leaders_that_freeze_and_wake_lose_and_duplicate_nothing() {
+    faults::leaders_frozen(&three_nodes(), &Milena);
+}
+
+#[test]
+fn what_is_told_of_records_in_an_outage_is_true() {
+    faults::outage(&three_nodes(), &Milena);
+}
+
+#[test]
+fn a_rolling_restart_loses_and_duplicates_nothing() {
+    faults::rolling_restart(&three_nodes(), &Milena);
+}
+
+#[test]
+fn partitions_that_move_lose_and_duplicate_nothing() {
+    faults::partitions_reassigned(&three_nodes(), &Milena);
 }

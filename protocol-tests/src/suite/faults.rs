@@ -1,7 +1,7 @@
 //! A cluster of three nodes that fail while several producers send: each record is there exactly once and in order.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use milena_wire::Codec;
 
@@ -11,9 +11,8 @@ use crate::cluster::{Cluster, wait_until};
 use crate::subject::{Settings, Subject};
 
 const PARTITIONS: i32 = 6;
-const PRODUCERS: usize = 2;
 /// Records that each producer is given a millisecond, at most.
-const PACE: usize = 4;
+const PACE: usize = 5;
 /// Records of all producers that count as "under load".
 const SOME: usize = 5_000;
 const LIMIT: Duration = Duration::from_secs(120);
@@ -66,25 +65,31 @@ impl Drop for StopOnDrop<'_> {
     }
 }
 
-fn under_load(
+/// A plain producer, one with many small batches in flight, and one that compresses.
+fn three_producers(request_timeout: Duration, delivery_timeout: Duration) -> [Settings; 3] {
+    let plain = Settings { request_timeout, delivery_timeout, ..Settings::default() };
+    let small = Settings { batch_size: Some(1024), linger: Duration::ZERO, ..plain.clone() };
+    let compressed = Settings { codec: Codec::Zstd, batch_size: Some(16 * 1024), ..plain.clone() };
+    [plain, small, compressed]
+}
+
+/// What the log holds after a fault under load, held against what the producers said.
+fn account_after(
     cluster: &dyn Cluster,
     subject: &dyn Subject,
-    name: &str,
+    settings: &[Settings],
+    topic: &str,
     replicas: i16,
     fault: impl FnOnce(&Load<'_>),
 ) -> Account {
     assert!(cluster.nodes().len() >= 3, "this needs three nodes, and the cluster has {:?}", cluster.nodes());
-    let topic = fresh_topic(name);
+    let topic = fresh_topic(topic);
     cluster.create_topic(&topic, PARTITIONS, replicas);
     let load = Load { cluster, topic, stop: AtomicBool::new(false), sent: AtomicUsize::new(0) };
-    let codecs = [Codec::None, Codec::Lz4];
     let sessions: Vec<Vec<Sent>> = std::thread::scope(|scope| {
         let load = &load;
-        let produce = |number: usize| {
-            let settings = Settings { codec: codecs[number % codecs.len()], ..Settings::default() };
-            scope.spawn(move || load.produce(number, subject, &settings))
-        };
-        let producers: Vec<_> = (0..PRODUCERS).map(produce).collect();
+        let produce = |(number, settings)| scope.spawn(move || load.produce(number, subject, settings));
+        let producers: Vec<_> = settings.iter().enumerate().map(produce).collect();
         {
             let _stop = StopOnDrop(&load.stop);
             load.go_on();
@@ -95,7 +100,21 @@ fn under_load(
     });
     // Reading asks leaders, so let the cluster come to rest first.
     load.wait_in_sync();
-    let (account, ..) = judge(cluster, &load.topic, &sessions);
+    let account = judge(cluster, &load.topic, &sessions).0;
+    println!("{}: {account:?}", load.topic);
+    account
+}
+
+/// The same for faults that are shorter than the producers' patience: everything must be delivered.
+fn under_load(
+    cluster: &dyn Cluster,
+    subject: &dyn Subject,
+    topic: &str,
+    replicas: i16,
+    fault: impl FnOnce(&Load<'_>),
+) -> Account {
+    let settings = three_producers(Duration::from_secs(5), Duration::from_secs(120));
+    let account = account_after(cluster, subject, &settings, topic, replicas, fault);
     assert_eq!(account.delivered, account.sent, "each fault was short, so everything is delivered: {account:?}");
     assert_eq!(account.stored, account.sent, "{account:?}");
     account
@@ -118,6 +137,49 @@ pub fn leaders_killed(cluster: &dyn Cluster, subject: &dyn Subject) -> Account {
             load.wait_in_sync();
         }
     })
+}
+
+/// Freezes the leader of a partition until others lead, and lets it go on with the requests it still has in its hands.
+///
+/// # Panics
+/// See [`leaders_killed`].
+pub fn leaders_frozen(cluster: &dyn Cluster, subject: &dyn Subject) -> Account {
+    under_load(cluster, subject, "freeze", 3, |load| {
+        for partition in [0, PARTITIONS - 1] {
+            let leader = cluster.leader(&load.topic, partition).expect("a leader");
+            cluster.freeze(leader);
+            cluster.depose(leader, &load.topic);
+            load.go_on();
+            cluster.resume(leader);
+            load.wait_in_sync();
+        }
+    })
+}
+
+/// Freezes all nodes for longer than the producers' patience. Records fail, and what is told of each must be true: *not written* is not there, *maybe
+/// written* at most once, and what comes after the outage is delivered in order.
+///
+/// # Panics
+/// If what was told is not true.
+pub fn outage(cluster: &dyn Cluster, subject: &dyn Subject) -> Account {
+    let patience = Duration::from_secs(3);
+    let settings = three_producers(Duration::from_secs(1), patience);
+    let account = account_after(cluster, subject, &settings, "outage", 3, |load| {
+        for node in cluster.nodes() {
+            cluster.freeze(node);
+        }
+        let started = Instant::now();
+        load.go_on();
+        wait_until("the outage has outlasted the producers' patience", LIMIT, || started.elapsed() > 2 * patience);
+        for node in cluster.nodes() {
+            cluster.resume(node);
+        }
+        load.wait_in_sync();
+        load.go_on();
+    });
+    assert!(account.not_written + account.maybe_written > 0, "no record failed, so this was no outage: {account:?}");
+    assert!(account.delivered > SOME, "nothing was delivered after the outage: {account:?}");
+    account
 }
 
 /// Restarts every node in order, one after another.
