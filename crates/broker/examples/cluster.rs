@@ -1,6 +1,6 @@
 //! Runs a cluster of three nodes until standard input ends, and prints where it listens.
 //!
-//! `cargo run -p milena-broker --example cluster [LISTEN] [DATA_DIR]`
+//! `cargo run -p milena-broker --example cluster [LISTEN] [RELEASE] [DATA_DIR]`
 
 use std::io::{self, Read};
 
@@ -11,6 +11,9 @@ fn main() -> io::Result<()> {
     let mut builder = EmbeddedCluster::builder().nodes(3).partitions(3);
     if let Some(listen) = args.next() {
         builder = builder.listen(&listen);
+    }
+    if let Some(release) = args.next() {
+        builder = builder.profile(release.parse().map_err(io::Error::other)?);
     }
     if let Some(dir) = args.next() {
         builder = builder.data_dir(dir);

@@ -15,6 +15,6 @@ mod script;
 mod server;
 
 pub use crate::core::{Keep, StoredBatch, StoredRecord};
-pub use profile::Profile;
+pub use profile::{Profile, UnknownProfile};
 pub use script::{Reaction, Rule};
 pub use server::{Builder, ClusterError, EmbeddedCluster, MemoryConnector};

@@ -1,5 +1,9 @@
 //! Which release of Kafka the cluster passes for.
 
+use std::error::Error;
+use std::fmt;
+use std::str::FromStr;
+
 use milena_wire::message::client_range;
 use milena_wire::{ApiKey, ApiVersion};
 
@@ -36,6 +40,40 @@ const NEWEST: [(ApiKey, [i16; 4]); 13] = [
     (ApiKey::DESCRIBE_CLUSTER, [-1, 0, 1, 2]),
 ];
 
+/// `2.1`, `2.8`, `3.9` or `4.3`.
+impl fmt::Display for Profile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::V2_1 => "2.1",
+            Self::V2_8 => "2.8",
+            Self::V3_9 => "3.9",
+            Self::V4_3 => "4.3",
+        })
+    }
+}
+
+/// Why a text is no profile.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct UnknownProfile(String);
+
+impl fmt::Display for UnknownProfile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "unknown release {:?}; there are", self.0)?;
+        Profile::ALL.iter().try_for_each(|profile| write!(f, " {profile}"))
+    }
+}
+
+impl Error for UnknownProfile {}
+
+impl FromStr for Profile {
+    type Err = UnknownProfile;
+
+    fn from_str(text: &str) -> Result<Self, UnknownProfile> {
+        let found = Self::ALL.into_iter().find(|profile| profile.to_string() == text);
+        found.ok_or_else(|| UnknownProfile(text.to_owned()))
+    }
+}
+
 impl Profile {
     /// All profiles, oldest first.
     pub const ALL: [Self; 4] = [Self::V2_1, Self::V2_8, Self::V3_9, Self::V4_3];
@@ -62,6 +100,13 @@ impl Profile {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn profiles_are_named_after_their_release() {
+        assert_eq!("2.8".parse(), Ok(Profile::V2_8));
+        let unknown = "1.0".parse::<Profile>().unwrap_err();
+        assert_eq!(unknown.to_string(), "unknown release \"1.0\"; there are 2.1 2.8 3.9 4.3");
+    }
 
     #[test]
     fn old_releases_offer_old_versions_and_never_less_than_they_tell() {

@@ -100,6 +100,7 @@ pub enum Reaction {
     WrongCorrelation,
     /// Handle the request, answer with this `throttle_time_ms`.
     Throttle(Duration),
-    /// Handle the request, leave the partition out of the answer (Produce only).
+    /// Handle the request, leave the partition out of the answer: for Produce each one struck; for Metadata the rule's
+    /// partition, or all partitions of the topic if it names none.
     Omit,
 }

@@ -141,16 +141,12 @@ impl Core {
         self.tickets += 1;
         let ticket = Ticket(self.tickets);
         match self.strike(node, &meta, &request) {
-            Some((Reaction::CloseBefore, _)) => return Handled::Answered(Answer::Close),
-            Some((Reaction::Delay(by), _)) => {
+            Some(Rule { reaction: Reaction::CloseBefore, .. }) => return Handled::Answered(Answer::Close),
+            Some(Rule { reaction: Reaction::Delay(by), .. }) => {
                 self.park(ticket, Some(at.now + by), Waiting::Delayed { node, meta, request });
                 return Handled::Waits(ticket);
             }
-            Some((twist, topic)) => {
-                meta.twist = Some(twist);
-                meta.twisted_topic = topic;
-            }
-            None => {}
+            twist => meta.twist = twist,
         }
         self.run(at, ticket, node, meta, request);
         self.wake(at);
@@ -196,7 +192,7 @@ impl Core {
 
     fn run(&mut self, at: At, ticket: Ticket, node: BrokerId, meta: Meta, request: Request) {
         // An error instead of what was asked: nothing is to change.
-        let is_dry = matches!(meta.twist, Some(Reaction::Error(_)));
+        let is_dry = matches!(meta.reaction(), Some(Reaction::Error(_)));
         let response: Response = match request {
             Request::Produce(request) => return self.produce(at, ticket, node, meta, request),
             Request::Fetch(request) => return self.fetch(at, ticket, node, meta, request),
@@ -228,16 +224,16 @@ impl Core {
     fn respond(&mut self, at: At, ticket: Ticket, meta: &Meta, mut response: Response) {
         let mut correlation = meta.correlation;
         let mut hold = Duration::ZERO;
-        match &meta.twist {
-            Some(Reaction::Error(code) | Reaction::ErrorAfterAppend(code)) => {
-                response.fail(*code, meta.twisted_topic.as_ref())
-            }
+        let topic = meta.twist.as_ref().and_then(|rule| rule.topic.as_ref());
+        match meta.reaction() {
+            Some(Reaction::Error(code) | Reaction::ErrorAfterAppend(code)) => response.fail(*code, topic),
+            Some(Reaction::Omit) => response.omit(topic, meta.twist.as_ref().and_then(|rule| rule.partition)),
             Some(Reaction::Throttle(time)) => response.throttle(i32::try_from(time.as_millis()).unwrap_or(i32::MAX)),
             Some(Reaction::WrongCorrelation) => correlation.0 = correlation.0.wrapping_add(1),
             Some(Reaction::DelayAnswer(by)) => hold = *by,
             _ => {}
         }
-        let answer = match &meta.twist {
+        let answer = match meta.reaction() {
             Some(Reaction::CloseAfter) => Answer::Close,
             Some(Reaction::Silence) => Answer::Silence,
             Some(Reaction::CutAnswer) => Answer::SendHalf(response.encode(meta.version, correlation)),

@@ -11,8 +11,11 @@ use super::partition::Appended;
 use super::request::{Meta, Produce};
 use super::wait::{Answer, Ticket, Timer, Waiting};
 use super::{At, Core, NodeState, Refusal};
+use crate::profile::Profile;
 use crate::script::Reaction;
 
+/// From this version on clients know the code for a disk that fails (KIP-112).
+const STORAGE_ERRORS: ApiVersion = ApiVersion(4);
 /// From this version on a refusal names the leader (KIP-951).
 const LEADER_HINTS: ApiVersion = ApiVersion(10);
 
@@ -152,7 +155,7 @@ impl Core {
     fn finish_unacknowledged(&mut self, at: At, ticket: Ticket, produce: &WaitingProduce) {
         let mut partitions = produce.topics.iter().flat_map(|topic| &topic.partitions);
         let failed = partitions.any(|p| p.response.error != ErrorCode::NONE || p.then.is_some());
-        let answer = match produce.meta.twist {
+        let answer = match produce.meta.reaction() {
             Some(Reaction::CloseAfter | Reaction::CutAnswer | Reaction::Garble) => Answer::Close,
             Some(Reaction::Silence) => Answer::Silence,
             _ if failed => Answer::Close,
@@ -249,6 +252,7 @@ impl Core {
                 if let Some(code) = result.then {
                     result.fail(code);
                 }
+                result.response.error = self.as_told_then(result.response.error, produce.meta.version);
                 if hints && result.response.error == ErrorCode::NOT_LEADER_OR_FOLLOWER {
                     self.hint(topic.known, &mut result.response, &mut response);
                 }
@@ -259,6 +263,16 @@ impl Core {
             }
         }
         self.respond(at, ticket, &produce.meta, response.into());
+    }
+
+    /// The code that the release and the version have for an error: some codes are younger than others.
+    fn as_told_then(&self, code: ErrorCode, version: ApiVersion) -> ErrorCode {
+        match code {
+            // The exception behind it was a kind of corruption until 2.4 (KIP-467).
+            ErrorCode::INVALID_RECORD if self.config.profile == Profile::V2_1 => ErrorCode::CORRUPT_MESSAGE,
+            ErrorCode::KAFKA_STORAGE_ERROR if version < STORAGE_ERRORS => ErrorCode::NOT_LEADER_OR_FOLLOWER,
+            code => code,
+        }
     }
 
     fn hint(&self, topic: TopicId, result: &mut ProducePartitionResponse, response: &mut ProduceResponse) {

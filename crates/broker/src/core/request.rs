@@ -14,7 +14,7 @@ use milena_wire::{
 
 use super::check::Candidate;
 use crate::profile::Profile;
-use crate::script::Reaction;
+use crate::script::{Reaction, Rule};
 
 /// What an answer needs of its request.
 #[derive(Clone, Debug)]
@@ -23,9 +23,14 @@ pub(crate) struct Meta {
     pub(crate) version: ApiVersion,
     pub(crate) correlation: CorrelationId,
     /// What the script does to the answer.
-    pub(super) twist: Option<Reaction>,
-    /// The topic it is limited to.
-    pub(super) twisted_topic: Option<TopicName>,
+    pub(super) twist: Option<Rule>,
+}
+
+impl Meta {
+    /// The scripted reaction to the request, if there is one.
+    pub(super) fn reaction(&self) -> Option<&Reaction> {
+        self.twist.as_ref().map(|rule| &rule.reaction)
+    }
 }
 
 /// A request with its batches examined.
@@ -72,7 +77,7 @@ pub(crate) struct ProduceTopic {
 pub(crate) fn read(frame: &Bytes, profile: Profile, check_records: bool) -> Result<(Meta, Request), DecodeError> {
     let mut reader = Reader::shared(frame);
     let RequestHeader { api_key, version, correlation, .. } = RequestHeader::decode(&mut reader)?;
-    let meta = Meta { api: api_key, version, correlation, twist: None, twisted_topic: None };
+    let meta = Meta { api: api_key, version, correlation, twist: None };
     if !profile.offers(api_key, version) {
         if api_key == ApiKey::API_VERSIONS {
             return Ok((meta, Request::ApiVersions(None)));

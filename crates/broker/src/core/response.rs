@@ -9,7 +9,7 @@ use milena_wire::message::{
     offset_for_leader_epoch::OffsetForLeaderEpochResponse, produce::ProduceResponse,
 };
 use milena_wire::{
-    ApiVersion, BrokerId, CorrelationId, ErrorCode, Frame, Offset, ProducerEpoch, ProducerId, TopicName,
+    ApiVersion, BrokerId, CorrelationId, ErrorCode, Frame, Offset, PartitionId, ProducerEpoch, ProducerId, TopicName,
 };
 
 macro_rules! responses {
@@ -118,6 +118,17 @@ impl Response {
                 response.brokers.clear();
                 response.controller = BrokerId(-1);
             }
+        }
+    }
+
+    /// Leaves a partition, or all partitions, of the topics meant out of a Metadata response.
+    pub(super) fn omit(&mut self, topic: Option<&TopicName>, partition: Option<PartitionId>) {
+        let Self::Metadata(response) = self else {
+            return;
+        };
+        let meant = |name: &TopicName| topic.is_none_or(|topic| topic == name);
+        for topic in response.topics.iter_mut().filter(|topic| topic.name.as_ref().is_none_or(meant)) {
+            topic.partitions.retain(|found| partition.is_some_and(|index| index != found.index));
         }
     }
 }

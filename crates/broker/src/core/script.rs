@@ -23,13 +23,8 @@ impl Core {
         self.script.len()
     }
 
-    /// The reaction to a request as a whole, if a rule strikes it, and the topic the rule names.
-    pub(super) fn strike(
-        &mut self,
-        node: BrokerId,
-        meta: &Meta,
-        request: &Request,
-    ) -> Option<(Reaction, Option<TopicName>)> {
+    /// The rule that strikes a request as a whole, if one does.
+    pub(super) fn strike(&mut self, node: BrokerId, meta: &Meta, request: &Request) -> Option<Rule> {
         if self.script.is_empty() {
             return None;
         }
@@ -39,10 +34,11 @@ impl Core {
             matches(rule, node, meta.api)
                 && !(is_produce && is_per_partition(&rule.reaction))
                 && rule.topic.as_ref().is_none_or(|topic| names.iter().any(|(name, _)| name == topic))
-                && rule.partition.is_none_or(|partition| {
+                // Metadata is asked of whole topics; the reaction limits itself to the partition.
+                && (meta.api == ApiKey::METADATA || rule.partition.is_none_or(|partition| {
                     let meant = |name: &TopicName| rule.topic.as_ref().is_none_or(|topic| topic == name);
                     names.iter().any(|(name, parts)| meant(name) && parts.contains(&partition))
-                })
+                }))
         })
     }
 
@@ -62,11 +58,11 @@ impl Core {
                 && rule.topic.as_ref().is_none_or(|name| name == topic)
                 && rule.partition.is_none_or(|index| index == partition)
         })
-        .map(|(reaction, _)| reaction)
+        .map(|rule| rule.reaction)
     }
 
     /// Uses the first rule that fits once.
-    fn pull(&mut self, fits: impl Fn(&Rule) -> bool) -> Option<(Reaction, Option<TopicName>)> {
+    fn pull(&mut self, fits: impl Fn(&Rule) -> bool) -> Option<Rule> {
         for i in 0..self.script.len() {
             let rule = &mut self.script[i];
             if !fits(rule) {
@@ -76,7 +72,7 @@ impl Core {
                 rule.skip -= 1;
                 continue;
             }
-            let struck = (rule.reaction.clone(), rule.topic.clone());
+            let struck = rule.clone();
             if rule.times != u32::MAX {
                 rule.times -= 1;
             }

@@ -219,3 +219,18 @@ fn brokers_of_2_1_forget_producers_whose_records_were_deleted() {
         assert_eq!(kit.code(Draft::of(&["b"]).stamped(1, 0, 1).bytes()), expected, "{profile:?}");
     }
 }
+
+#[test]
+fn codes_that_are_younger_than_the_release_or_the_version_are_told_as_older_ones() {
+    let mut old = Kit::with(1, |config| config.profile = Profile::V2_1);
+    let control = Draft::of(&["a"]).edit(|h| h.attributes = h.attributes.control());
+    assert_eq!(old.code(control.bytes()), ErrorCode::CORRUPT_MESSAGE);
+    let mut kit = Kit::new();
+    let mut request = kit.produce_of(Draft::of(&["a"]).bytes());
+    for (version, told) in [(3, ErrorCode::NOT_LEADER_OR_FOLLOWER), (4, ErrorCode::KAFKA_STORAGE_ERROR)] {
+        let failure = crate::script::Reaction::Error(ErrorCode::KAFKA_STORAGE_ERROR);
+        kit.core.add_rule(crate::script::Rule::on(milena_wire::ApiKey::PRODUCE, failure));
+        request.version = ApiVersion(version);
+        assert_eq!(kit.produce(&request).error, told);
+    }
+}

@@ -152,3 +152,25 @@ fn an_error_for_one_topic_spares_the_others_of_the_request_and_creates_nothing()
     assert_eq!(codes, [ErrorCode::NONE, ErrorCode::LEADER_NOT_AVAILABLE]);
     assert_eq!(kit.core.partition_count(&"new".into()), None);
 }
+
+#[test]
+fn metadata_may_leave_out_a_partition_or_all_of_them() {
+    let mut kit = Kit::without_topic(1, |_| {});
+    kit.create("t", 3, &[]);
+    let named = MetadataRequestTopic { name: Some("t".into()), ..Default::default() };
+    let request = MetadataRequest { topics: Some(vec![named]), ..Default::default() };
+    let frame = unframed(&request.encode_frame(ApiVersion(12), CORRELATION, None));
+    let omit = || Rule::on(ApiKey::METADATA, Reaction::Omit).topic("t");
+    kit.core.add_rule(omit().partition(PartitionId(1)));
+    kit.core.add_rule(omit());
+    for expected in [vec![0, 2], vec![], vec![0, 1, 2]] {
+        let Ok(Answer::Send(answer)) = kit.send(node(1), &frame) else { panic!() };
+        let bytes = unframed(&answer);
+        let mut reader = Reader::new(&bytes);
+        ResponseHeader::decode(ApiKey::METADATA, ApiVersion(12), &mut reader).unwrap();
+        let response = MetadataResponse::decode(ApiVersion(12), reader.rest()).unwrap();
+        assert_eq!(response.topics[0].error, ErrorCode::NONE);
+        let told: Vec<i32> = response.topics[0].partitions.iter().map(|p| p.index.0).collect();
+        assert_eq!(told, expected);
+    }
+}
