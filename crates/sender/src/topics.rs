@@ -122,7 +122,13 @@ impl Sender {
                 self.schedule_topic(at, recheck);
             }
             News::Refused { code } => self.topic_refused(at, code),
-            News::Missing { code, since } => self.topic_missing(at, code, since),
+            News::Missing { code, since } => {
+                // What would be sent to a former leader now could only become ambiguous.
+                for slot in self.topics.list[at].slots.clone() {
+                    self.follow_leader(slot);
+                }
+                self.topic_missing(at, code, since);
+            }
             News::Nothing => {}
         }
         self.expire_waiting(at);

@@ -392,6 +392,7 @@ impl World {
     /// The client learns what has changed, now.
     pub(super) fn refresh(&mut self) {
         self.sender.cluster.refresh(self.now);
+        self.input(Input::Tick);
         self.run_for(1500);
     }
 
