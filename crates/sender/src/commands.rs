@@ -29,9 +29,7 @@ enum Life {
     #[default]
     Open,
     Closing {
-        id: CommandId,
         deadline: Timestamp,
-        cut_off: u64,
     },
     Closed,
 }
@@ -40,6 +38,9 @@ enum Life {
 pub(crate) struct Commands {
     questions: Vec<Question>,
     life: Life,
+    /// Who waits for the close.
+    closers: Vec<CommandId>,
+    cut_off: u64,
     /// Nothing can be sent any more, because of this.
     pub(crate) fatal: Option<ErrorCode>,
     pub(crate) timer: Option<Timestamp>,
@@ -95,7 +96,7 @@ impl Sender {
             self.timers.schedule(&mut self.commands.timer, Timer::Command, next);
         }
         self.commands.questions = open;
-        if let Life::Closing { deadline, .. } = self.commands.life {
+        if let Life::Closing { deadline } = self.commands.life {
             if self.now >= deadline {
                 self.cut_off();
             } else {
@@ -196,18 +197,25 @@ impl Sender {
     }
 
     fn close(&mut self, id: CommandId, deadline: Timestamp) {
+        self.commands.closers.push(id);
         match self.commands.life {
             Life::Open => {
                 self.accumulator.close();
-                self.commands.life = Life::Closing { id, deadline, cut_off: 0 };
+                self.commands.life = Life::Closing { deadline };
                 self.take_work();
                 self.touch_all();
-                self.check_commands();
             }
-            // The first close decides; a later one only hears of it.
-            Life::Closing { .. } | Life::Closed => {
-                self.outputs.push_back(Output::Done { id, result: CommandResult::Closed { cut_off: 0 } });
-            }
+            // The most impatient decides.
+            Life::Closing { deadline: other } => self.commands.life = Life::Closing { deadline: deadline.min(other) },
+            Life::Closed => self.answer_closers(),
+        }
+        self.check_commands();
+    }
+
+    fn answer_closers(&mut self) {
+        let cut_off = self.commands.cut_off;
+        for id in std::mem::take(&mut self.commands.closers) {
+            self.outputs.push_back(Output::Done { id, result: CommandResult::Closed { cut_off } });
         }
     }
 
@@ -226,20 +234,18 @@ impl Sender {
         for at in 0..self.topics.list.len() {
             records += self.fail_waiting(at, FailureKind::Closed, ErrorCode::NONE);
         }
-        if let Life::Closing { cut_off, .. } = &mut self.commands.life {
-            *cut_off += records;
-        }
+        self.commands.cut_off += records;
     }
 
     /// Ends a close when nothing is left without an outcome. Says whether that changed anything.
     pub(crate) fn check_closed(&mut self) -> bool {
-        let Life::Closing { id, cut_off, .. } = self.commands.life else { return false };
+        let Life::Closing { .. } = self.commands.life else { return false };
         if !self.busy.is_empty() || self.topics.list.iter().any(|topic| topic.waiting.is_some()) {
             return false;
         }
         self.commands.life = Life::Closed;
         self.check_commands();
-        self.outputs.push_back(Output::Done { id, result: CommandResult::Closed { cut_off } });
+        self.answer_closers();
         self.outputs.push_back(Output::Closed);
         true
     }

@@ -309,11 +309,10 @@ impl Sender {
         let hurry = self.hurry();
         let Some(partition) = self.partitions.get_mut(slot) else { return };
         let mut standing = partition.standing(self.now, hurry);
-        if standing == Standing::Idle && !partition.queue_idle && partition.queue_is_empty() {
+        let waits = matches!(standing, Standing::Idle | Standing::Blocked);
+        if waits && !partition.queue_idle && partition.queue_is_empty() {
             partition.queue_idle = partition.queue.go_idle();
-            if !partition.queue_idle {
-                standing = partition.standing(self.now, hurry);
-            }
+            standing = partition.standing(self.now, hurry);
         }
         if !partition.is_busy() {
             partition.timer = None;
