@@ -62,7 +62,14 @@ pub(crate) struct Builder {
     limits: Limits,
     bytes: usize,
     slices: usize,
-    topics: BTreeMap<usize, (TopicName, TopicId, Vec<(Item, ProducePartition)>)>,
+    topics: BTreeMap<usize, TopicBatches>,
+}
+
+#[derive(Debug)]
+struct TopicBatches {
+    name: TopicName,
+    id: TopicId,
+    batches: Vec<(Item, ProducePartition)>,
 }
 
 impl Builder {
@@ -85,13 +92,14 @@ impl Builder {
         debug_assert!(batch.header.len() == BATCH_HEADER_LEN);
         self.bytes += batch.batch_len();
         self.slices += 1 + batch.payload.len();
-        self.topics.entry(topic).or_insert_with(|| (name.clone(), id, Vec::new())).2.push((item, batch));
+        let new = || TopicBatches { name: name.clone(), id, batches: Vec::new() };
+        self.topics.entry(topic).or_insert_with(new).batches.push((item, batch));
     }
 
     pub(crate) fn build(self, acks: i16, timeout_ms: i32, now: Timestamp) -> (ProduceRequest, Request) {
         let mut out = ProduceRequest { transactional_id: None, acks, timeout_ms, topics: Vec::new() };
         let mut request = Request { sent_at: now, topics: Vec::new() };
-        for (_, (name, id, mut batches)) in self.topics {
+        for TopicBatches { name, id, mut batches } in self.topics.into_values() {
             batches.sort_by_key(|(item, _)| item.partition);
             let (items, partitions) = batches.into_iter().unzip();
             out.topics.push(ProduceTopic { name: name.clone(), id, partitions });

@@ -61,8 +61,12 @@ pub(super) enum Fault {
 #[derive(Debug, Default)]
 pub(super) struct Log {
     pub(super) values: Vec<String>,
-    producers: BTreeMap<i64, (i16, VecDeque<(i32, i32, i64)>)>,
+    /// By id: the epoch, and the last five batches.
+    producers: BTreeMap<i64, (i16, VecDeque<Remembered>)>,
 }
+
+/// First and last sequence, and the offset.
+type Remembered = (i32, i32, i64);
 
 #[derive(Debug)]
 pub(super) struct PartitionModel {
