@@ -17,7 +17,13 @@ use crate::profile::Profile;
 const NULLABLE_NAME: ApiVersion = ApiVersion(12);
 
 impl Core {
-    pub(super) fn metadata(&mut self, at: At, meta: &Meta, request: &MetadataRequest) -> MetadataResponse {
+    pub(super) fn metadata(
+        &mut self,
+        at: At,
+        node: BrokerId,
+        meta: &Meta,
+        request: &MetadataRequest,
+    ) -> MetadataResponse {
         let topics = match &request.topics {
             None => self.topics.values().map(|topic| self.describe_topic(topic)).collect(),
             Some(wanted) => wanted
@@ -32,9 +38,26 @@ impl Core {
                 .collect(),
             cluster_id: Some(self.cluster_id()),
             controller: self.controller(),
-            topics,
+            topics: self.as_frozen(node, topics),
             ..Default::default()
         }
+    }
+
+    /// The topics with the leaders that a frozen node goes on telling.
+    fn as_frozen(&self, node: BrokerId, mut topics: Vec<MetadataTopic>) -> Vec<MetadataTopic> {
+        let Some(frozen) = self.nodes.get(&node).and_then(|node| node.frozen.as_ref()) else {
+            return topics;
+        };
+        for topic in &mut topics {
+            for partition in &mut topic.partitions {
+                if let Some((leader, epoch)) = frozen.get(&(topic.id, partition.index)) {
+                    partition.leader = leader.unwrap_or(BrokerId(-1));
+                    partition.leader_epoch = *epoch;
+                    partition.error = leader.map_or(ErrorCode::LEADER_NOT_AVAILABLE, |_| ErrorCode::NONE);
+                }
+            }
+        }
+        topics
     }
 
     fn metadata_of(&mut self, at: At, meta: &Meta, wanted: &MetadataRequestTopic, may_create: bool) -> MetadataTopic {

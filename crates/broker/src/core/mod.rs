@@ -32,7 +32,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use milena_wire::message::NodeEndpoint;
-use milena_wire::{ApiKey, BrokerId, ErrorCode, PartitionId, Timestamp, TopicId, TopicName};
+use milena_wire::{ApiKey, BrokerId, ErrorCode, LeaderEpoch, PartitionId, Timestamp, TopicId, TopicName};
 
 pub(crate) use config::CoreConfig;
 pub use config::Keep;
@@ -79,7 +79,12 @@ struct Node {
     /// How often it was paused.
     pauses: u64,
     requests: BTreeMap<ApiKey, u64>,
+    /// What its metadata goes on telling, if it is frozen.
+    frozen: Option<Leaders>,
 }
+
+/// The leader and epoch of each partition at some time.
+type Leaders = BTreeMap<(TopicId, PartitionId), (Option<BrokerId>, LeaderEpoch)>;
 
 /// The whole cluster as one value.
 pub(crate) struct Core {
@@ -105,7 +110,14 @@ pub(crate) struct Core {
 impl Core {
     /// A cluster of nodes that all run, `addresses` in the order of their ids, which count from 1.
     pub(crate) fn new(config: CoreConfig, addresses: Vec<(String, u16)>, disk: Option<Box<dyn Disk>>) -> Self {
-        let node = |(host, port)| Node { host, port, state: NodeState::Running, pauses: 0, requests: BTreeMap::new() };
+        let node = |(host, port)| Node {
+            host,
+            port,
+            state: NodeState::Running,
+            pauses: 0,
+            requests: BTreeMap::new(),
+            frozen: None,
+        };
         Self {
             config,
             nodes: (1..).map(BrokerId).zip(addresses.into_iter().map(node)).collect(),
@@ -199,7 +211,7 @@ impl Core {
             Request::ListOffsets(request) => self.list_offsets(node, &request).into(),
             Request::Metadata(mut request) => {
                 request.allow_auto_topic_creation &= !is_dry;
-                self.metadata(at, &meta, &request).into()
+                self.metadata(at, node, &meta, &request).into()
             }
             Request::FindCoordinator(request) => Self::find_coordinator(&request).into(),
             Request::ApiVersions(request) => self.api_versions(request.as_ref()).into(),

@@ -87,6 +87,16 @@ impl Core {
         self.wake(at);
     }
 
+    /// Has a node's metadata stay as it is now, or be true again.
+    pub(crate) fn freeze_metadata(&mut self, id: BrokerId, freeze: bool) {
+        let partitions = self.all_partitions().into_iter();
+        let leaders = partitions.filter_map(|(topic, index)| Some(((topic, index), self.leader_of(topic, index)?)));
+        let leaders = leaders.collect();
+        if let Some(node) = self.nodes.get_mut(&id) {
+            node.frozen = freeze.then_some(leaders);
+        }
+    }
+
     fn on_stopped(&mut self, at: At, node: BrokerId) {
         for (topic, index) in self.all_partitions() {
             let Some(partition) = self.partition_mut(topic, index) else {

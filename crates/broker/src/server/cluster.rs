@@ -255,6 +255,12 @@ impl EmbeddedCluster {
         self.set_paused(node, false);
     }
 
+    /// Has a node's Metadata answers go on telling the leaders of now, as a node does that lags behind the controller.
+    /// Partitions created later are told truly. With `false` all is told truly again.
+    pub fn freeze_metadata(&self, node: BrokerId, freeze: bool) {
+        self.inner.hub.with(|core, _| core.freeze_metadata(node, freeze));
+    }
+
     /// Adds a scripted reaction.
     pub fn script(&self, rule: Rule) {
         self.inner.hub.with(|core, _| core.add_rule(rule));

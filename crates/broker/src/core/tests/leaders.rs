@@ -103,3 +103,28 @@ fn a_follower_that_is_resumed_catches_up() {
     kit.pass(Duration::from_secs(60));
     assert_eq!(kit.code(Draft::of(&["b"]).bytes()), ErrorCode::NONE, "and stays in sync");
 }
+
+#[test]
+fn a_frozen_node_tells_old_leaders_and_others_the_new_one() {
+    use milena_wire::message::metadata::{MetadataRequest, MetadataResponse};
+    use milena_wire::{ApiKey, Reader, ResponseHeader};
+
+    let mut kit = Kit::with(2, |_| {});
+    kit.core.freeze_metadata(node(2), true);
+    let at = kit.at();
+    kit.core.move_leader(at, &"t".into(), P0, Some(node(2))).unwrap();
+    let frame = unframed(&MetadataRequest { topics: None, ..Default::default() }.encode_frame(V13, CORRELATION, None));
+    let told = |kit: &mut Kit, by: i32| {
+        let Ok(Answer::Send(answer)) = kit.send(node(by), &frame) else { panic!() };
+        let bytes = unframed(&answer);
+        let mut reader = Reader::new(&bytes);
+        ResponseHeader::decode(ApiKey::METADATA, V13, &mut reader).unwrap();
+        let mut response = MetadataResponse::decode(V13, reader.rest()).unwrap();
+        let partition = response.topics.remove(0).partitions.remove(0);
+        (partition.leader, partition.leader_epoch.0)
+    };
+    assert_eq!(told(&mut kit, 1), (node(2), 1));
+    assert_eq!(told(&mut kit, 2), (node(1), 0));
+    kit.core.freeze_metadata(node(2), false);
+    assert_eq!(told(&mut kit, 2), (node(2), 1));
+}
