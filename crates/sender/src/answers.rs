@@ -53,6 +53,7 @@ impl Sender {
             }
             Err(lost) => self.lost(broker, &request, lost),
         }
+        self.check_pressure();
         for item in request.items() {
             self.touch(item.slot);
         }

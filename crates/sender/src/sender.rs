@@ -256,6 +256,11 @@ impl Sender {
         }
     }
 
+    /// Whether still anybody waits for memory: else batches may linger again.
+    pub(crate) fn check_pressure(&mut self) {
+        self.pressure = self.pressure && self.accumulator.memory().waiting > 0;
+    }
+
     pub(crate) fn touch_all(&mut self) {
         for slot in self.busy.iter().copied().collect::<Vec<_>>() {
             self.touch(slot);
@@ -271,10 +276,6 @@ impl Sender {
                 partition.queue_idle = false;
             } else {
                 self.add_partition(slot, queue);
-            }
-            let topic = self.partitions.get(slot).map(|partition| partition.topic);
-            if let Some(topic) = topic {
-                self.renew_topic(topic);
             }
             self.touch(slot);
         }
@@ -320,7 +321,9 @@ impl Sender {
             return;
         }
         self.busy.insert(slot);
-        let partition = &mut *partition;
+        let topic = partition.topic;
+        self.renew_topic(topic);
+        let Some(partition) = self.partitions.get_mut(slot) else { return };
         if let Some(broker) = partition.leader() {
             let lists = self.brokers.entry(broker).or_default();
             lists.list_active(slot, &mut partition.active_at, broker);

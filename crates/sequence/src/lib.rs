@@ -5,10 +5,12 @@
 //! happens now. [`Stream`] is one partition's (producer id, epoch, next sequence) with at most five stamped batches whose end is not known.
 //! No I/O, no clock, no payload: batches are names ([`BatchKey`]) here.
 
+mod gate;
 mod identity;
 mod stream;
 mod verdict;
 
+pub use gate::{Gate, Reply, Sent, Turn, Why, Withdrawn};
 pub use identity::{Answer, Attempt, BatchKey, Identity, Route, Stamp};
-pub use stream::{Gate, Reply, Sent, Stream, Turn, WINDOW, Why, Withdrawn};
+pub use stream::{Stream, WINDOW};
 pub use verdict::{Fate, LogStart, Position, Protection, Question, Verdict, may_have_appended, verdict};

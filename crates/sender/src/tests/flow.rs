@@ -120,22 +120,29 @@ fn batches_grow_while_no_request_has_a_slot() {
 }
 
 #[test]
-fn memory_pressure_cuts_linger() {
+fn memory_pressure_cuts_linger_for_as_long_as_it_lasts() {
     let mut world = World::with(|s| {
         s.sender.linger = Duration::from_secs(60);
-        s.accumulator.buffer_memory = 256 << 10;
-        s.accumulator.batch_size = 128 << 10;
+        s.accumulator.buffer_memory = 64 << 10;
+        s.accumulator.batch_size = 48 << 10;
     })
     .warm();
-    let a = world.queue("a");
+    let large = "x".repeat(30 << 10);
+    let a = world.queue(&large);
     world.run();
-    let reserve = world.accumulator.reserve(200 << 10);
-    let mut reserve = Box::pin(reserve);
+    assert!(!a.is_done(), "it lingers");
+    let mut waiter = Box::pin(world.accumulator.reserve(60 << 10));
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-    let _ = std::future::Future::poll(reserve.as_mut(), &mut context);
-    let waits = world.accumulator.memory().waiting > 0;
+    assert!(std::future::Future::poll(waiter.as_mut(), &mut context).is_pending());
     world.run();
-    assert!(!waits || a.is_done(), "somebody waits for memory");
+    delivered(a);
+    let std::task::Poll::Ready(Ok(granted)) = std::future::Future::poll(waiter.as_mut(), &mut context) else {
+        panic!("the memory is free")
+    };
+    drop(granted);
+    let b = world.queue("b");
+    world.run_for(1_000);
+    assert!(!b.is_done(), "nobody waits any more, so it lingers");
 }
 
 #[test]

@@ -230,3 +230,22 @@ fn a_thousand_partitions_without_a_leader_ask_once_per_backoff() {
         world.seen.iter().filter(|s| s.node == 2).map(|s| s.request).collect();
     assert!(requests.len() < 20, "{} requests for 1000 partitions", requests.len());
 }
+
+#[test]
+fn a_topic_that_is_used_all_the_time_is_never_forgotten() {
+    let mut world = World::with(|s| {
+        s.cluster.metadata_max_idle = Duration::from_secs(60);
+        s.cluster.metadata_max_age = Duration::from_secs(10);
+    })
+    .warm();
+    for n in 0..600 {
+        let a = world.send(&n.to_string());
+        world.run_for(300);
+        delivered(a);
+    }
+    assert!(matches!(world.sender.cluster.topic(&name("t")), milena_cluster::TopicState::Known(_)));
+    world.move_leader("t", 0, 2);
+    let a = world.send("moved");
+    world.run_for(2_000);
+    delivered(a);
+}
