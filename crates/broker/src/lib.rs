@@ -5,6 +5,7 @@
 //! - [`Rule`] and [`Reaction`] script its misbehaviour.
 //! - [`StoredBatch`] and [`StoredRecord`] are what its logs hold.
 //! - [`MemoryConnector`] reaches it without a network.
+//! - [`SimulatedCluster`] is the same cluster in made-up time, driven by its caller.
 //!
 //! It checks and answers Produce as Kafka does, duplicates and sequences included, and serves enough of the rest for
 //! other clients to produce to it and to read from it. It has no transactions, groups, security or quotas.
@@ -13,8 +14,10 @@ mod core;
 mod profile;
 mod script;
 mod server;
+mod simulated;
 
 pub use crate::core::{Keep, StoredBatch, StoredRecord};
 pub use profile::{Profile, UnknownProfile};
 pub use script::{Reaction, Rule};
 pub use server::{Builder, ClusterError, EmbeddedCluster, MemoryConnector};
+pub use simulated::{SimulatedCluster, SimulatedConn, SimulatedEvent};

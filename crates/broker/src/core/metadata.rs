@@ -180,7 +180,7 @@ impl Core {
         Some((partition.leader, partition.epoch))
     }
 
-    pub(super) fn state(&self, node: BrokerId) -> NodeState {
+    pub(crate) fn state(&self, node: BrokerId) -> NodeState {
         self.nodes.get(&node).map_or(NodeState::Stopped, |node| node.state)
     }
 

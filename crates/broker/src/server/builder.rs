@@ -148,6 +148,10 @@ impl Builder {
         self
     }
 
+    pub(crate) fn into_core_config(self) -> CoreConfig {
+        self.core
+    }
+
     /// Starts the nodes; they listen when this returns.
     ///
     /// # Errors
