@@ -197,9 +197,11 @@ impl Sender {
         let wait = self.backoff_of(slot, key);
         let Some(partition) = self.partitions.get_mut(slot) else { return };
         let topic = partition.topic;
+        // A batch that was only out of order waits for the one before it, not for a backoff of its own.
+        let behind = code == ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER && matches!(verdict, Verdict::Resend { .. });
         if let Some(batch) = partition.batches.get_mut(&key) {
             batch.last = Some(last);
-            batch.not_before = wait;
+            batch.not_before = if behind { self.now } else { wait };
         }
         match verdict {
             Verdict::Resend { refresh, ambiguous } => {

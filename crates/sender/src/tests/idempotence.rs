@@ -35,6 +35,8 @@ fn the_first_is_refused_and_those_behind_are_out_of_order() {
     deliveries.into_iter().for_each(|delivery| drop(delivered(delivery)));
     assert_eq!(world.log().concat(), "warm01234");
     assert_eq!(world.sender.metrics().snapshot().epoch_bumps, 0);
+    let again: Vec<u64> = world.seen[5..].iter().map(|seen| seen.at_ms).collect();
+    assert_eq!(again, [again[0]; 5], "only the first has to back off");
     assert_eq!(world.seen.last().unwrap().stamp, (7000, 0, 5));
 }
 
