@@ -6,7 +6,7 @@ use milena_wire::{PartitionId, Timestamp, TopicName};
 
 use crate::append::{Claim, Payer};
 use crate::core::Core;
-use crate::memory::MemoryUse;
+use crate::memory::{MemoryUse, Queued};
 use crate::queue::PartitionQueue;
 use crate::reserve::{Reservation, Reserve};
 use crate::sticky::Sticky;
@@ -105,10 +105,11 @@ impl Accumulator {
     ///
     /// Fewer partitions than before are fine; what is queued for the others stays queued. No partitions at all say nothing.
     ///
-    /// A [`CustomPartitioner`](crate::CustomPartitioner) is asked here, under no lock, for the records that waited.
-    pub fn set_topic(&self, _at: At, name: &TopicName, shape: &TopicShape) {
+    /// A [`CustomPartitioner`](crate::CustomPartitioner) is asked here, under no lock, for the records that waited. Returns how many of those
+    /// failed, because they name a partition that does not exist or the partitioner chose none.
+    pub fn set_topic(&self, _at: At, name: &TopicName, shape: &TopicShape) -> usize {
         if shape.partitions == 0 {
-            return;
+            return 0;
         }
         let count = shape.partitions;
         let with_leader: Box<[PartitionId]> =
@@ -118,10 +119,10 @@ impl Accumulator {
             if topics.get(name.as_str()).is_none() {
                 topics.add(Arc::new(self.inner.unknown_topic(name.clone())));
             }
-            let Some(entry) = topics.get_mut(name.as_str()) else { return };
+            let Some(entry) = topics.get_mut(name.as_str()) else { return 0 };
             let old = Arc::clone(&entry.topic);
             if old.queues.len() == count && old.with_leader == with_leader {
-                return;
+                return 0;
             }
             for partition in entry.queues.len()..count {
                 let partition = PartitionId(i32::try_from(partition).unwrap_or(i32::MAX));
@@ -143,10 +144,11 @@ impl Accumulator {
             if !old.queues.is_empty() {
                 entry.topic = new;
                 old.stale.store(true, Ordering::Release);
-                return;
+                return 0;
             }
             (old, new)
         };
+        let mut failed = 0;
         loop {
             let records = old.take_waiting(|| {
                 if let Some(entry) = self.inner.topics.write().get_mut(name.as_str()) {
@@ -155,10 +157,10 @@ impl Accumulator {
                 old.stale.store(true, Ordering::Release);
             });
             if records.is_empty() {
-                return;
+                return failed;
             }
             // More may come meanwhile, and will be behind these. It ends: they fill the memory, which nobody empties before this returns.
-            records.into_iter().for_each(|record| record.move_to(&new));
+            failed += records.into_iter().map(|record| record.move_to(&new)).filter(|moved| !moved).count();
         }
     }
 
@@ -167,9 +169,25 @@ impl Accumulator {
         self.known(topic.as_str()).map_or(0, |topic| topic.fail_waiting(&Arc::new(failure)))
     }
 
-    /// Fails those of the records waiting for `topic` that were appended at `before` or earlier; when the oldest of the rest was.
-    pub fn expire_waiting(&self, topic: &TopicName, before: Timestamp, failure: Failure) -> Option<Timestamp> {
-        self.known(topic.as_str()).and_then(|topic| topic.expire_waiting(before, &Arc::new(failure)))
+    /// Fails those of the records waiting for `topic` that were appended at `before` or earlier; how many they were, and when the oldest of
+    /// the rest was appended.
+    pub fn expire_waiting(&self, topic: &TopicName, before: Timestamp, failure: Failure) -> (usize, Option<Timestamp>) {
+        self.known(topic.as_str()).map_or((0, None), |topic| topic.expire_waiting(before, &Arc::new(failure)))
+    }
+
+    /// What the sender has not taken yet, topic by topic: waiting records, open and closed batches. Looks at every queue once.
+    pub fn queued(&self, mut each: impl FnMut(&TopicName, Queued)) {
+        for (topic, queues) in self.inner.all() {
+            let (mut records, mut bytes) = topic.waiting_content();
+            for queue in queues {
+                let (more_records, more_bytes) = queue.content();
+                records += more_records;
+                bytes += more_bytes;
+            }
+            if records > 0 {
+                each(&topic.name, Queued { records, bytes });
+            }
+        }
     }
 
     /// How the memory is used.
@@ -178,22 +196,16 @@ impl Accumulator {
         self.inner.core.memory.usage()
     }
 
-    /// Cuts the linger of the batch that holds `delivery`'s record short, if that batch is still open.
+    /// Cuts the linger of the batch that holds `delivery`'s record short, if that batch is still open, or will be: the record of a topic
+    /// not known yet does not linger when it is.
     pub fn hurry(&self, delivery: &Delivery) {
-        let cell = delivery.cell();
-        let Some(partition) = cell.home().partition else { return };
-        let Some(topic) = self.known(cell.home().topic.as_str()) else { return };
-        let Some(queue) = usize::try_from(partition.0).ok().and_then(|index| topic.queues.get(index)) else { return };
-        let mut state = queue.lock();
-        let tell = match &mut state.open {
-            Some(open) if Arc::ptr_eq(open.story.cell(), cell) => {
-                !std::mem::replace(&mut open.urgent, true) && state.note(true)
+        loop {
+            let cell = delivery.cell();
+            let topic = self.known(cell.home().topic.as_str());
+            if topic.is_some_and(|topic| topic.hurry(cell)) || cell.hurry() {
+                return;
             }
-            _ => false,
-        };
-        drop(state);
-        if tell {
-            self.inner.core.announce(queue);
+            // It was moved meanwhile.
         }
     }
 

@@ -7,7 +7,7 @@ use std::task::Waker;
 use milena_wire::{PartitionId, TopicName};
 
 use crate::dropped::{Dropped, Timing};
-use crate::sync::Mutex;
+use crate::sync::{AtomicBool, Mutex, Ordering};
 use crate::{Hooks, Outcome};
 
 /// Where records are going, and whom to tell of what nobody else hears.
@@ -26,6 +26,9 @@ pub(crate) struct BatchCell {
     verdict: OnceLock<Verdict>,
     waiters: Mutex<Vec<Waker>>,
     dropped: Dropped,
+    /// Somebody wants the records not to linger. Written under the lock of `waiters`, which whoever forwards takes after the
+    /// verdict: so either the wish is seen there, or who has it sees where the records went.
+    hurried: AtomicBool,
 }
 
 enum Verdict {
@@ -53,7 +56,13 @@ pub(crate) enum Status<'a> {
 
 impl BatchCell {
     pub(crate) fn new(home: Arc<Home>) -> Arc<Self> {
-        Arc::new(Self { home, verdict: OnceLock::new(), waiters: Mutex::new(Vec::new()), dropped: Dropped::default() })
+        Arc::new(Self {
+            home,
+            verdict: OnceLock::new(),
+            waiters: Mutex::new(Vec::new()),
+            dropped: Dropped::default(),
+            hurried: AtomicBool::new(false),
+        })
     }
 
     pub(crate) fn home(&self) -> &Arc<Home> {
@@ -82,6 +91,21 @@ impl BatchCell {
         if !waiters.iter().rev().take(8).any(|known| known.will_wake(waker)) {
             waiters.push(waker.clone());
         }
+    }
+
+    /// Notes that the records should not linger wherever they go next. False if they have gone already: ask where.
+    pub(crate) fn hurry(&self) -> bool {
+        let _forwarding_waits = self.waiters.lock();
+        if matches!(self.verdict.get(), Some(Verdict::Forwarded(_))) {
+            return false;
+        }
+        self.hurried.store(true, Ordering::Relaxed);
+        true
+    }
+
+    /// Whether anybody called [`hurry`](Self::hurry). Final once the records were forwarded.
+    pub(crate) fn is_hurried(&self) -> bool {
+        self.hurried.load(Ordering::Relaxed)
     }
 
     /// Gives all records their outcome. Called once, instead of [`forward`](Self::forward).

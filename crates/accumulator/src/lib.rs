@@ -56,7 +56,7 @@ pub use closed::ClosedBatch;
 pub use config::AccumulatorConfig;
 pub use delivery::{Delivery, DeliveryError, Receipt};
 pub use hooks::{BatchReport, Hooks, Reported};
-pub use memory::MemoryUse;
+pub use memory::{MemoryUse, Queued};
 pub use outcome::{Failure, FailureKind, Fate, Outcome};
 pub use partitioner::{CustomPartitioner, PartitionRequest, PartitionerKind};
 pub use queue::{PartitionQueue, QueueView, Take};

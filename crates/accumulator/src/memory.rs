@@ -12,7 +12,7 @@ use crate::chunk::{Chunk, class_of, is_pooled};
 use crate::sync::Mutex;
 
 /// How the memory is used at one moment.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct MemoryUse {
     /// The configured limit, in bytes.
@@ -22,6 +22,16 @@ pub struct MemoryUse {
     pub used: usize,
     /// How many callers wait for memory.
     pub waiting: usize,
+}
+
+/// What of one topic the sender has not taken yet.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Queued {
+    /// Records.
+    pub records: u64,
+    /// Their uncompressed wire bytes, batch headers included; for records whose topic is not known yet the bytes of their fields.
+    pub bytes: u64,
 }
 
 pub(crate) struct Memory {

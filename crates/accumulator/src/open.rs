@@ -61,6 +61,10 @@ impl OpenBatch {
 
     /// Uncompressed size on the wire, header included.
     #[inline]
+    pub(crate) fn count(&self) -> u32 {
+        self.count
+    }
+
     pub(crate) fn wire_bytes(&self) -> usize {
         BATCH_HEADER_LEN + self.bytes
     }

@@ -54,6 +54,8 @@ pub enum FailureKind {
     Broker,
     /// The delivery timeout passed.
     DeliveryTimeout,
+    /// The batch was sent as often as the number of retries allows; see [`Failure::code`] for the last error.
+    RetriesExhausted,
     /// The topic does not exist, or nothing could be learnt of it in time.
     TopicUnknown,
     /// The topic was deleted and created again while the records waited.
@@ -128,6 +130,7 @@ impl Failure {
         match self.kind {
             FailureKind::Broker => "the broker refused the batch",
             FailureKind::DeliveryTimeout => "the records were not acknowledged within the delivery timeout",
+            FailureKind::RetriesExhausted => "the batch was sent as often as retries allows",
             FailureKind::TopicUnknown => "the topic is not known to the cluster",
             FailureKind::TopicRecreated => "the topic was deleted and created again",
             FailureKind::NoSuchPartition => "the topic has no such partition",
@@ -147,6 +150,7 @@ impl Failure {
         Some(match self.kind {
             FailureKind::Broker => return None, // the code's description says what to do
             FailureKind::DeliveryTimeout => "check that the brokers can be reached, or raise delivery_timeout",
+            FailureKind::RetriesExhausted => "raise retries, or leave the limit to delivery_timeout",
             FailureKind::TopicUnknown => "create the topic, or check its name and the principal's right to describe it",
             FailureKind::TopicRecreated => "produce the records again if they belong to the new topic",
             FailureKind::NoSuchPartition => "choose an existing partition, or add partitions to the topic",

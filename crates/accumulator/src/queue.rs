@@ -183,6 +183,14 @@ impl PartitionQueue {
         }
     }
 
+    /// Records in it, and the uncompressed wire bytes of their batches. Other than [`view`](Self::view) no look that the sender takes.
+    pub(crate) fn content(&self) -> (u64, u64) {
+        let state = self.state.lock();
+        let closed: u64 = state.closed.iter().map(|batch| batch.count().as_usize() as u64).sum();
+        let (records, bytes) = state.open.as_ref().map_or((0, 0), |open| (u64::from(open.count()), open.wire_bytes()));
+        (closed + records, (state.closed_bytes + bytes) as u64)
+    }
+
     /// Takes the oldest batch.
     pub fn close_head(&self, take: Take) -> Option<ClosedBatch> {
         let mut state = self.state.lock();

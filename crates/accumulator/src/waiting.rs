@@ -116,6 +116,13 @@ impl Topic {
         std::mem::take(&mut waiting.records)
     }
 
+    /// Records that wait, and the bytes of their fields.
+    pub(crate) fn waiting_content(&self) -> (u64, u64) {
+        let waiting = self.waiting.lock();
+        let bytes = waiting.records.iter().map(|record| record.fields.bytes.len() + record.fields.text.len());
+        (waiting.records.len() as u64, bytes.sum::<usize>() as u64)
+    }
+
     /// Fails what waits.
     pub(crate) fn fail_waiting(&self, failure: &Arc<Failure>) -> usize {
         let records = std::mem::take(&mut self.waiting.lock().records);
@@ -124,8 +131,8 @@ impl Topic {
         count
     }
 
-    /// Fails what was created at or before `before`; when the oldest of the rest was created.
-    pub(crate) fn expire_waiting(&self, before: Timestamp, failure: &Arc<Failure>) -> Option<Timestamp> {
+    /// Fails what was created at or before `before`; how many that were, and when the oldest of the rest was created.
+    pub(crate) fn expire_waiting(&self, before: Timestamp, failure: &Arc<Failure>) -> (usize, Option<Timestamp>) {
         let (expired, oldest) = {
             let mut waiting = self.waiting.lock();
             let fresh = waiting.records.iter().position(|record| record.created > before);
@@ -134,21 +141,23 @@ impl Topic {
             let expired = std::mem::replace(&mut waiting.records, rest);
             (expired, waiting.records.front().map(|record| record.created))
         };
+        let count = expired.len();
         expired.into_iter().for_each(|record| record.fail(Arc::clone(failure)));
-        oldest
+        (count, oldest)
     }
 }
 
 impl WaitingRecord {
-    /// Puts the record where it belongs, now that `topic` has partitions.
-    pub(crate) fn move_to(self, topic: &Topic) {
+    /// Puts the record where it belongs, now that `topic` has partitions. `false`: it belongs nowhere and has failed.
+    pub(crate) fn move_to(self, topic: &Topic) -> bool {
         let headers = self.fields.headers();
         let parts = self.fields.parts(&headers);
         let target = match topic.choose(self.partition, &parts) {
             Ok(target) => target,
             Err(refused) => {
                 let failure = self.failure_of(topic, &refused);
-                return self.fail(failure);
+                self.fail(failure);
+                return false;
             }
         };
         let entry = Entry {
@@ -167,12 +176,18 @@ impl WaitingRecord {
             Ok(placed) => {
                 let (cell, _) = self.story.end();
                 if let Some(placed) = placed {
+                    let there = Arc::clone(&placed.cell);
                     cell.forward(vec![Piece { first: 0, cell: placed.cell, at: placed.index }]);
+                    if cell.is_hurried() {
+                        topic.hurry(&there);
+                    }
                 }
+                true
             }
             Err(refused) => {
                 let failure = self.failure_of(topic, &refused);
                 self.fail(failure);
+                false
             }
         }
     }

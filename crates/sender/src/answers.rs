@@ -212,10 +212,14 @@ impl Sender {
                 if refresh {
                     self.cluster.refresh_topic(self.now, &self.topics.list[topic].name);
                 }
+                self.end_retries(slot, key);
             }
             Verdict::Renumber => {
                 tracing::debug!(topic = %self.topics.list[topic].name, partition = %partition.index, %code,
                     "a batch is proved absent and gets a new stamp");
+                // What may be sent no more joins the front without its stamp, if it can, and fails there as not written.
+                self.finish_withdrawn(slot);
+                self.end_retries(slot, key);
             }
             Verdict::Split => self.split(slot, key),
             Verdict::FailRecords => self.fail_records(broker, slot, key, code, details),
@@ -225,6 +229,14 @@ impl Sender {
                 self.go_fatal(code);
             }
             Verdict::Complete { .. } => {}
+        }
+    }
+
+    /// Fails a batch that was sent as often as `retries` allows.
+    fn end_retries(&mut self, slot: usize, key: BatchKey) {
+        let attempts = self.partitions.get(slot).and_then(|p| p.batches.get(&key)).map_or(0, |batch| batch.attempts);
+        if attempts > self.config.retries {
+            self.give_up(slot, key, FailureKind::RetriesExhausted);
         }
     }
 

@@ -7,6 +7,7 @@ use milena_wire::{ErrorCode, PartitionId, Timestamp, TopicName};
 use crate::api::{Command, CommandError, CommandErrorKind, CommandId, CommandResult, Output, TopicPartitions};
 use crate::sender::Sender;
 use crate::timers::Timer;
+use crate::topics::Cause;
 
 /// A question whose answer the cluster does not know yet.
 #[derive(Debug)]
@@ -71,6 +72,9 @@ impl Sender {
             Command::Prepare { topics, deadline } => {
                 for topic in &topics {
                     self.cluster.use_topic(self.now, topic);
+                    // From here on its partitions are kept known to the accumulator, so that the first record goes straight to one.
+                    let at = self.topics.index(topic);
+                    self.look_topic(at, Cause::News);
                 }
                 (What::Prepare(topics), deadline)
             }
@@ -139,8 +143,12 @@ impl Sender {
             }
         }
         (self.now >= question.deadline).then(|| {
-            let topic = question.what.topic().cloned();
-            question.what.result(self.command_error(question, CommandErrorKind::TimedOut, topic, None))
+            let topic = question.what.topics().iter().find(|t| !matches!(self.cluster.topic(t), TopicState::Known(_)));
+            let (kind, code) = match topic.map(|topic| self.cluster.topic(topic)) {
+                Some(TopicState::Missing { code, .. }) => (CommandErrorKind::TopicUnknown, Some(code)),
+                _ => (CommandErrorKind::TimedOut, None),
+            };
+            question.what.result(self.command_error(question, kind, topic.cloned(), code))
         })
     }
 
@@ -252,11 +260,11 @@ impl Sender {
 }
 
 impl What {
-    fn topic(&self) -> Option<&TopicName> {
+    fn topics(&self) -> &[TopicName] {
         match self {
-            Self::Ready => None,
-            Self::Partitions(topic) => Some(topic),
-            Self::Prepare(topics) => topics.first(),
+            Self::Ready => &[],
+            Self::Partitions(topic) => std::slice::from_ref(topic),
+            Self::Prepare(topics) => topics,
         }
     }
 

@@ -74,6 +74,9 @@ pub struct SenderConfig {
     pub retry_backoff: Duration,
     /// What `retry_backoff` grows to, doubling with each attempt. Default: 1 s. Kafka's name: `retry.backoff.max.ms`.
     pub retry_backoff_max: Duration,
+    /// How often a batch may be sent again after an error that allows it. Requests that never left this machine do not count. Default:
+    /// without limit, so that the delivery timeout ends it. Kafka's name: `retries`.
+    pub retries: u32,
     /// Batches in flight per partition; `None`: 5 for exactly once (which is also the most it can be), 1 for at least once (more could
     /// reorder records on a retry), unlimited for at most once.
     pub partition_in_flight: Option<usize>,
@@ -99,6 +102,7 @@ impl Default for SenderConfig {
             max_request_slices: 1_000,
             retry_backoff: Duration::from_millis(100),
             retry_backoff_max: Duration::from_secs(1),
+            retries: u32::MAX,
             partition_in_flight: None,
             unknown_topic_grace: Duration::from_secs(10),
             recreated_topic: RecreatedTopic::Fail,

@@ -5,6 +5,7 @@ mod histogram;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use milena_accumulator::{Accumulator, MemoryUse};
 use milena_sequence::Fate;
 use milena_wire::TopicName;
 
@@ -26,11 +27,13 @@ impl Tally {
     }
 }
 
-/// How far records have come.
+/// How far records have come. Read at one moment, but by two locks: a batch that is closed right then may be missing or twice in `queued`.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Counters {
-    /// Taken out of the accumulator in closed batches.
+    /// Taken from callers: those in [`closed`](Self::closed), and those still in the buffer without being closed.
+    pub queued: Tally,
+    /// Taken out of the buffer: in closed batches, or failed before they had one.
     pub closed: Tally,
     /// Put into a request; each attempt counts.
     pub sent: Tally,
@@ -78,19 +81,37 @@ pub struct MetricsSnapshot {
     pub batch_bytes: Histogram,
     /// Records of a batch.
     pub batch_records: Histogram,
+    /// The buffer: its limit, bytes held, and callers that wait for room.
+    pub buffer: MemoryUse,
 }
 
 /// The counters of one sender.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Metrics {
+    accumulator: Accumulator,
     inner: Mutex<MetricsSnapshot>,
 }
 
 impl Metrics {
-    /// All numbers, copied at one moment.
+    pub(crate) fn new(accumulator: Accumulator) -> Self {
+        Self { accumulator, inner: Mutex::default() }
+    }
+
+    /// All numbers, copied at one moment. Looks at every partition's queue once.
     #[must_use]
     pub fn snapshot(&self) -> MetricsSnapshot {
-        self.lock().clone()
+        let mut waiting = Vec::new();
+        self.accumulator.queued(|topic, queued| waiting.push((topic.clone(), queued)));
+        let mut snapshot = self.lock().clone();
+        snapshot.total.queued = snapshot.total.closed;
+        for counters in snapshot.topics.values_mut() {
+            counters.queued = counters.closed;
+        }
+        for (topic, queued) in waiting {
+            snapshot.both(&topic, |c| c.queued.add(queued.records, queued.bytes));
+        }
+        snapshot.buffer = self.accumulator.memory();
+        snapshot
     }
 
     fn lock(&self) -> MutexGuard<'_, MetricsSnapshot> {
@@ -116,6 +137,12 @@ impl MetricsSnapshot {
 
     pub(crate) fn closed(&mut self, topic: &TopicName, records: u64, bytes: u64) {
         self.both(topic, |c| c.closed.add(records, bytes));
+    }
+
+    /// Records that failed while their topic, or their place in it, was not known.
+    pub(crate) fn failed_unplaced(&mut self, topic: &TopicName, records: u64) {
+        self.closed(topic, records, 0);
+        self.failed(topic, Fate::NotWritten, records, 0);
     }
 
     pub(crate) fn sent(&mut self, topic: &TopicName, records: u64, bytes: u64, again: bool) {

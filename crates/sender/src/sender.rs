@@ -76,9 +76,9 @@ impl Sender {
         Self {
             backoff: Backoff::new(config.retry_backoff, config.retry_backoff_max, seed),
             config,
+            metrics: Arc::new(Metrics::new(accumulator.clone())),
             accumulator,
             cluster,
-            metrics: Arc::default(),
             now: Timestamp::ZERO,
             wall_ms: 0,
             partitions: Partitions::default(),

@@ -165,7 +165,11 @@ impl Sender {
         let waited = self.topics.list[at].waiting.take();
         if waited.is_some() || self.topics.list[at].shape != shape {
             let clock = At { now: self.now, wall_ms: self.wall_ms };
-            self.accumulator.set_topic(clock, &self.topics.list[at].name, &shape);
+            let name = &self.topics.list[at].name;
+            let failed = self.accumulator.set_topic(clock, name, &shape) as u64;
+            if failed > 0 {
+                self.metrics.update(|m| m.failed_unplaced(name, failed));
+            }
             self.topics.list[at].shape = shape;
             self.take_ready();
         }
@@ -223,7 +227,7 @@ impl Sender {
         let topic = &mut self.topics.list[at];
         topic.waiting = None;
         let name = topic.name.clone();
-        self.metrics.update(|m| m.failed(&name, milena_sequence::Fate::NotWritten, records, 0));
+        self.metrics.update(|m| m.failed_unplaced(&name, records));
         if records > 0 {
             tracing::warn!(topic = %name, records, ?kind, %code, "records failed while they waited for their topic");
         }
@@ -246,8 +250,12 @@ impl Sender {
         let mut next = self.topics.list[at].waiting.map(|since| since + self.config.delivery_timeout);
         if let Some(before) = self.now.as_nanos().checked_sub(timeout) {
             let failure = self.waiting_failure(at, FailureKind::DeliveryTimeout);
-            let oldest =
-                self.accumulator.expire_waiting(&self.topics.list[at].name, Timestamp::from_nanos(before), failure);
+            let name = &self.topics.list[at].name;
+            let (records, oldest) = self.accumulator.expire_waiting(name, Timestamp::from_nanos(before), failure);
+            if records > 0 {
+                self.metrics.update(|m| m.failed_unplaced(name, records as u64));
+                tracing::warn!(topic = %name, records, "records expired while they waited for their topic");
+            }
             next = oldest.map(|oldest| oldest + self.config.delivery_timeout);
         }
         match next {

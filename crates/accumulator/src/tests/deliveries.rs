@@ -290,6 +290,20 @@ fn a_delivery_in_a_hurry_makes_its_open_batch_urgent_and_no_other() {
 }
 
 #[test]
+fn a_delivery_in_a_hurry_does_not_linger_when_its_topic_is_learnt_of() {
+    let rig = Rig::bare(AccumulatorConfig::default());
+    let patient = rig.append(&to_partition(0, value(b"patient")));
+    let hurried = rig.append(&to_partition(1, value(b"hurried")));
+    rig.accumulator.hurry(&hurried);
+    rig.shape(&all_leaders(2));
+    let urgent = |queue: &std::sync::Arc<PartitionQueue>| (queue.partition().0, queue.view().urgent);
+    let mut queues: Vec<_> = rig.ready().iter().map(urgent).collect();
+    queues.sort_unstable();
+    assert_eq!(queues, [(0, false), (1, true)]);
+    drop((patient, hurried));
+}
+
+#[test]
 fn memory_is_held_until_the_report_of_a_batch_is_dropped() {
     let rig = Rig::with_partitions(AccumulatorConfig::default(), 1);
     rig.accumulator.append_with_token(at(0), &to_partition(0, value(b"v")), Urgency::Linger, None, 7).unwrap();

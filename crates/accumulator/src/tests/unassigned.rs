@@ -124,15 +124,15 @@ fn waiting_records_expire_at_exactly_their_time() {
     let expire = |before| {
         rig.accumulator.expire_waiting(&topic, Timestamp::from_millis(before), failure(FailureKind::DeliveryTimeout))
     };
-    assert_eq!(expire(9), Some(Timestamp::from_millis(10)));
+    assert_eq!(expire(9), (0, Some(Timestamp::from_millis(10))));
     assert!(!deliveries[0].is_done());
-    assert_eq!(expire(20), Some(Timestamp::from_millis(30)));
+    assert_eq!(expire(20), (3, Some(Timestamp::from_millis(30))));
     let last = deliveries.pop().unwrap();
     for delivery in deliveries {
         assert_eq!(delivery.wait().unwrap_err().kind(), FailureKind::DeliveryTimeout);
     }
     assert!(!last.is_done());
-    assert_eq!(expire(30), None);
+    assert_eq!(expire(30), (1, None));
     assert!(last.wait().is_err());
 }
 

@@ -404,3 +404,42 @@ fn a_broker_that_is_down_delays_its_own_partitions_only() {
     delivered(after);
     assert_eq!(world.partition("t", 1).log.values, ["after"]);
 }
+
+#[test]
+fn a_batch_is_sent_again_as_often_as_retries_allows_and_fails_with_its_fate() {
+    for (fault, fate) in [(Fault::Refuse(19), NOT), (Fault::AppendThen(20), MAYBE), (Fault::Refuse(45), NOT)] {
+        for retries in [0, 2] {
+            let mut world = World::with(|s| s.sender.retries = retries).warm();
+            let before = world.seen.len();
+            (0..=retries).for_each(|_| world.fault(fault.clone()));
+            let a = world.send("a");
+            world.run_for(10_000);
+            assert_eq!(failed(a), (FailureKind::RetriesExhausted, fate), "{fault:?}");
+            let b = world.send("b");
+            world.run_for(10_000);
+            delivered(b);
+            let sent = world.seen[before..].iter().filter(|batch| batch.values == ["a"]).count();
+            assert_eq!(sent, retries as usize + 1, "{fault:?}");
+            let written = if fate == MAYBE { vec!["warm", "a", "b"] } else { vec!["warm", "b"] };
+            assert_eq!(world.log(), written, "{fault:?}");
+        }
+    }
+}
+
+#[test]
+fn a_lost_answer_counts_as_an_attempt_and_what_never_left_does_not() {
+    let mut world = World::with(|s| s.sender.retries = 1).warm();
+    world.fault(Fault::Cut { append: false });
+    world.fault(Fault::Cut { append: false });
+    let a = world.send("a");
+    world.run_for(10_000);
+    assert_eq!(failed(a), (FailureKind::RetriesExhausted, MAYBE));
+    let mut world = World::with(|s| s.sender.retries = 0).warm();
+    world.down = vec![1];
+    world.cut(1);
+    let a = world.send("a");
+    world.run_for(5_000);
+    world.down.clear();
+    world.run_for(10_000);
+    delivered(a);
+}
