@@ -11,6 +11,7 @@ use milena_cluster::{Cluster, ClusterConfig};
 use milena_pool::{Connector, Resolver, SystemResolver, TcpConnector};
 use milena_sender::{Guarantee, RecreatedTopic, Sender, SenderConfig};
 use milena_wire::{Codec, Compression};
+use tokio::sync::watch;
 
 use crate::clock::Clock;
 use crate::commands;
@@ -126,8 +127,10 @@ impl ProducerBuilder {
         reconnect_backoff: Duration,
         /// `reconnect.backoff.max.ms`. Default: 1 s.
         reconnect_backoff_max: Duration,
-        /// `connections.max.idle.ms`. Default: 9 min.
+        /// `connections.max.idle.ms`; [`Duration::MAX`] for never. Default: 9 min.
         idle_timeout: Duration,
+        /// The largest answer accepted, in bytes. Default: 100 MiB.
+        max_frame: usize,
         /// How long the producer goes on delivering after its last handle is dropped. Default: 30 s.
         drop_timeout: Duration,
     }
@@ -203,7 +206,8 @@ impl ProducerBuilder {
         let cluster = Cluster::new(cluster_config(&config), seed);
         let sender = Sender::new(sender_config(&config), accumulator.clone(), cluster, seed);
         let metrics = sender.metrics();
-        let (commands, queue) = commands::channel();
+        let (ending, ended) = watch::channel(());
+        let (commands, queue) = commands::channel(ended);
         let sockets = Sockets {
             connector: self.connector.unwrap_or_else(|| Arc::new(self.tcp)),
             resolver: self.resolver,
@@ -212,7 +216,7 @@ impl ProducerBuilder {
         let threads = if config.compression.codec() == Codec::None { 0 } else { config.compression_threads };
         let seals = SealPool::start(&config.client_id, threads)?;
         let wake = Arc::clone(&watch);
-        let abandon = Abandon(accumulator.clone());
+        let abandon = Abandon { accumulator: accumulator.clone(), _ending: ending };
         let io = self.io.start(&config.client_id, async move {
             // Whatever ends this task, a panic or a runtime that shuts down included, leaves no record without an outcome:
             // what the sender holds fails as it is dropped, and what it has not taken fails here.
@@ -251,7 +255,7 @@ fn cluster_config(config: &ProducerConfig) -> ClusterConfig {
         client_id: config.client_id.clone(),
         request_timeout: config.request_timeout,
         connect_timeout: config.connect_timeout,
-        connect_timeout_max: config.connect_timeout_max.max(config.connect_timeout),
+        connect_timeout_max: config.connect_timeout_max,
         reconnect_backoff: config.reconnect_backoff,
         reconnect_backoff_max: config.reconnect_backoff_max,
         retry_backoff: config.retry_backoff,
@@ -276,6 +280,7 @@ fn sender_config(config: &ProducerConfig) -> SenderConfig {
         max_request_size: config.max_request_size,
         retry_backoff: config.retry_backoff,
         retry_backoff_max: config.retry_backoff_max,
+        retries: config.retries,
         partition_in_flight: config.partition_in_flight,
         unknown_topic_grace: config.unknown_topic_grace,
         recreated_topic: config.recreated_topic,
@@ -284,11 +289,16 @@ fn sender_config(config: &ProducerConfig) -> SenderConfig {
     }
 }
 
-struct Abandon(Accumulator);
+/// Fails what nobody will deliver any more, and says when that is done.
+struct Abandon {
+    accumulator: Accumulator,
+    /// Dropped after `drop` was called.
+    _ending: watch::Sender<()>,
+}
 
 impl Drop for Abandon {
     fn drop(&mut self) {
-        self.0.abandon(|topic, partition| {
+        self.accumulator.abandon(|topic, partition| {
             Failure::new(FailureKind::RuntimeGone, Fate::NotWritten, topic.clone(), partition)
         });
     }

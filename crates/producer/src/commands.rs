@@ -4,13 +4,16 @@ use std::collections::BTreeMap;
 
 use milena_sender::{Command, CommandId, CommandResult};
 use milena_wire::Timestamp;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 type Call = (Command, Option<oneshot::Sender<CommandResult>>);
 
 /// The callers' end. Bounded by the callers: each has one call under way.
 #[derive(Clone, Debug)]
-pub(crate) struct Commands(mpsc::UnboundedSender<Call>);
+pub(crate) struct Commands {
+    calls: mpsc::UnboundedSender<Call>,
+    ended: watch::Receiver<()>,
+}
 
 /// The driver's end.
 #[derive(Debug)]
@@ -20,23 +23,33 @@ pub(crate) struct CommandQueue {
     next: u64,
 }
 
-pub(crate) fn channel() -> (Commands, CommandQueue) {
+/// `ended` is closed when the driver has ended and every record has its outcome.
+pub(crate) fn channel(ended: watch::Receiver<()>) -> (Commands, CommandQueue) {
     let (tx, calls) = mpsc::unbounded_channel();
-    (Commands(tx), CommandQueue { calls, waiting: BTreeMap::new(), next: 0 })
+    (Commands { calls: tx, ended }, CommandQueue { calls, waiting: BTreeMap::new(), next: 0 })
 }
 
 impl Commands {
-    /// `None` if the driver has ended before it answered.
+    /// `None` if the driver has ended before it answered. Every record has its outcome then, so that what is said of
+    /// unobserved failures afterwards is complete.
     pub(crate) async fn run(&self, command: Command) -> Option<CommandResult> {
         let (tx, rx) = oneshot::channel();
-        self.0.send((command, Some(tx))).ok()?;
-        rx.await.ok()
+        let sent = self.calls.send((command, Some(tx)));
+        if sent.is_ok()
+            && let Ok(result) = rx.await
+        {
+            return Some(result);
+        }
+        let mut ended = self.ended.clone();
+        // Nothing is ever sent: this returns when the other end is dropped.
+        while ended.changed().await.is_ok() {}
+        None
     }
 
     /// Closes with nobody waiting.
     pub(crate) fn close_unattended(&self, deadline: Timestamp) {
         // A driver that has ended has nothing left to close.
-        drop(self.0.send((Command::Close { deadline }, None)));
+        drop(self.calls.send((Command::Close { deadline }, None)));
     }
 }
 
@@ -54,9 +67,18 @@ impl CommandQueue {
     }
 
     pub(crate) fn answer(&mut self, id: CommandId, result: CommandResult) {
-        if let Some(caller) = self.waiting.remove(&id) {
-            // A caller that gave up does not want to know.
-            drop(caller.send(result));
+        let unheard = match self.waiting.remove(&id) {
+            Some(caller) => caller.send(result).err(),
+            None => Some(result),
+        };
+        // A caller that gave up does not want to know, except of what is lost for good.
+        if let Some(CommandResult::Closed { cut_off }) = unheard
+            && cut_off > 0
+        {
+            tracing::error!(
+                records = cut_off,
+                "the producer was dropped and ended before it could deliver all records"
+            );
         }
     }
 

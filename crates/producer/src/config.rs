@@ -8,6 +8,9 @@ use milena_cluster::HostPort;
 use milena_sender::{Guarantee, RecreatedTopic};
 use milena_wire::{BATCH_HEADER_LEN, Compression};
 
+/// Room for the smallest answers a broker gives: its versions, and the metadata of a small cluster.
+const MIN_FRAME: usize = 1024;
+
 /// A producer's settings, all resolved. Printed, it lists them under Kafka's names.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -141,7 +144,8 @@ impl ProducerConfig {
         for (setting, duration) in self.durations() {
             // Kafka carries timeouts as int32 milliseconds.
             rule(
-                duration.as_millis() <= i32::MAX as u128 || (setting == "connections.max.idle.ms" && duration == Duration::MAX),
+                duration.as_millis() <= i32::MAX as u128
+                    || (setting == "connections.max.idle.ms" && duration == Duration::MAX),
                 setting,
                 format!("{} ms does not fit Kafka's 32-bit milliseconds", duration.as_millis()),
             );
@@ -157,8 +161,21 @@ impl ProducerConfig {
                 needed.as_millis()
             ),
         );
-        rule(!self.request_timeout.is_zero(), "request.timeout.ms", "must not be zero".into());
-        rule(!self.connect_timeout.is_zero(), "socket.connection.setup.timeout.ms", "must not be zero".into());
+        rule(
+            i16::try_from(self.client_id.len()).is_ok() && !self.client_id.contains('\0'),
+            "client.id",
+            "must be at most 32767 bytes without a NUL: a request can carry no longer one, and threads are named by it"
+                .into(),
+        );
+        for (setting, duration) in [
+            ("request.timeout.ms", self.request_timeout),
+            ("socket.connection.setup.timeout.ms", self.connect_timeout),
+            ("connections.max.idle.ms", self.idle_timeout),
+            ("metadata.max.age.ms", self.metadata_max_age),
+            ("metadata.max.idle.ms", self.metadata_max_idle),
+        ] {
+            rule(!duration.is_zero(), setting, "must not be zero".into());
+        }
         rule(self.max_in_flight >= 1, "max.in.flight.requests.per.connection", "must be at least 1".into());
         if let Some(batches) = self.partition_in_flight {
             rule(batches >= 1, "partition_in_flight", "must be at least 1".into());
@@ -175,7 +192,10 @@ impl ProducerConfig {
         rule(
             self.max_record_size > BATCH_HEADER_LEN,
             "max_record_size",
-            format!("{} leaves no room for a record behind the {BATCH_HEADER_LEN}-byte batch header", self.max_record_size),
+            format!(
+                "{} leaves no room for a record behind the {BATCH_HEADER_LEN}-byte batch header",
+                self.max_record_size
+            ),
         );
         rule(
             self.max_record_size <= i32::MAX as usize / 2 && self.max_request_size <= i32::MAX as usize / 2,
@@ -208,6 +228,20 @@ impl ProducerConfig {
                 self.retry_backoff.as_millis(),
                 self.retry_backoff_max.as_millis()
             ),
+        );
+        rule(
+            self.connect_timeout <= self.connect_timeout_max,
+            "socket.connection.setup.timeout.ms",
+            format!(
+                "{} ms is more than socket.connection.setup.timeout.max.ms = {} ms",
+                self.connect_timeout.as_millis(),
+                self.connect_timeout_max.as_millis()
+            ),
+        );
+        rule(
+            (MIN_FRAME..=i32::MAX as usize).contains(&self.max_frame),
+            "max_frame",
+            format!("{} is not between {MIN_FRAME} and {} bytes; answers would not fit", self.max_frame, i32::MAX),
         );
         rule(
             self.reconnect_backoff <= self.reconnect_backoff_max,
@@ -263,14 +297,25 @@ impl fmt::Display for ProducerConfig {
             ("max.request.size", self.max_request_size),
             ("buffer.memory", self.buffer_memory),
             ("sticky_bytes", self.sticky_bytes),
+            ("max_frame", self.max_frame),
+            ("compression_threads", self.compression_threads),
             ("max.in.flight.requests.per.connection", self.max_in_flight),
         ] {
             writeln!(f, "{name} = {bytes}")?;
         }
         for (name, duration) in self.durations() {
-            writeln!(f, "{name} = {}", duration.as_millis())?;
+            match duration {
+                Duration::MAX => writeln!(f, "{name} = -1")?,
+                _ => writeln!(f, "{name} = {}", duration.as_millis())?,
+            }
         }
         writeln!(f, "retries = {}", self.retries)?;
+        match self.partition_in_flight {
+            Some(batches) => writeln!(f, "partition_in_flight = {batches}")?,
+            None => writeln!(f, "partition_in_flight = by the guarantee")?,
+        }
+        writeln!(f, "recreated_topic = {:?}", self.recreated_topic)?;
+        writeln!(f, "drop_timeout = {}", self.drop_timeout.as_millis())?;
         writeln!(f, "partitioner = {:?}", self.partitioner)?;
         writeln!(f, "partitioner.adaptive.partitioning.enable = {}", self.adaptive)?;
         writeln!(f, "allow.auto.create.topics = {}", self.auto_create_topics)?;

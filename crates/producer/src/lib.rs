@@ -26,15 +26,13 @@ mod watch;
 mod world;
 
 pub use milena_accumulator::{
-    BatchReport, CustomPartitioner, Delivery, DeliveryError, Failure, FailureKind, Fate, Outcome, PartitionRequest,
-    PartitionerKind, Receipt, Reported,
+    BatchReport, CustomPartitioner, Delivery, DeliveryError, Failure, FailureKind, Fate, MemoryUse, Outcome,
+    PartitionRequest, PartitionerKind, Receipt, Reported,
 };
+pub use milena_client::property;
 pub use milena_cluster::HostPort;
 pub use milena_pool::{BoxFuture, Connector, Resolver, Stream, SystemResolver, Target, TcpConnector};
-pub use milena_client::property;
-pub use milena_sender::{
-    Counters, Guarantee, Histogram, MetricsSnapshot, RecreatedTopic, Tally, TopicPartitions,
-};
+pub use milena_sender::{Counters, Guarantee, Histogram, MetricsSnapshot, RecreatedTopic, Tally, TopicPartitions};
 pub use milena_wire::{Codec, Compression, ErrorCode, LevelError, Offset, PartitionId, TopicName};
 
 pub use blocking::Blocking;

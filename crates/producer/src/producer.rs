@@ -89,6 +89,7 @@ impl Producer {
     /// # Errors
     ///
     /// Hands the record back with the reason.
+    #[expect(clippy::result_large_err, reason = "the record comes back as it was given, without an allocation")]
     pub fn try_enqueue<'a>(&self, record: impl Into<Record<'a>>) -> Result<Delivery, Rejected<'a>> {
         let record = record.into();
         let appended = record.with_ref(|view| self.shared.append(view, Urgency::Linger, None));
@@ -199,11 +200,12 @@ impl Producer {
     }
 
     /// Takes no more records, delivers what is queued, and ends the producer. What is undelivered after `timeout` is
-    /// settled with the truth about its fate. Safe to call from several clones.
+    /// settled with the truth about its fate. Every clone may call it; each call waits for the end, and the earliest
+    /// deadline counts for all.
     ///
     /// # Errors
     ///
-    /// Records were given up at the deadline, or had failed unobserved.
+    /// [`CloseError`] if records were given up at the deadline, or had failed unobserved. The producer is closed then, too.
     ///
     /// # Cancel safety
     ///
@@ -211,6 +213,8 @@ impl Producer {
     pub async fn close(&self, timeout: Duration) -> Result<(), CloseError> {
         let deadline = self.shared.clock.now() + timeout;
         self.shared.closed.store(true, Ordering::Relaxed);
+        // Here and not only by the driver: nothing is taken from now on, and nobody waits for memory any longer.
+        self.shared.accumulator.close();
         let cut_off = match self.shared.commands.run(Command::Close { deadline }).await {
             Some(CommandResult::Closed { cut_off }) => cut_off,
             // Already closed: there is nothing left to settle.

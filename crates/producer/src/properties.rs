@@ -46,6 +46,10 @@ fn apply_client(config: &mut ProducerConfig, given: &ClientSettings) {
     set(&mut config.reconnect_backoff_max, given.reconnect_backoff_max.as_ref());
     set(&mut config.connect_timeout, given.connect_timeout.as_ref());
     set(&mut config.connect_timeout_max, given.connect_timeout_max.as_ref());
+    // librdkafka has no bound for it to grow to.
+    if given.connect_timeout.is_some() && given.connect_timeout_max.is_none() {
+        config.connect_timeout_max = config.connect_timeout_max.max(config.connect_timeout);
+    }
     set(&mut config.idle_timeout, given.idle_timeout.as_ref());
     set(&mut config.metadata_max_age, given.metadata_max_age.as_ref());
     set(&mut config.metadata_max_idle, given.metadata_max_idle.as_ref());
@@ -84,7 +88,9 @@ fn apply_producer(config: &mut ProducerConfig, given: &ProducerSettings) {
     let needed = config.linger.saturating_add(config.request_timeout);
     match given.delivery_timeout {
         Some(timeout) => config.delivery_timeout = timeout,
-        None => config.delivery_timeout = config.delivery_timeout.max(needed.min(Duration::from_millis(i32::MAX as u64))),
+        None => {
+            config.delivery_timeout = config.delivery_timeout.max(needed.min(Duration::from_millis(i32::MAX as u64)))
+        }
     }
     let partitioner = match given.partitioner {
         _ if given.ignore_keys == Some(true) => Some(PartitionerKind::IgnoreKeys),

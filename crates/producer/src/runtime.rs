@@ -20,8 +20,7 @@ pub enum Io {
 
 impl Io {
     /// Starts `main` and returns the handle of the runtime it runs on.
-    pub(crate) fn start(&self, name: &str, main: impl Future<Output = ()> + Send + 'static) -> io::Result<Handle>
-    {
+    pub(crate) fn start(&self, name: &str, main: impl Future<Output = ()> + Send + 'static) -> io::Result<Handle> {
         match self {
             Self::Runtime(handle) => {
                 handle.spawn(main);

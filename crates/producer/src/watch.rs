@@ -24,6 +24,17 @@ pub trait DeliveryHandler: Send + Sync + 'static {
     }
 }
 
+/// A handler that others share.
+impl<T: DeliveryHandler + ?Sized> DeliveryHandler for Arc<T> {
+    fn on_batch(&self, report: BatchReport) {
+        (**self).on_batch(report);
+    }
+
+    fn on_unobserved(&self, failure: &Arc<Failure>, records: u32) {
+        (**self).on_unobserved(failure, records);
+    }
+}
+
 /// The handler of a producer that was given none.
 #[derive(Debug)]
 pub(crate) struct LogOnly;

@@ -33,7 +33,13 @@ pub(crate) struct Sockets {
 
 impl Real {
     /// Must be called on the runtime that is to drive the sockets.
-    pub(crate) fn start(clock: Clock, sockets: Sockets, commands: CommandQueue, watch: Arc<Watch>, seals: SealPool) -> Self {
+    pub(crate) fn start(
+        clock: Clock,
+        sockets: Sockets,
+        commands: CommandQueue,
+        watch: Arc<Watch>,
+        seals: SealPool,
+    ) -> Self {
         let mut config = PoolConfig::default();
         config.max_frame = sockets.max_frame;
         Self { clock, network: Network::new(config, sockets.connector, sockets.resolver), commands, watch, seals }
