@@ -316,10 +316,26 @@ impl fmt::Display for ProducerConfig {
         }
         writeln!(f, "recreated_topic = {:?}", self.recreated_topic)?;
         writeln!(f, "drop_timeout = {}", self.drop_timeout.as_millis())?;
-        writeln!(f, "partitioner = {:?}", self.partitioner)?;
+        writeln!(f, "partitioner = {}", partitioner_name(&self.partitioner))?;
         writeln!(f, "partitioner.adaptive.partitioning.enable = {}", self.adaptive)?;
         writeln!(f, "allow.auto.create.topics = {}", self.auto_create_topics)?;
         writeln!(f, "metadata.recovery.strategy = {}", if self.rebootstrap { "rebootstrap" } else { "none" })
+    }
+}
+
+/// librdkafka's name, or one of the same kind where it has none.
+fn partitioner_name(kind: &PartitionerKind) -> &'static str {
+    match kind {
+        PartitionerKind::Java | PartitionerKind::Murmur2Random => "murmur2_random",
+        PartitionerKind::Murmur2 => "murmur2",
+        PartitionerKind::Consistent => "consistent",
+        PartitionerKind::ConsistentRandom => "consistent_random",
+        PartitionerKind::Random => "random",
+        PartitionerKind::RoundRobin => "round_robin",
+        PartitionerKind::IgnoreKeys => "ignore_keys",
+        PartitionerKind::Manual => "manual",
+        PartitionerKind::Custom(_) => "custom",
+        _ => "?",
     }
 }
 
