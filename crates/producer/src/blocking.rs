@@ -109,7 +109,7 @@ impl Blocking<'_> {
     /// # Errors
     ///
     /// As [`Producer::purge`].
-    pub fn purge(self, what: Purge) -> Result<(), FlushError> {
+    pub fn purge(self, what: Purge) -> Result<u64, FlushError> {
         block_on(self.0.purge(what))
     }
 }

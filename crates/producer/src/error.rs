@@ -81,6 +81,7 @@ impl std::error::Error for EnqueueError {}
 
 /// A record that was not taken, handed back.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Rejected<'a> {
     /// The record, whole.
     pub record: Record<'a>,
@@ -153,6 +154,7 @@ impl From<crate::DeliveryError> for SendError {
 
 /// Records failed and nobody looked: their [`Delivery`](crate::Delivery) was dropped before its end.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct UnobservedFailures {
     /// How many records, since this was last reported to any clone of the producer.
     pub records: u64,
@@ -191,6 +193,7 @@ impl std::error::Error for FlushError {}
 
 /// What [`close`](crate::Producer::close) could not deliver.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct CloseError {
     /// Records that had no outcome at the deadline. Each has one now, with its fate.
     pub cut_off: u64,

@@ -40,6 +40,6 @@ pub use builder::ProducerBuilder;
 pub use config::{ConfigError, ConfigProblem, ProducerConfig};
 pub use error::{CloseError, EnqueueError, FlushError, NotReady, Rejected, SendError, UnobservedFailures};
 pub use producer::{Producer, Purge};
-pub use record::{Header, Payload, Record};
+pub use record::{Payload, Record};
 pub use runtime::Io;
 pub use watch::DeliveryHandler;

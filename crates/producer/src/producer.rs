@@ -111,7 +111,7 @@ impl Producer {
     /// As [`enqueue`](Self::enqueue).
     pub async fn enqueue_with<'a>(&self, record: impl Into<Record<'a>>, token: u64) -> Result<(), EnqueueError> {
         let record = record.into();
-        let mut memory = None;
+        let (mut memory, mut since) = (None, None);
         loop {
             let refused = match record.with_ref(|view| {
                 self.shared.accumulator.append_with_token(self.shared.at(), view, Urgency::Linger, memory.take(), token)
@@ -119,7 +119,7 @@ impl Producer {
                 Ok(()) => return Ok(()),
                 Err(refused) => refused,
             };
-            memory = Some(self.wait_for_memory(refused, &record).await?);
+            memory = Some(self.wait_for_memory(refused, &record, &mut since).await?);
         }
     }
 
@@ -172,8 +172,9 @@ impl Producer {
     ///
     /// # Errors
     ///
-    /// [`FlushError::Unobserved`] if records failed, since the last such report to any clone, whose [`Delivery`] had been
-    /// dropped. Everything is settled then as well.
+    /// - [`FlushError::Unobserved`] if records failed, since the last such report to any clone, whose [`Delivery`] had been
+    ///   dropped. Everything is settled then as well.
+    /// - [`FlushError::Closed`] if the producer is closed. Everything is settled by its close.
     ///
     /// # Cancel safety
     ///
@@ -183,8 +184,8 @@ impl Producer {
         self.shared.watch.take_unobserved().map_or(Ok(()), |failures| Err(FlushError::Unobserved(failures)))
     }
 
-    /// Gives up queued records, records in flight, or both. Queued ones that were never sent fail as not written; those in
-    /// flight as maybe written. The partitions' sequences stay intact.
+    /// Gives up queued records, records in flight, or both, and returns how many. Queued ones that were never sent fail as
+    /// not written; those in flight as maybe written. The partitions' sequences stay intact.
     ///
     /// # Errors
     ///
@@ -193,10 +194,12 @@ impl Producer {
     /// # Cancel safety
     ///
     /// Dropping it after the first poll does not take the purge back.
-    pub async fn purge(&self, what: Purge) -> Result<(), FlushError> {
+    pub async fn purge(&self, what: Purge) -> Result<u64, FlushError> {
         let Purge { queued, in_flight } = what;
-        self.shared.commands.run(Command::Purge { queued, in_flight }).await.ok_or(FlushError::Closed)?;
-        Ok(())
+        match self.shared.commands.run(Command::Purge { queued, in_flight }).await {
+            Some(CommandResult::Purged { records }) => Ok(records),
+            _ => Err(FlushError::Closed),
+        }
     }
 
     /// Takes no more records, delivers what is queued, and ends the producer. What is undelivered after `timeout` is
@@ -286,25 +289,30 @@ impl Producer {
     }
 
     async fn append_waiting(&self, record: &Record<'_>, urgency: Urgency) -> Result<Delivery, EnqueueError> {
-        let mut memory = None;
+        let (mut memory, mut since) = (None, None);
         loop {
             let refused = match record.with_ref(|view| self.shared.append(view, urgency, memory.take())) {
                 Ok(delivery) => return Ok(delivery),
                 Err(refused) => refused,
             };
-            memory = Some(self.wait_for_memory(refused, record).await?);
+            memory = Some(self.wait_for_memory(refused, record, &mut since).await?);
         }
     }
 
-    /// Queues for memory, if that is what `refused` asks for.
-    async fn wait_for_memory(&self, refused: Refused, record: &Record<'_>) -> Result<Reservation, EnqueueError> {
+    /// Queues for memory, if that is what `refused` asks for: in all for `max_block` since the record had to wait first.
+    async fn wait_for_memory(
+        &self,
+        refused: Refused,
+        record: &Record<'_>,
+        since: &mut Option<Instant>,
+    ) -> Result<Reservation, EnqueueError> {
         let Refused::Memory { bytes } = refused else {
             return Err(self.shared.explain(refused, record, Duration::ZERO));
         };
-        let started = Instant::now();
-        let max_block = self.shared.config.max_block;
+        let started = *since.get_or_insert_with(Instant::now);
+        let left = self.shared.config.max_block.saturating_sub(started.elapsed());
         let mut reserve = pin!(self.shared.accumulator.reserve(bytes));
-        let mut timeout = pin!(self.shared.sleep(max_block));
+        let mut timeout = pin!(self.shared.sleep(left));
         let reserved = poll_fn(|context| {
             if let Poll::Ready(reserved) = reserve.as_mut().poll(context) {
                 return Poll::Ready(Some(reserved));

@@ -98,7 +98,7 @@ impl From<Bytes> for Payload<'_> {
 
 /// One header of a record. Order and duplicates are kept.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Header<'a> {
+pub(crate) struct Header<'a> {
     key: Cow<'a, str>,
     value: Option<Payload<'a>>,
 }

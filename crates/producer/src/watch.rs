@@ -16,6 +16,9 @@ use crate::error::UnobservedFailures;
 /// For records that were enqueued with a token ([`enqueue_with`](crate::Producer::enqueue_with)) instead of a handle.
 pub trait DeliveryHandler: Send + Sync + 'static {
     /// All records of one batch that carry tokens have their outcome.
+    ///
+    /// The batch's memory counts against `buffer_memory` until the last copy of `report` is dropped: a handler that lags
+    /// behind makes callers wait, and does not fill the process's memory.
     fn on_batch(&self, report: BatchReport);
 
     /// `records` failed and their [`Delivery`](crate::Delivery) had been dropped. By default an error event is logged.

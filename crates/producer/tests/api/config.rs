@@ -242,10 +242,12 @@ fn names_of_java_and_of_librdkafka_reach_their_settings() {
     assert_eq!((librdkafka.connect_timeout, librdkafka.connect_timeout_max), (ms(60_000), ms(60_000)));
 }
 
+type Given = &'static [(&'static str, &'static str)];
+
 #[test]
 fn acks_and_idempotence_make_one_guarantee_or_do_not_build() {
     let least = |all_replicas| Ok(Guarantee::AtLeastOnce { all_replicas });
-    let table: [(&[(&str, &str)], Result<Guarantee, ()>); 12] = [
+    let table: [(Given, Result<Guarantee, ()>); 12] = [
         (&[], Ok(Guarantee::ExactlyOnce)),
         (&[("enable.idempotence", "true")], Ok(Guarantee::ExactlyOnce)),
         (&[("enable.idempotence", "false")], least(true)),

@@ -49,7 +49,7 @@ fn a_purge_of_queued_records_leaves_those_in_flight() {
         let (producer, in_flight) = stuck(&cluster).await;
         let queued = producer.enqueue(Record::to("t").partition(0).value("queued")).await.unwrap();
         let unknown = producer.enqueue(Record::to("not known yet")).await.unwrap();
-        producer.purge(Purge { queued: true, in_flight: false }).await.unwrap();
+        assert_eq!(producer.purge(Purge { queued: true, in_flight: false }).await.unwrap(), 2);
         for delivery in [queued, unknown] {
             let error = delivery.await.unwrap_err();
             assert_eq!((error.kind(), error.fate()), (FailureKind::Purged, Fate::NotWritten));
@@ -68,7 +68,7 @@ fn a_purge_of_records_in_flight_says_that_they_may_be_written_and_the_producer_g
         let cluster = one_node().await;
         let (producer, in_flight) = stuck(&cluster).await;
         let queued = producer.enqueue(Record::to("t").partition(0).value("queued")).await.unwrap();
-        producer.purge(Purge { queued: false, in_flight: true }).await.unwrap();
+        assert_eq!(producer.purge(Purge { queued: false, in_flight: true }).await.unwrap(), 1);
         let error = in_flight.await.unwrap_err();
         assert_eq!((error.kind(), error.fate()), (FailureKind::Purged, Fate::MaybeWritten));
         assert!(!queued.is_done());
