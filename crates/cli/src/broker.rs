@@ -1,12 +1,12 @@
 //! `milena broker`: the embedded broker as a program.
 
+use std::io;
 use std::path::PathBuf;
-use std::sync::mpsc::channel;
 
 use milena_broker::EmbeddedCluster;
 
 use crate::signal::Stop;
-use crate::{Exit, complain};
+use crate::{Exit, complain, say};
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
@@ -39,22 +39,21 @@ pub(crate) fn run(args: &Args) -> Exit {
     if let Some(data) = &args.data {
         builder = builder.data_dir(data);
     }
+    let (stop, heard) = (Stop::new(), || {});
+    if let Err(error) = stop.on_signal(&runtime, heard, || std::process::exit(130)) {
+        complain(format_args!("signals cannot be heard: {error}"));
+    }
     let cluster = match runtime.block_on(builder.start()) {
         Ok(cluster) => cluster,
         Err(error) => {
             complain(format_args!("the broker could not be started on {}: {error}", args.listen));
-            return Exit::Failed;
+            return if error.kind() == io::ErrorKind::InvalidInput { Exit::Usage } else { Exit::Failed };
         }
     };
-    println!("{}", cluster.bootstrap());
-    let (stopped, wait) = channel();
-    Stop::default().on_signal(move || drop(stopped.send(())), || std::process::exit(130));
-    // An error means that no signal can be heard: then only the process's end ends it.
-    if wait.recv().is_err() {
-        loop {
-            std::thread::park();
-        }
-    }
-    runtime.block_on(cluster.shutdown());
+    say(cluster.bootstrap());
+    runtime.block_on(async {
+        stop.asked().await;
+        cluster.shutdown().await;
+    });
     Exit::Whole
 }

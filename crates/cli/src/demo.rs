@@ -5,17 +5,16 @@ mod ledger;
 mod trouble;
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use milena::{PartitionId, Producer, Record};
+use milena::{Fate, PartitionId, Producer, Record};
 use milena_broker::EmbeddedCluster;
 
-use crate::{Exit, complain};
+use crate::{Exit, complain, say};
 
 use audit::{Findings, Seen, audit};
-use ledger::{Bookkeeper, Ledger};
-use trouble::Trouble;
+use ledger::{Bookkeeper, Ledger, Told};
+use trouble::{Suffered, Trouble};
 
 /// Kafka, *Die Verwandlung* (1915), its beginning.
 const TEXT: &str = include_str!("demo/metamorphosis.txt");
@@ -49,12 +48,10 @@ pub(crate) fn run(args: &Args) -> Exit {
 
 fn demonstrate(args: &Args) -> Result<bool, (Exit, String)> {
     let text = match &args.text {
-        Some(path) => {
-            std::fs::read_to_string(path).map_err(|error| (Exit::Usage, format!("{}: {error}", path.display())))?
-        }
-        None => TEXT.to_owned(),
+        Some(path) => std::fs::read(path).map_err(|error| (Exit::Usage, format!("{}: {error}", path.display())))?,
+        None => TEXT.as_bytes().to_vec(),
     };
-    let lines: Vec<&str> = text.lines().collect();
+    let lines: Vec<&[u8]> = text.split_inclusive(|byte| *byte == b'\n').map(<[u8]>::trim_ascii_end).collect();
     if lines.is_empty() {
         return Err((Exit::Usage, "the text has no line".into()));
     }
@@ -62,7 +59,9 @@ fn demonstrate(args: &Args) -> Result<bool, (Exit, String)> {
     let cluster = EmbeddedCluster::builder().nodes(NODES).start_blocking().map_err(|error| failed(&error))?;
     cluster.create_topic(TOPIC, PARTITIONS, NODES as i16).map_err(|error| failed(&error))?;
     let cluster = Arc::new(cluster);
-    println!("cluster    {NODES} brokers in this process, topic {TOPIC} with {PARTITIONS} partitions, replicated");
+    say(format_args!(
+        "cluster       {NODES} brokers in this process, topic {TOPIC} with {PARTITIONS} partitions, replicated"
+    ));
 
     let ledger = Arc::new(Ledger::new(args.records));
     let producer = Producer::builder(cluster.bootstrap())
@@ -70,17 +69,18 @@ fn demonstrate(args: &Args) -> Result<bool, (Exit, String)> {
         .delivery_handler(Bookkeeper(Arc::clone(&ledger)))
         .build()
         .map_err(|error| failed(&error))?;
-    let trouble = (!args.calm).then(|| Trouble::start(Arc::clone(&cluster), TOPIC, PARTITIONS));
+    let trouble = (!args.calm).then(|| Trouble::start(Arc::clone(&cluster), Arc::clone(&ledger), TOPIC, PARTITIONS));
 
     let started = Instant::now();
     let blocking = producer.blocking();
+    let mut refused = None;
     for id in 0..args.records {
         let line = lines[usize::try_from(id).unwrap_or(0) % lines.len()];
         let key = id.to_be_bytes();
         let record = Record::to(TOPIC).key(&key).value(line);
         if let Err(error) = blocking.enqueue_with(record, id) {
-            complain(format_args!("record {id} was not taken: {error}"));
-            ledger.refused.fetch_add(1, Ordering::Relaxed);
+            refused.get_or_insert(error);
+            ledger.note(id, Told::Failed(Fate::NotWritten));
         }
     }
     let enqueued = started.elapsed();
@@ -88,39 +88,42 @@ fn demonstrate(args: &Args) -> Result<bool, (Exit, String)> {
     let delivered = started.elapsed();
     // What could not be delivered is in the ledger, record by record.
     drop(closed);
-    let suffered = trouble.map(Trouble::stop);
+    if let Some(error) = refused {
+        complain(format_args!("records were not taken, the first because: {error}"));
+    }
     let metrics = producer.metrics();
     drop(producer);
     ledger.wait_until_settled();
+    let suffered = trouble.map(Trouble::end);
 
     let logs: Vec<_> = (0..PARTITIONS)
         .map(|partition| {
             let batches = cluster.log(TOPIC, PartitionId(partition));
             // A batch that cannot be read leaves its records missing, which the audit says.
-            (partition, batches.iter().flat_map(|batch| batch.records().unwrap_or_default()).map(seen).collect::<Vec<_>>())
+            (
+                partition,
+                batches.iter().flat_map(|batch| batch.records().unwrap_or_default()).map(seen).collect::<Vec<_>>(),
+            )
         })
         .collect();
-    let findings = audit(args.records, &ledger, &logs, |id, value| {
-        value == lines[usize::try_from(id).unwrap_or(0) % lines.len()].as_bytes()
-    });
+    let findings =
+        audit(args.records, &ledger, &logs, |id, value| value == lines[usize::try_from(id).unwrap_or(0) % lines.len()]);
 
-    if let Some(suffered) = suffered {
-        println!(
-            "trouble    leaders moved {}, connections cut {}, records sent again {}",
-            suffered.leaders_moved,
-            suffered.connections_cut,
-            metrics.total.retried.records
-        );
+    if let Some(Suffered { leaders_moved, connections_cut, answers_lost }) = suffered {
+        say(format_args!(
+            "trouble       leaders moved {leaders_moved}, connections cut {connections_cut}, answers lost {answers_lost}"
+        ));
+        say(format_args!("sent again    {}", metrics.total.retried.records));
     }
     print_findings(&findings);
-    println!(
-        "time       queued in {:.2} s, all settled in {:.2} s: {:.0} records/s",
+    say(format_args!(
+        "seconds       {:.2} to queue, {:.2} until all were settled",
         enqueued.as_secs_f64(),
-        delivered.as_secs_f64(),
-        args.records as f64 / delivered.as_secs_f64()
-    );
+        delivered.as_secs_f64()
+    ));
+    say(format_args!("records/s     {:.0}", args.records as f64 / delivered.as_secs_f64()));
     let whole = findings.is_whole();
-    println!("{}", if whole { "The account is whole." } else { "THE ACCOUNT IS NOT WHOLE." });
+    say(if whole { "The account is whole." } else { "THE ACCOUNT IS NOT WHOLE." });
     Ok(whole)
 }
 
@@ -133,13 +136,17 @@ fn seen(record: milena_broker::StoredRecord) -> Seen {
 }
 
 fn print_findings(findings: &Findings) {
-    let Findings { queued, delivered, not_written, maybe_written, on_log, lost, duplicated, out_of_order, untrue } = findings;
-    println!("queued     {queued}");
-    println!("delivered  {delivered}");
-    println!("failed     {} (not written {not_written}, maybe written {maybe_written})", not_written + maybe_written);
-    println!("on the log {on_log}");
-    println!("lost       {lost}");
-    println!("duplicated {duplicated}");
-    println!("disordered {out_of_order}");
-    println!("untrue     {untrue} (outcomes that the log contradicts)");
+    let Findings { queued, delivered, not_written, maybe_written, on_log, lost, duplicated, out_of_order, untrue } =
+        findings;
+    say(format_args!("queued        {queued}"));
+    say(format_args!("delivered     {delivered}"));
+    say(format_args!(
+        "failed        {} (not written {not_written}, maybe written {maybe_written})",
+        not_written + maybe_written
+    ));
+    say(format_args!("on the log    {on_log}"));
+    say(format_args!("lost          {lost}"));
+    say(format_args!("duplicated    {duplicated}"));
+    say(format_args!("out of order  {out_of_order}"));
+    say(format_args!("untrue        {untrue} (outcomes that the log contradicts)"));
 }

@@ -9,6 +9,7 @@ mod process;
 mod produce;
 mod signal;
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -57,16 +58,23 @@ fn main() -> ExitCode {
     ExitCode::from(ended as u8)
 }
 
-/// Warnings and errors go to standard error; `RUST_LOG` says otherwise.
+/// Errors go to standard error; `RUST_LOG` says otherwise.
 fn start_log() {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("error"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
 }
 
+/// Prints a line on standard output. Who has stopped reading it does not end the work, and the exit status still tells
+/// how it went.
+fn say(line: impl std::fmt::Display) {
+    let mut out = std::io::stdout().lock();
+    drop(writeln!(out, "{line}").and_then(|()| out.flush()));
+}
+
 /// Prints a complaint the way all commands do.
 fn complain(message: impl std::fmt::Display) {
-    eprintln!("milena: {message}");
+    drop(writeln!(std::io::stderr(), "milena: {message}"));
 }
 
 /// Prints an error with all that lies below it.

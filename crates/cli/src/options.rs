@@ -1,12 +1,19 @@
 //! Options that several commands share: settings by Kafka's names.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use milena::property::Properties;
 use milena::{Producer, ProducerBuilder};
 
+use crate::complain;
+
+/// A command that reads has nothing better to do than to wait: a cluster that is away for long must not make it refuse
+/// lines. Records in the buffer still fail in time, which makes room.
+const PATIENCE: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// Settings by Kafka's names.
-#[derive(clap::Args, Debug)]
+#[derive(clap::Args, Clone, Debug)]
 pub(crate) struct Settings {
     /// A setting by its Java or librdkafka name; may be given several times
     #[arg(short = 'X', value_name = "NAME=VALUE")]
@@ -14,10 +21,19 @@ pub(crate) struct Settings {
     /// A property file; -X wins over it
     #[arg(long, value_name = "FILE.properties")]
     pub(crate) config: Option<PathBuf>,
+    /// How long to wait for the cluster's first answer, in seconds
+    #[arg(long, default_value_t = 15, value_name = "SECONDS")]
+    connect_timeout: u64,
 }
 
 impl Settings {
-    /// A builder with the file's settings, then those of the command line. `bootstrap` wins over both.
+    /// How long to wait for the cluster's first answer.
+    pub(crate) fn connect_timeout(&self) -> Duration {
+        Duration::from_secs(self.connect_timeout)
+    }
+
+    /// A builder with the file's settings, then those of the command line. `bootstrap` wins over both. Waits for memory
+    /// as long as it takes, unless they say otherwise.
     ///
     /// # Errors
     ///
@@ -31,11 +47,31 @@ impl Settings {
             properties.add_pair(pair);
         }
         let settings = properties.settings().map_err(|problems| problems.to_string())?;
+        for ignored in &settings.ignored {
+            complain(format_args!("{} has no effect: {}", ignored.key, ignored.reason));
+        }
         let bootstrap = match (bootstrap, &settings.client.bootstrap) {
             (Some(given), _) => given.to_owned(),
             (None, Some(hosts)) => hosts.iter().map(ToString::to_string).collect::<Vec<_>>().join(","),
             (None, None) => return Err("which cluster? give --bootstrap host:port, or bootstrap.servers".into()),
         };
-        Ok(Producer::builder(bootstrap).settings(&settings))
+        Ok(Producer::builder(bootstrap).max_block(PATIENCE).settings(&settings))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn max_block(properties: &[&str]) -> Duration {
+        let properties = properties.iter().map(ToString::to_string).collect();
+        let settings = Settings { properties, config: None, connect_timeout: 1 };
+        settings.builder(Some("localhost:1")).unwrap().build().unwrap().config().max_block
+    }
+
+    #[test]
+    fn a_command_waits_for_memory_as_long_as_it_takes_unless_told_otherwise() {
+        assert_eq!(max_block(&[]), PATIENCE);
+        assert_eq!(max_block(&["max.block.ms=7"]), Duration::from_millis(7));
     }
 }

@@ -5,17 +5,19 @@ mod lines;
 mod progress;
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use milena::{BatchReport, DeliveryHandler, EnqueueError, Producer, Record};
 use milena_broker::EmbeddedCluster;
+use tokio::runtime::Runtime;
 
 use crate::account::Account;
 use crate::options::Settings;
 use crate::signal::Stop;
-use crate::{Exit, complain, complain_with_causes};
+use crate::{Exit, complain, complain_with_causes, say};
 
 use failed::Failed;
 use lines::{Line, Lines, Shape};
@@ -32,25 +34,22 @@ pub(crate) struct Args {
     /// Produce to an embedded broker that lives as long as the command
     #[arg(long)]
     embedded: bool,
-    /// The file to read; standard input without it
+    /// The file to read; standard input without it, or for `-`
     file: Option<PathBuf>,
     /// What stands between a line's key and its value; without it lines have no key
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = lines::separator)]
     key_separator: Option<String>,
     /// A header of every record; may be given several times
     #[arg(long = "header", value_name = "NAME=VALUE", value_parser = lines::header)]
     headers: Vec<(String, String)>,
     /// The partition of every record
-    #[arg(long)]
+    #[arg(long, value_parser = clap::value_parser!(i32).range(0..))]
     partition: Option<i32>,
     /// A value that stands for null: the record becomes a tombstone
     #[arg(long, value_name = "MARK")]
     null_value: Option<String>,
     #[command(flatten)]
     settings: Settings,
-    /// How long to wait for the cluster's first answer, in seconds
-    #[arg(long, default_value_t = 30, value_name = "SECONDS")]
-    connect_timeout: u64,
     /// Print the account as JSON on standard output
     #[arg(long)]
     json: bool,
@@ -102,113 +101,164 @@ pub(crate) fn run(args: &Args) -> Exit {
         Some(cluster) => Some(cluster.bootstrap()),
         None => args.bootstrap.clone(),
     };
-    let ended = produce(args, bootstrap.as_deref());
+    let ended = match Session::open(args, bootstrap.as_deref()) {
+        Ok(session) => session.run(&runtime),
+        Err(problem) => {
+            complain(problem);
+            Exit::Usage
+        }
+    };
     if let Some(cluster) = embedded {
         runtime.block_on(cluster.shutdown());
     }
     ended
 }
 
-fn produce(args: &Args, bootstrap: Option<&str>) -> Exit {
-    let account = Arc::new(Account::default());
-    let failed = match args.failed.as_deref().map(Failed::create).transpose() {
-        Ok(failed) => failed.map(Arc::new),
-        Err(error) => {
-            complain(format_args!("the file for failed lines could not be written: {error}"));
-            return Exit::Usage;
+/// All that is open while lines are produced.
+struct Session<'a> {
+    args: &'a Args,
+    producer: Producer,
+    lines: Lines,
+    account: Arc<Account>,
+    failed: Option<Arc<Failed>>,
+    stop: Stop,
+}
+
+impl<'a> Session<'a> {
+    /// Checks all there is to check before the first byte goes out.
+    fn open(args: &'a Args, bootstrap: Option<&str>) -> Result<Self, String> {
+        let builder = args.settings.builder(bootstrap)?;
+        let file = args.file.as_deref().filter(|path| *path != Path::new("-"));
+        let shape = Shape {
+            key_separator: args.key_separator.clone().map(String::into_bytes),
+            null_value: args.null_value.clone().map(String::into_bytes),
+        };
+        let lines = Lines::open(file, shape).map_err(|error| {
+            let name = file.unwrap_or_else(|| "standard input".as_ref());
+            format!("{}: {error}", name.display())
+        })?;
+        if let Some(failed) = args.failed.as_deref().filter(|failed| failed::is_same_file(file, failed)) {
+            return Err(format!("{} cannot be read and take failed lines at once", failed.display()));
         }
-    };
-    let builder = match args.settings.builder(bootstrap) {
-        Ok(builder) => builder,
-        Err(problems) => {
-            complain(problems);
-            return Exit::Usage;
-        }
-    };
-    let bookkeeper = Bookkeeper { account: Arc::clone(&account), failed: failed.clone() };
-    let producer = match builder.delivery_handler(bookkeeper).build() {
-        Ok(producer) => producer,
-        Err(error) => {
-            complain(error);
-            return Exit::Usage;
-        }
-    };
-    let shape = Shape {
-        key_separator: args.key_separator.clone().map(String::into_bytes),
-        null_value: args.null_value.clone().map(String::into_bytes),
-    };
-    let lines = match Lines::open(args.file.as_deref(), shape) {
-        Ok(lines) => lines,
-        Err(error) => {
-            let name = args.file.as_deref().unwrap_or_else(|| "standard input".as_ref());
-            complain(format_args!("{}: {error}", name.display()));
-            return Exit::Usage;
-        }
-    };
-    let blocking = producer.blocking();
-    if let Err(error) = blocking.wait_ready(Duration::from_secs(args.connect_timeout)) {
-        complain_with_causes(&error);
-        print_account(args, &account, Duration::ZERO);
-        return Exit::Failed;
+        let account = Arc::new(Account::default());
+        let failed = args.failed.as_deref().map(Failed::create).transpose();
+        let failed = failed.map_err(|error| format!("the file for failed lines could not be written: {error}"))?;
+        let failed = failed.map(Arc::new);
+        let bookkeeper = Bookkeeper { account: Arc::clone(&account), failed: failed.clone() };
+        let producer = builder.delivery_handler(bookkeeper).build().map_err(|error| error.to_string())?;
+        Ok(Self { args, producer, lines, account, failed, stop: Stop::new() })
     }
 
-    let started = Instant::now();
-    let stop = Stop::default();
-    let (stopper, quick) = (lines.stopper(), producer.clone());
-    stop.on_signal(move || stopper.stop(), move || drop(quick.blocking().close(Duration::ZERO)));
-    let progress = Progress::start(args.json, lines.total_bytes());
-    let read = feed(args, &producer, lines, &account, failed.as_deref(), &stop, &progress);
-    let closed = blocking.close(producer.config().delivery_timeout + Duration::from_secs(1));
-    progress.end();
-    // Its error repeats what the account says.
-    drop(closed);
-    drop(producer);
-    account.wait_until_all_settled();
-    if let Some(error) = failed.as_deref().and_then(Failed::finish) {
-        complain(format_args!("the file for failed lines could not be written: {error}"));
-    }
-    let whole = print_account(args, &account, started.elapsed());
-    match read {
-        Err(error) => {
-            complain(format_args!("reading stopped: {error}"));
-            Exit::Failed
+    fn run(mut self, runtime: &Runtime) -> Exit {
+        let (stopper, quick) = (self.lines.stopper(), self.producer.clone());
+        let first = move || {
+            complain("delivering what is queued; a second signal gives it up");
+            stopper.stop();
+        };
+        let second = move || drop(quick.blocking().close(Duration::ZERO));
+        if let Err(error) = self.stop.on_signal(runtime, first, second) {
+            complain(format_args!("signals cannot be heard: {error}"));
         }
-        Ok(()) if whole => Exit::Whole,
-        Ok(()) => Exit::Failed,
+        let started = Instant::now();
+        if !runtime.block_on(self.reach_cluster()) {
+            self.print_account(started);
+            return Exit::Failed;
+        }
+        let started = Instant::now();
+        let progress = Progress::start(self.lines.total_bytes());
+        // Reading blocks this thread, which nothing else runs on.
+        let read = runtime.block_on(self.feed(&progress));
+        let closing = self.producer.config().delivery_timeout + Duration::from_secs(1);
+        // Its error repeats what the account says.
+        drop(self.producer.blocking().close(closing));
+        progress.end();
+        self.account.wait_until_all_settled();
+        let unkept = self.failed.as_deref().and_then(Failed::finish);
+        let whole = self.print_account(started);
+        if let Some(error) = &unkept {
+            complain(format_args!("the file for failed lines could not be written: {error}"));
+        }
+        match read {
+            Err(error) => complain(format_args!("reading stopped: {error}")),
+            Ok(Read::Part) => complain("the input was not read to its end"),
+            Ok(Read::All) if whole && unkept.is_none() => return Exit::Whole,
+            Ok(Read::All) => {}
+        }
+        Exit::Failed
+    }
+
+    async fn reach_cluster(&self) -> bool {
+        let timeout = self.args.settings.connect_timeout();
+        let reached = tokio::select! {
+            reached = self.producer.wait_ready(timeout) => reached,
+            () = self.stop.asked() => return false,
+        };
+        if let Err(error) = &reached {
+            complain_with_causes(error);
+        }
+        reached.is_ok()
+    }
+
+    /// Queues line after line until there are no more, or the user asks to stop.
+    async fn feed(&mut self, progress: &Progress) -> io::Result<Read> {
+        let mut asked = pin!(self.stop.asked());
+        let mut number = 0u64;
+        while let Some(line) = self.lines.next_unless(&self.stop)? {
+            let record = record(self.args, &line);
+            if let Some(failed) = &self.failed {
+                failed.keep(number, line.raw);
+            }
+            let taken = tokio::select! {
+                biased;
+                taken = self.producer.enqueue_with(record, number) => Some(taken),
+                // The cluster is away and the buffer full: the line stays unread.
+                () = &mut asked => None,
+            };
+            match taken {
+                Some(Ok(())) => self.account.queued(),
+                None | Some(Err(EnqueueError::Closed)) if self.stop.is_asked() => {
+                    if let Some(failed) = &self.failed {
+                        failed.forget(number);
+                    }
+                    return Ok(Read::Part);
+                }
+                Some(Err(error)) => {
+                    self.account.queued();
+                    self.account.refused();
+                    self.account.complain_once(&error);
+                    if let Some(failed) = &self.failed {
+                        failed.refused(number);
+                    }
+                    if matches!(error, EnqueueError::Closed) {
+                        return Ok(Read::Part);
+                    }
+                }
+                None => return Ok(Read::Part),
+            }
+            number += 1;
+            progress.advance(line.raw.len() + 1);
+        }
+        Ok(if self.stop.is_asked() && self.lines.has_more() { Read::Part } else { Read::All })
+    }
+
+    /// Prints the account; tells whether it is whole.
+    fn print_account(&self, started: Instant) -> bool {
+        let totals = self.account.read(started.elapsed());
+        if self.args.json {
+            say(totals.to_json());
+        } else {
+            complain(totals);
+        }
+        totals.is_whole()
     }
 }
 
-fn feed(
-    args: &Args,
-    producer: &Producer,
-    mut lines: Lines,
-    account: &Account,
-    failed: Option<&Failed>,
-    stop: &Stop,
-    progress: &Progress,
-) -> io::Result<()> {
-    let blocking = producer.blocking();
-    let mut number = 0u64;
-    while let Some(line) = lines.next_unless(stop)? {
-        let record = record(args, &line);
-        if let Some(failed) = failed {
-            failed.keep(number, line.raw);
-        }
-        account.queued();
-        if let Err(error) = blocking.enqueue_with(record, number) {
-            account.refused();
-            account.complain_once(&error);
-            if let Some(failed) = failed {
-                failed.refused(number);
-            }
-            if matches!(error, EnqueueError::Closed) {
-                return Ok(());
-            }
-        }
-        number += 1;
-        progress.advance(line.raw.len() + 1);
-    }
-    Ok(())
+/// How far the input was read.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Read {
+    All,
+    /// Something is left that was there to be read.
+    Part,
 }
 
 fn record<'a>(args: &'a Args, line: &Line<'a>) -> Record<'a> {
@@ -226,14 +276,4 @@ fn record<'a>(args: &'a Args, line: &Line<'a>) -> Record<'a> {
         Some(partition) => record.partition(partition),
         None => record,
     }
-}
-
-fn print_account(args: &Args, account: &Account, elapsed: Duration) -> bool {
-    let totals = account.read(elapsed);
-    if args.json {
-        println!("{}", totals.to_json());
-    } else {
-        eprintln!("milena: {totals}");
-    }
-    totals.is_whole()
 }

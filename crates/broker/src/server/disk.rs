@@ -1,7 +1,7 @@
 //! Logs that outlive the process: a folder per partition, as Kafka keeps them.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::PathBuf;
 
@@ -16,11 +16,15 @@ use crate::core::{Disk, DiskLog};
 
 /// Holds the first producer id that was never promised to anybody.
 const PRODUCER_IDS: &str = "producer-ids";
+/// Locked while a cluster has the folder; Kafka's name for it.
+const LOCK: &str = ".lock";
 
 /// One folder with all partitions in it.
 #[derive(Debug)]
 pub(super) struct Folder {
     dir: PathBuf,
+    /// Two clusters that append to the same segments would destroy them. The system unlocks it however the process ends.
+    _lock: File,
 }
 
 /// A topic that is on the disk.
@@ -34,7 +38,15 @@ pub(super) struct Found {
 impl Folder {
     pub(super) fn open(dir: PathBuf) -> io::Result<Self> {
         fs::create_dir_all(&dir)?;
-        Ok(Self { dir })
+        let lock = File::create(dir.join(LOCK))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self { dir, _lock: lock }),
+            Err(TryLockError::WouldBlock) => {
+                let taken = format!("another broker has the folder {}", dir.display());
+                Err(io::Error::new(io::ErrorKind::ResourceBusy, taken))
+            }
+            Err(TryLockError::Error(error)) => Err(error),
+        }
     }
 
     /// The topics there are.

@@ -1,110 +1,142 @@
-//! At a fixed rate: from when a record was due to when its acknowledgement was seen.
+//! At a fixed rate: from when a record was due to when its acknowledgement was heard of.
 
-use std::collections::VecDeque;
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
-use milena::{Delivery, EnqueueError, Producer, Record};
+use milena::{BatchReport, DeliveryHandler, Outcome, Producer, Record};
+use parking_lot::Mutex;
 
-use super::{Args, Measured, payload};
+use super::{Args, Heard, Measured, Payload};
 
-/// How finely the schedule is kept: a thread that slept for each record could not keep a high rate.
-const STEP: Duration = Duration::from_micros(200);
+/// When records are due: evenly, whatever became of earlier ones. A stall is therefore counted for every record that was due
+/// during it.
+#[derive(Clone, Copy, Debug)]
+struct Schedule {
+    start: Instant,
+    rate: u64,
+}
 
-/// The load is open: records are due at their time whether earlier ones are acknowledged or not, so a stall is counted
-/// for every record that was due during it.
-pub(super) fn run(producer: &Producer, args: &Args, rate: u64) -> Result<Measured, EnqueueError> {
-    let payload = payload(args.size);
-    let threads = u64::from(args.threads);
-    let started = Instant::now();
-    let parts: Vec<Result<Part, EnqueueError>> = thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads)
+impl Schedule {
+    fn due(&self, record: u64) -> Instant {
+        self.start + Duration::from_secs_f64(record as f64 / self.rate as f64)
+    }
+}
+
+/// Hears of every batch once, on the producer's handler thread. A record's token is its number, so nothing is kept per
+/// record, and no record waits for another to be looked at.
+pub(super) struct Listener {
+    heard: Arc<Heard>,
+    schedule: Mutex<Option<Schedule>>,
+    latency: Mutex<Histogram<u64>>,
+}
+
+impl Listener {
+    pub(super) fn new(heard: Arc<Heard>) -> Self {
+        Self { heard, schedule: Mutex::new(None), latency: Mutex::new(histogram()) }
+    }
+}
+
+/// What the producer is given; the benchmark keeps the listener itself.
+pub(super) struct Ear(pub(super) Arc<Listener>);
+
+impl DeliveryHandler for Ear {
+    fn on_batch(&self, report: BatchReport) {
+        let now = Instant::now();
+        let Self(listener) = self;
+        let records = report.records();
+        let count = records.len() as u64;
+        if let Some(schedule) = *listener.schedule.lock() {
+            let mut latency = listener.latency.lock();
+            for record in records {
+                latency.saturating_record(micros(now.saturating_duration_since(schedule.due(record.token))));
+            }
+        }
+        match report.outcome() {
+            Outcome::Failed(failure) => listener.heard.failed(count, failure),
+            _ => listener.heard.delivered(count),
+        }
+    }
+}
+
+pub(super) fn run(producer: &Producer, args: &Args, rate: u64, listener: &Listener) -> Measured {
+    let payload = Payload::new(args.size);
+    let schedule = Schedule { start: Instant::now(), rate };
+    *listener.schedule.lock() = Some(schedule);
+    let late = thread::scope(|scope| {
+        let workers: Vec<_> = (0..u64::from(args.threads))
             .map(|worker| {
-                let producer = producer.clone();
-                let payload = &payload;
+                let (payload, heard) = (&payload, &listener.heard);
                 scope.spawn(move || {
-                    let due = (worker..args.records)
-                        .step_by(usize::from(args.threads))
-                        .map(|n| started + Duration::from_secs_f64(n as f64 / rate as f64));
-                    produce(&producer, &args.topic, payload, due)
+                    let mine = (worker..args.records).step_by(usize::from(args.threads));
+                    produce(producer, &args.topic, payload, heard, schedule, mine)
                 })
             })
             .collect();
-        workers.into_iter().filter_map(|worker| worker.join().ok()).collect()
+        let mut late = histogram();
+        for part in workers.into_iter().filter_map(|worker| worker.join().ok()) {
+            // The same range and precision on both sides.
+            late.add(&part).ok();
+        }
+        late
     });
-    let mut all = Part::new();
-    for part in parts {
-        let part = part?;
-        all.failed += part.failed;
-        // The same range and precision on both sides.
-        all.histogram.add(&part.histogram).ok();
-    }
-    let at = |quantile| all.histogram.value_at_quantile(quantile);
-    Ok(Measured {
-        seconds: started.elapsed().as_secs_f64(),
-        failed: all.failed,
-        latency: Some([at(0.5), at(0.99), at(0.999), all.histogram.max()]),
+    let failed = listener.heard.wait(args.records);
+    let latency = listener.latency.lock();
+    let at = |quantile| latency.value_at_quantile(quantile);
+    Measured {
+        seconds: schedule.start.elapsed().as_secs_f64(),
+        failed,
+        latency: Some([at(0.5), at(0.99), at(0.999), latency.max()]),
+        late: Some([late.value_at_quantile(0.5), late.value_at_quantile(0.99)]),
         ..Measured::default()
-    })
-}
-
-struct Part {
-    histogram: Histogram<u64>,
-    failed: u64,
-}
-
-impl Part {
-    fn new() -> Self {
-        // A precision of three digits is always legal.
-        let histogram = Histogram::new(3).unwrap_or_else(|_| unreachable!("three digits are allowed"));
-        Self { histogram, failed: 0 }
     }
 }
 
+/// Tells how late the calls were made, which is the generator's own share of the latency.
 fn produce(
     producer: &Producer,
     topic: &str,
-    payload: &[u8],
-    due: impl Iterator<Item = Instant>,
-) -> Result<Part, EnqueueError> {
-    let (sent, acknowledged) = channel();
-    let watcher = thread::spawn(move || watch(&acknowledged));
+    payload: &Payload,
+    heard: &Heard,
+    schedule: Schedule,
+    records: impl Iterator<Item = u64>,
+) -> Histogram<u64> {
+    sleep_finely();
     let blocking = producer.blocking();
-    for due in due {
-        loop {
-            let now = Instant::now();
-            if now >= due {
-                break;
-            }
-            thread::sleep((due - now).min(STEP));
+    let mut late = histogram();
+    for record in records {
+        let due = schedule.due(record);
+        let mut now = Instant::now();
+        while now < due {
+            thread::sleep(due - now);
+            now = Instant::now();
         }
-        let delivery = blocking.enqueue(Record::to(topic).value(payload))?;
-        // The watcher listens until this end is dropped.
-        drop(sent.send((due, delivery)));
+        late.saturating_record(micros(now - due));
+        let taken = blocking.enqueue_with(Record::to(topic).value(payload.of(record)), record);
+        if let Err(error) = taken {
+            heard.failed(1, &error);
+        }
     }
-    drop(sent);
-    Ok(watcher.join().unwrap_or_else(|_| Part::new()))
+    late
 }
 
-/// Waits for acknowledgements in the order of sending; those that came earlier are seen when their turn comes, which is
-/// at once, since all that are done by then are taken together.
-fn watch(acknowledged: &Receiver<(Instant, Delivery)>) -> Part {
-    let mut part = Part::new();
-    let mut open: VecDeque<(Instant, Delivery)> = VecDeque::new();
-    loop {
-        match open.pop_front() {
-            Some((due, delivery)) => {
-                part.failed += u64::from(delivery.wait().is_err());
-                let late = Instant::now().saturating_duration_since(due);
-                part.histogram.saturating_record(u64::try_from(late.as_micros()).unwrap_or(u64::MAX));
-            }
-            None => match acknowledged.recv() {
-                Ok(next) => open.push_back(next),
-                Err(_) => return part,
-            },
-        }
-        open.extend(acknowledged.try_iter());
-    }
+/// By default the system wakes a sleeper up to 50 us late, in order to wake several at once. That would be measured.
+fn sleep_finely() {
+    #[cfg(target_os = "linux")]
+    // Where it is refused, latencies come out too high, not too low.
+    rustix::thread::set_current_timer_slack(std::num::NonZeroU64::new(1)).ok();
+}
+
+/// The longest latency that is told apart; a delivery timeout bounds it anyway.
+const LONGEST_US: u64 = 60 * 60 * 1_000_000;
+
+fn histogram() -> Histogram<u64> {
+    // The bounds must be given: a histogram that grows by itself does not do so when it saturates.
+    Histogram::new_with_bounds(1, LONGEST_US, 3)
+        .unwrap_or_else(|_| unreachable!("a legal range, and a legal precision"))
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }

@@ -1,7 +1,6 @@
 //! What the producer said of each record.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use milena::{BatchReport, DeliveryHandler, Fate, Outcome};
 use parking_lot::{Condvar, Mutex};
@@ -19,7 +18,6 @@ pub(super) enum Told {
 pub(super) struct Ledger {
     told: Mutex<Book>,
     progressed: Condvar,
-    pub(super) refused: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -34,15 +32,30 @@ impl Ledger {
     pub(super) fn new(records: u64) -> Self {
         let outcomes = vec![Told::Nothing; usize::try_from(records).unwrap_or(usize::MAX)];
         let told = Mutex::new(Book { outcomes, settled: 0, twice: 0 });
-        Self { told, progressed: Condvar::new(), refused: AtomicU64::new(0) }
+        Self { told, progressed: Condvar::new() }
     }
 
     /// The handler's thread may lag behind a producer that is already closed.
     pub(super) fn wait_until_settled(&self) {
         let mut book = self.told.lock();
-        while book.settled + self.refused.load(Ordering::Relaxed) < book.outcomes.len() as u64 {
+        while !book.is_settled() {
             self.progressed.wait(&mut book);
         }
+    }
+
+    /// Waits until `more` records have their outcome that have none now; false once all have one.
+    pub(super) fn wait_for_more(&self, more: u64) -> bool {
+        let mut book = self.told.lock();
+        let enough = book.settled.saturating_add(more);
+        while book.settled < enough && !book.is_settled() {
+            self.progressed.wait(&mut book);
+        }
+        !book.is_settled()
+    }
+
+    /// How many records there will be.
+    pub(super) fn len(&self) -> u64 {
+        self.told.lock().outcomes.len() as u64
     }
 
     /// All outcomes, and how many records were told of more than once.
@@ -59,6 +72,10 @@ impl Ledger {
 }
 
 impl Book {
+    fn is_settled(&self) -> bool {
+        self.settled >= self.outcomes.len() as u64
+    }
+
     fn note(&mut self, id: u64, told: Told) {
         let Some(slot) = usize::try_from(id).ok().and_then(|id| self.outcomes.get_mut(id)) else { return };
         if *slot == Told::Nothing {

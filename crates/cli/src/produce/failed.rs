@@ -36,6 +36,11 @@ impl Failed {
         self.state.lock().write(token);
     }
 
+    /// The line was never counted.
+    pub(super) fn forget(&self, token: u64) {
+        self.state.lock().open.remove(&token);
+    }
+
     /// A batch has its outcome.
     pub(super) fn settle(&self, report: &BatchReport) {
         let mut state = self.state.lock();
@@ -65,6 +70,22 @@ impl State {
             self.error.get_or_insert(error);
         }
     }
+}
+
+/// Whether both name the same file, however they name it; no path is standard input.
+#[cfg(unix)]
+pub(super) fn is_same_file(input: Option<&Path>, failed: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let input = std::fs::metadata(input.unwrap_or_else(|| "/dev/stdin".as_ref()));
+    let Ok((input, failed)) = input.and_then(|input| Ok((input, std::fs::metadata(failed)?))) else { return false };
+    input.is_file() && (input.dev(), input.ino()) == (failed.dev(), failed.ino())
+}
+
+/// Whether both name the same file, however they name it; no path is standard input.
+#[cfg(not(unix))]
+pub(super) fn is_same_file(input: Option<&Path>, failed: &Path) -> bool {
+    let input = input.map(Path::canonicalize).and_then(Result::ok);
+    input.is_some_and(|input| failed.canonicalize().is_ok_and(|failed| failed == input))
 }
 
 #[cfg(test)]

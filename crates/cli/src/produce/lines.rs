@@ -72,6 +72,7 @@ pub(super) struct Lines {
     /// The beginning of a line whose end is in a later chunk; handed out when the end was found.
     carry: Vec<u8>,
     carry_done: bool,
+    ended: bool,
     total: Option<u64>,
 }
 
@@ -80,7 +81,7 @@ pub(super) struct Stopper(SyncSender<News>);
 
 impl Stopper {
     pub(super) fn stop(&self) {
-        // A full queue means that the reader is not waiting for it, and will see the flag.
+        // A full queue means that nobody waits for it; the flag is seen before the next line.
         drop(self.0.try_send(News::Stop));
     }
 }
@@ -122,7 +123,17 @@ impl Lines {
                 }
             }
         })?;
-        Ok(Self { news, stopper, shape, chunk: Vec::new(), at: 0, carry: Vec::new(), carry_done: false, total })
+        Ok(Self {
+            news,
+            stopper,
+            shape,
+            chunk: Vec::new(),
+            at: 0,
+            carry: Vec::new(),
+            carry_done: false,
+            ended: false,
+            total,
+        })
     }
 
     /// How much there is to read, where that is known.
@@ -159,22 +170,39 @@ impl Lines {
             self.carry.extend_from_slice(rest);
             self.at = 0;
             self.chunk.clear();
+            if self.ended {
+                // The last line may have no end; it is a line all the same.
+                self.carry_done = true;
+                return Ok((!self.carry.is_empty()).then(|| self.shape.take_apart(&self.carry)));
+            }
             match self.news.recv() {
-                Ok(News::Chunk(chunk)) if !chunk.is_empty() => self.chunk = chunk,
-                Ok(News::Failed(error)) => return Err(error),
-                _ if self.carry.is_empty() => return Ok(None),
-                _ => {
-                    // The last line has no end; it is a line all the same.
-                    self.carry_done = true;
-                    return Ok((!stop.is_asked()).then(|| self.shape.take_apart(&self.carry)));
+                Ok(News::Chunk(chunk)) => {
+                    self.ended = chunk.is_empty();
+                    self.chunk = chunk;
                 }
+                Ok(News::Failed(error)) => return Err(error),
+                // The flag is set by now.
+                Ok(News::Stop) => {}
+                // This end holds a sender of its own; this cannot be.
+                Err(_) => self.ended = true,
             }
         }
+    }
+
+    /// Whether something was there to be read that made no line yet: for who stopped before the end.
+    pub(super) fn has_more(&self) -> bool {
+        let begun = self.at < self.chunk.len() || (!self.carry.is_empty() && !self.carry_done);
+        begun || self.news.try_iter().any(|news| matches!(news, News::Chunk(chunk) if !chunk.is_empty()))
     }
 }
 
 fn without_return(line: &[u8]) -> &[u8] {
     line.strip_suffix(b"\r").unwrap_or(line)
+}
+
+/// A separator as the command line has it.
+pub(super) fn separator(text: &str) -> Result<String, String> {
+    if text.is_empty() { Err("it must not be empty".into()) } else { Ok(text.to_owned()) }
 }
 
 /// A header as the command line has it.
@@ -214,20 +242,27 @@ mod tests {
 
     #[test]
     fn ends_of_line_do_not_belong_to_the_record_whatever_their_kind() {
-        let text = b"one\r\ntwo\n\nlast \r without end".as_slice();
+        assert_eq!(all(b"one\r\ntwo\n\nlast \r without end"), [&b"one"[..], b"two", b"", b"last \r without end"]);
+        assert_eq!(all(b"ended\n"), [b"ended"]);
+        assert_eq!(all(b"\n"), [b""]);
+        assert_eq!(all(b""), [b""; 0]);
+    }
+
+    fn all(text: &'static [u8]) -> Vec<Vec<u8>> {
         let mut lines = Lines::read(text, Shape::default(), None).unwrap();
         let mut seen = Vec::new();
-        while let Some(line) = lines.next_unless(&Stop::default()).unwrap() {
+        while let Some(line) = lines.next_unless(&Stop::new()).unwrap() {
             seen.push(line.raw.to_vec());
         }
-        assert_eq!(seen, [&b"one"[..], b"two", b"", b"last \r without end"]);
+        assert!(!lines.has_more());
+        seen
     }
 
     #[test]
     fn a_line_longer_than_a_chunk_stays_whole() {
         let text = [vec![b'x'; 3 * CHUNK + 7], b"\nnext\n".to_vec()].concat();
         let mut lines = Lines::read(io::Cursor::new(text), Shape::default(), None).unwrap();
-        let stop = Stop::default();
+        let stop = Stop::new();
         assert_eq!(lines.next_unless(&stop).unwrap().map(|line| line.raw.len()), Some(3 * CHUNK + 7));
         assert_eq!(lines.next_unless(&stop).unwrap().map(|line| line.raw.to_vec()), Some(b"next".to_vec()));
         assert_eq!(lines.next_unless(&stop).unwrap(), None);
@@ -237,8 +272,25 @@ mod tests {
     fn a_silent_source_does_not_outlast_a_stop() {
         let (reader, _writer) = io::pipe().unwrap();
         let mut lines = Lines::read(reader, Shape::default(), None).unwrap();
-        lines.stopper().stop();
-        assert_eq!(lines.next_unless(&Stop::default()).unwrap(), None);
+        let (stop, stopper) = (Stop::new(), lines.stopper());
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                stop.ask();
+                stopper.stop();
+            });
+            assert_eq!(lines.next_unless(&stop).unwrap(), None);
+        });
+        assert!(!lines.has_more());
+    }
+
+    #[test]
+    fn a_stop_between_two_lines_leaves_the_second_to_be_missed() {
+        let mut lines = Lines::read(b"one\ntwo\n".as_slice(), Shape::default(), None).unwrap();
+        let stop = Stop::new();
+        assert!(lines.next_unless(&stop).unwrap().is_some());
+        stop.ask();
+        assert_eq!(lines.next_unless(&stop).unwrap(), None);
+        assert!(lines.has_more());
     }
 
     #[test]

@@ -8,8 +8,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 pub(super) struct Progress(Option<ProgressBar>);
 
 impl Progress {
-    pub(super) fn start(quiet: bool, total: Option<u64>) -> Self {
-        if quiet || !std::io::stderr().is_terminal() {
+    pub(super) fn start(total: Option<u64>) -> Self {
+        if !std::io::stderr().is_terminal() {
             return Self(None);
         }
         let bar = match total {

@@ -1,0 +1,10 @@
+//! The contract of the `milena` binary: exit statuses, the account, and what is on the log.
+
+mod bench;
+mod broker;
+mod demo;
+mod kit;
+mod produce;
+mod settings;
+mod stopping;
+mod unreachable;

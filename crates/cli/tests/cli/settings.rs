@@ -1,0 +1,87 @@
+//! Bad usage and bad settings end with status 2, before anything is sent.
+
+use crate::kit::{cluster, records, run};
+
+fn refused(args: &[&str], because: &str) {
+    let ended = run(args, b"a line\n");
+    assert_eq!(ended.status, Some(2), "{args:?}: {ended:?}");
+    assert!(ended.stderr.contains(because), "{args:?}: {ended:?}");
+    assert_eq!(ended.stdout, "", "{args:?}: {ended:?}");
+}
+
+#[test]
+fn the_command_line_is_checked() {
+    refused(&["produce", "--topic", "t", "--bootstrap", "localhost:1", "--embedded"], "--embedded");
+    refused(&["produce", "--topic", "t"], "--bootstrap");
+    refused(&["produce", "--bootstrap", "localhost:1"], "--topic");
+    refused(&["produce", "--topic", "t", "--embedded", "--header", "no-value"], "NAME=VALUE");
+    refused(&["produce", "--topic", "t", "--embedded", "--partition=-1"], "--partition");
+    refused(&["produce", "--topic", "t", "--embedded", "--key-separator", ""], "empty");
+    refused(&["produce", "--topic", "t", "--embedded", "/no/such/file"], "/no/such/file");
+    refused(&["produce", "--topic", "t", "--embedded", "/"], "directory");
+    refused(&["produce", "--topic", "t", "--bootstrap", "no-port"], "no-port");
+    refused(&["produce", "--topic", "t", "--embedded", "--failed", "/no/such/folder/file"], "failed lines");
+    refused(&["bench", "--topic", "t", "--bootstrap", "localhost:1", "--records", "0", "--size", "1"], "--records");
+    refused(&["broker", "--listen", "no-port"], "no-port");
+    refused(&["demo", "--text", "/no/such/file"], "/no/such/file");
+    refused(&["demo", "--text", "/dev/null"], "no line");
+    refused(&["sing"], "sing");
+}
+
+#[test]
+fn an_unknown_property_is_refused_and_the_nearest_named() {
+    let args = ["produce", "--topic", "t", "--embedded", "-X"];
+    refused(&[&args[..], &["lingr.ms=5"]].concat(), "linger.ms");
+    refused(&[&args[..], &["linger.ms=soon"]].concat(), "linger.ms");
+    refused(&[&args[..], &["linger.ms"]].concat(), "name=value");
+    refused(&[&args[..], &["acks=1", "-X", "enable.idempotence=true"]].concat(), "enable.idempotence");
+    let bench = ["bench", "--topic", "t", "--bootstrap", "localhost:1", "--records", "1", "--size", "1"];
+    refused(&[&bench[..], &["--compression", "zip"]].concat(), "zip");
+}
+
+#[test]
+fn a_file_of_properties_is_read_and_the_command_line_wins_over_it() {
+    let cluster = cluster();
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("producer.properties");
+    let bootstrap = cluster.bootstrap();
+    std::fs::write(&path, format!("bootstrap.servers = {bootstrap}\n# in short\ncompression.type: gzip\nacks=1\n"))
+        .unwrap();
+    let config = path.to_str().unwrap();
+
+    let ended = run(&["produce", "--topic", "t", "--json", "--config", config], "again ".repeat(100).as_bytes());
+    assert_eq!((ended.status, ended.account()), (Some(0), [1, 1, 0, 0]), "{ended:?}");
+    let ended =
+        run(&["produce", "--topic", "t", "--json", "--config", config, "-X", "compression.type=none"], b"not\n");
+    assert_eq!(ended.status, Some(0), "{ended:?}");
+    let codecs: Vec<_> = cluster
+        .log("t", milena_wire::PartitionId(0))
+        .iter()
+        .map(|batch| batch.header().attributes.codec().unwrap().to_string())
+        .collect();
+    assert_eq!(codecs, ["gzip", "none"]);
+
+    std::fs::write(&path, "compresion.type=gzip\n").unwrap();
+    refused(&["produce", "--topic", "t", "--bootstrap", &bootstrap, "--config", config], "compression.type");
+    refused(&["produce", "--topic", "t", "--bootstrap", &bootstrap, "--config", "/no/such/file"], "/no/such/file");
+}
+
+#[test]
+fn a_property_without_effect_is_accepted_with_the_reason() {
+    let ended = run(&["produce", "--topic", "t", "--embedded", "--json", "-X", "client.rack=r1"], b"one\n");
+    assert_eq!(ended.status, Some(0), "{ended:?}");
+    assert!(ended.stderr.contains("client.rack has no effect"), "{ended:?}");
+}
+
+#[test]
+fn the_input_is_not_overwritten_by_its_own_failed_lines() {
+    let cluster = cluster();
+    cluster.create_topic("t", 1, 1).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("lines.txt");
+    std::fs::write(&path, "precious\n").unwrap();
+    let path = path.to_str().unwrap();
+    refused(&["produce", "--topic", "t", "--bootstrap", &cluster.bootstrap(), "--failed", path, path], "at once");
+    assert_eq!(std::fs::read_to_string(path).unwrap(), "precious\n");
+    assert!(records(&cluster, "t").is_empty());
+}
