@@ -19,7 +19,7 @@ use trouble::{Suffered, Trouble};
 /// Kafka, *Die Verwandlung* (1915), its beginning.
 const TEXT: &str = include_str!("demo/metamorphosis.txt");
 const TOPIC: &str = "verwandlung";
-const NODES: usize = 3;
+const NODES: u8 = 3;
 const PARTITIONS: i32 = 6;
 
 #[derive(clap::Args, Debug)]
@@ -56,8 +56,9 @@ fn demonstrate(args: &Args) -> Result<bool, (Exit, String)> {
         return Err((Exit::Usage, "the text has no line".into()));
     }
     let failed = |error: &dyn std::fmt::Display| (Exit::Failed, error.to_string());
-    let cluster = EmbeddedCluster::builder().nodes(NODES).start_blocking().map_err(|error| failed(&error))?;
-    cluster.create_topic(TOPIC, PARTITIONS, NODES as i16).map_err(|error| failed(&error))?;
+    let cluster =
+        EmbeddedCluster::builder().nodes(usize::from(NODES)).start_blocking().map_err(|error| failed(&error))?;
+    cluster.create_topic(TOPIC, PARTITIONS, i16::from(NODES)).map_err(|error| failed(&error))?;
     let cluster = Arc::new(cluster);
     say(format_args!(
         "cluster       {NODES} brokers in this process, topic {TOPIC} with {PARTITIONS} partitions, replicated"

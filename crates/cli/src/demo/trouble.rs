@@ -10,9 +10,9 @@ use milena_wire::ApiKey;
 
 use super::ledger::Ledger;
 
-/// Blows in one run, at most. Each waits for records to be settled since the last, so that it strikes a producer at work,
+/// Rounds of blows in one run, at most. Each waits for records to be settled since the last, so that it strikes a producer at work,
 /// and so that a slow machine suffers as often as a quick one.
-const BLOWS: u64 = 60;
+const BLOWS: u64 = 100;
 /// Longest time from when enough was settled to the blow, so that it does not always come right behind an answer.
 const SPREAD_US: usize = 2_000;
 
@@ -38,18 +38,19 @@ impl Trouble {
             let mut suffered = Suffered::default();
             let mut chance = Chance(ledger.len());
             let nodes = cluster.nodes();
+            let partitions: Vec<_> = (0..partitions).map(PartitionId).collect();
             let pause = (ledger.len() / BLOWS).max(1);
             while ledger.wait_for_more(pause) {
                 std::thread::sleep(Duration::from_micros(chance.below(SPREAD_US) as u64));
-                for _ in 0..2 {
-                    let partition = chance.below(partitions.unsigned_abs() as usize);
-                    let moved = cluster.move_leader(topic, PartitionId(partition as i32), None);
+                for _ in 0..4 {
+                    let moved = cluster.move_leader(topic, chance.pick(&partitions), None);
                     suffered.leaders_moved += u64::from(moved.is_ok());
                 }
-                let cut = nodes[chance.below(nodes.len())];
-                suffered.connections_cut += cluster.cut_connections(Some(cut)) as u64;
+                for _ in 0..2 {
+                    suffered.connections_cut += cluster.cut_connections(Some(chance.pick(&nodes))) as u64;
+                }
                 // The next request to this node is carried out, and the answer never comes.
-                let mute = nodes[chance.below(nodes.len())];
+                let mute = chance.pick(&nodes);
                 cluster.script(Rule::on(ApiKey::PRODUCE, Reaction::CloseAfter).node(mute));
                 suffered.answers_lost += 1;
             }
@@ -71,5 +72,8 @@ impl Chance {
     fn below(&mut self, bound: usize) -> usize {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) as usize % bound
+    }
+    fn pick<T: Copy>(&mut self, among: &[T]) -> T {
+        among[self.below(among.len())]
     }
 }

@@ -58,7 +58,7 @@ impl Failed {
     pub(super) fn finish(&self) -> Option<io::Error> {
         let mut state = self.state.lock();
         let flushed = state.file.flush();
-        state.error.take().or(flushed.err())
+        state.error.take().or_else(|| flushed.err())
     }
 }
 
