@@ -25,3 +25,8 @@
 //! ```
 
 pub use milena_producer::*;
+
+// What README shows must compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

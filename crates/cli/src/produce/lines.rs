@@ -10,6 +10,8 @@ use crate::signal::Stop;
 
 /// Bytes read at once.
 const CHUNK: usize = 256 * 1024;
+/// No record can be longer, whatever its settings: a source without ends of line is no text, and must not fill the memory.
+const LONGEST: usize = 1 << 30;
 /// Chunks read ahead.
 const AHEAD: usize = 4;
 
@@ -166,6 +168,12 @@ impl Lines {
                 self.carry.extend_from_slice(&self.chunk[start..start + end]);
                 self.carry_done = true;
                 return Ok(Some(self.shape.take_apart(without_return(&self.carry))));
+            }
+            if self.carry.len() + rest.len() > LONGEST {
+                return Err(io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    "a line is longer than 1 GiB, which no record can be",
+                ));
             }
             self.carry.extend_from_slice(rest);
             self.at = 0;
