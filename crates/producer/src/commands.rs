@@ -1,6 +1,8 @@
 //! Calls that the sender answers: flush, purge, close, wait.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use milena_sender::{Command, CommandId, CommandResult};
 use milena_wire::Timestamp;
@@ -13,6 +15,7 @@ type Call = (Command, Option<oneshot::Sender<CommandResult>>);
 pub(crate) struct Commands {
     calls: mpsc::UnboundedSender<Call>,
     ended: watch::Receiver<()>,
+    cut_off: Arc<AtomicU64>,
 }
 
 /// The driver's end.
@@ -21,12 +24,15 @@ pub(crate) struct CommandQueue {
     calls: mpsc::UnboundedReceiver<Call>,
     waiting: BTreeMap<CommandId, oneshot::Sender<CommandResult>>,
     next: u64,
+    cut_off: Arc<AtomicU64>,
 }
 
 /// `ended` is closed when the driver has ended and every record has its outcome.
 pub(crate) fn channel(ended: watch::Receiver<()>) -> (Commands, CommandQueue) {
     let (tx, calls) = mpsc::unbounded_channel();
-    (Commands { calls: tx, ended }, CommandQueue { calls, waiting: BTreeMap::new(), next: 0 })
+    let cut_off = Arc::default();
+    let commands = Commands { calls: tx, ended, cut_off: Arc::clone(&cut_off) };
+    (commands, CommandQueue { calls, waiting: BTreeMap::new(), next: 0, cut_off })
 }
 
 impl Commands {
@@ -44,6 +50,11 @@ impl Commands {
         // Nothing is ever sent: this returns when the other end is dropped.
         while ended.changed().await.is_ok() {}
         None
+    }
+
+    /// Records that the close gave up, for those who come too late to hear it from the driver.
+    pub(crate) fn cut_off(&self) -> u64 {
+        self.cut_off.load(Ordering::Relaxed)
     }
 
     /// Closes with nobody waiting.
@@ -67,6 +78,9 @@ impl CommandQueue {
     }
 
     pub(crate) fn answer(&mut self, id: CommandId, result: CommandResult) {
+        if let CommandResult::Closed { cut_off } = &result {
+            self.cut_off.store(*cut_off, Ordering::Relaxed);
+        }
         let unheard = match self.waiting.remove(&id) {
             Some(caller) => caller.send(result).err(),
             None => Some(result),

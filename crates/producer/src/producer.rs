@@ -220,8 +220,8 @@ impl Producer {
         self.shared.accumulator.close();
         let cut_off = match self.shared.commands.run(Command::Close { deadline }).await {
             Some(CommandResult::Closed { cut_off }) => cut_off,
-            // Already closed: there is nothing left to settle.
-            _ => 0,
+            // Already closed, by whoever came before.
+            _ => self.shared.commands.cut_off(),
         };
         let unobserved = self.shared.watch.take_unobserved();
         if cut_off == 0 && unobserved.is_none() {
