@@ -91,6 +91,8 @@ pub struct Stream {
     next: Sequence,
     entries: VecDeque<Entry>,
     gap: bool,
+    /// A batch of this epoch that was given up, absent for now, may be appended yet.
+    haunted: bool,
     /// The route and identity of the latest success, until an error.
     open: Option<(Route, Identity)>,
     last_acked: Option<Offset>,
@@ -122,6 +124,7 @@ impl Stream {
             next: Sequence::ZERO,
             entries: VecDeque::new(),
             gap: false,
+            haunted: false,
             open: None,
             last_acked: None,
             attempts: 0,
@@ -267,7 +270,12 @@ impl Stream {
 
     fn position(&self, at: usize) -> Position {
         let open = |e: &Entry| matches!(e.state, State::InFlight { .. } | State::Waiting | State::Held);
-        if self.entries.iter().take(at).any(open) { Position::Behind } else { Position::Head }
+        let silent = |e: &Entry| e.state == State::Silent;
+        match () {
+            () if self.entries.iter().take(at).any(open) => Position::Behind,
+            () if self.haunted || self.entries.iter().take(at).any(silent) => Position::Haunted,
+            () => Position::Head,
+        }
     }
 
     /// Takes the answer to one attempt, or what stands for an answer that was lost, and says what it means for the batch.
@@ -327,7 +335,12 @@ impl Stream {
                     entry.settled = true;
                     entry.state = State::Silent;
                     // Under this epoch nothing will be accepted any more, so no probe can tell.
-                    self.gap |= matches!(code, ErrorCode::INVALID_PRODUCER_EPOCH | ErrorCode::UNKNOWN_PRODUCER_ID);
+                    self.gap |= matches!(
+                        code,
+                        ErrorCode::INVALID_PRODUCER_EPOCH
+                            | ErrorCode::UNKNOWN_PRODUCER_ID
+                            | ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER
+                    );
                 } else {
                     self.absent(at);
                 }
@@ -349,8 +362,9 @@ impl Stream {
 
     /// The batch leaves and is not on the log (or nobody can ask any more, without stamps).
     fn absent(&mut self, at: usize) {
-        self.entries.remove(at);
+        let gone = self.entries.remove(at);
         self.gap |= self.is_stamped();
+        self.haunted |= gone.is_some_and(|entry| entry.ambiguous);
     }
 
     /// An attempt never left this machine: the batch waits to be sent again, no more ambiguous than it was. `false`: the news is late.
@@ -455,6 +469,7 @@ impl Stream {
         self.entries.clear();
         self.withdrawn.clear();
         self.gap = false;
+        self.haunted = false;
         self.open = None;
         self.last_acked = None;
         if used && self.is_stamped() {
@@ -531,6 +546,7 @@ impl Stream {
     /// The next epoch, or none if this was the last: then a new producer id is waited for, and nothing is ever stamped without one.
     fn bump(&mut self) {
         self.next = Sequence::ZERO;
+        self.haunted = false;
         let Some(own) = self.identity else { return };
         self.identity = if own.epoch < ProducerEpoch::LAST {
             Some(Identity { producer_id: own.producer_id, epoch: ProducerEpoch(own.epoch.0 + 1) })

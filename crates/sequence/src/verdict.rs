@@ -4,7 +4,8 @@
 //! the local append (`DelayedProduce` answers 3, 6 and 56), so the codes fall into two classes: [`may_have_appended`] holds for every code
 //! that is not on the short list of refusals, unknown codes and lost answers included. An ambiguous batch is never stamped again, split or
 //! reported as not written, with one exception: `OUT_OF_ORDER_SEQUENCE_NUMBER` at the batch's own place proves its absence, since the broker
-//! looks for a duplicate among its last five batches first. The broker checks size *before* duplicates, so `MESSAGE_TOO_LARGE` on a retry
+//! looks for a duplicate among its last five batches first. Only of now, though: behind a batch that may itself be appended yet
+//! ([`Position::Haunted`]) the proof does not hold, because an earlier request with the batch may follow that one. The broker checks size *before* duplicates, so `MESSAGE_TOO_LARGE` on a retry
 //! proves nothing.
 
 use milena_wire::ErrorCode;
@@ -17,6 +18,9 @@ mod tests;
 pub enum Position {
     /// Every stamped batch before it is resolved (or is a tombstone that only this batch can resolve): the answer is about this batch.
     Head,
+    /// As [`Head`](Self::Head), but a batch before it may still be appended: it was given up unresolved, and a request with it may wait in
+    /// a broker's queue, its connection long gone. If it is appended after all, so may be what was behind it, in requests of the same kind.
+    Haunted,
     /// A batch before it is unresolved; a gap in front of this one may close by itself.
     Behind,
 }
@@ -149,7 +153,9 @@ pub fn verdict(q: &Question) -> Verdict {
 
         // The three that speak about the stream, not about the batch. Behind another batch they are its fault.
         ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER if stamped => match q.position {
-            Position::Head => Verdict::Renumber, // even if ambiguous: the one proof of absence
+            // Not appended, and yet an earlier attempt may be, once the batch before it is.
+            Position::Haunted if ambiguous => Verdict::Fail { fate },
+            Position::Head | Position::Haunted => Verdict::Renumber, // even if ambiguous: the one proof of absence
             Position::Behind => Verdict::Resend { refresh: false, ambiguous },
         },
         ErrorCode::INVALID_PRODUCER_EPOCH | ErrorCode::UNKNOWN_PRODUCER_ID if stamped && !ambiguous => {
@@ -160,11 +166,11 @@ pub fn verdict(q: &Question) -> Verdict {
             match (q.position, q.log_start) {
                 (Position::Behind, _) => Verdict::Resend { refresh: false, ambiguous },
                 // A broker that has forgotten the producer but does not say where its log starts may be about to catch up (Java retries too).
-                (Position::Head, LogStart::Unknown) if q.code == ErrorCode::UNKNOWN_PRODUCER_ID => {
+                (Position::Head | Position::Haunted, LogStart::Unknown) if q.code == ErrorCode::UNKNOWN_PRODUCER_ID => {
                     Verdict::Resend { refresh: true, ambiguous }
                 }
                 // The broker can no longer tell a duplicate from a new batch. Nothing will ever prove the batch absent.
-                (Position::Head, _) => Verdict::Fail { fate },
+                (Position::Head | Position::Haunted, _) => Verdict::Fail { fate },
             }
         }
 

@@ -328,6 +328,30 @@ fn a_probe_that_is_out_of_order_proves_the_tombstone_absent() {
 }
 
 #[test]
+fn an_ambiguous_batch_behind_a_tombstone_is_not_stamped_anew_because_requests_with_both_may_still_run() {
+    let mut driver = Driver::flowing();
+    let (lost, behind) = (driver.send(), driver.send());
+    assert_eq!(driver.stream.settle(BatchKey(lost)), Some(Fate::MaybeWritten));
+    assert_eq!(driver.reply(lost, LOST), Reply::Tombstone { written: false });
+    driver.answer(behind, LOST);
+    driver.resend(behind);
+    assert_eq!(driver.verdict(behind, OUT_OF_ORDER), Verdict::Fail { fate: Fate::MaybeWritten });
+    assert_eq!(driver.withdrawn(), []);
+    assert_eq!(driver.next(), (1, 0), "the epoch is bumped, which shuts the door behind both");
+}
+
+#[test]
+fn a_batch_never_appended_behind_a_tombstone_is_stamped_anew() {
+    let mut driver = Driver::flowing();
+    let lost = driver.send();
+    assert_eq!(driver.stream.settle(BatchKey(lost)), Some(Fate::MaybeWritten));
+    assert_eq!(driver.reply(lost, LOST), Reply::Tombstone { written: false });
+    let probe = driver.send();
+    assert_eq!(driver.verdict(probe, OUT_OF_ORDER), Verdict::Renumber);
+    assert_eq!(driver.withdrawn(), unstamped(&[probe]));
+}
+
+#[test]
 fn stamped_batches_behind_a_tombstone_are_answered_before_anything_new() {
     let mut driver = Driver::flowing();
     let (a, b) = (driver.send(), driver.send());

@@ -48,8 +48,8 @@ fn table() -> String {
                 [false, true]
                     .map(|was_ambiguous| verdict(&Question { was_ambiguous, position, protection, ..ask(code) }))
             };
-            for position in [Position::Head, Position::Behind] {
-                if position == Position::Behind && plain(Position::Head) == plain(Position::Behind) {
+            for position in [Position::Head, Position::Haunted, Position::Behind] {
+                if position != Position::Head && plain(Position::Head) == plain(position) {
                     continue;
                 }
                 let [clear, ambiguous] = plain(position).map(short);
@@ -88,14 +88,14 @@ fn every_cell_is_as_reviewed() {
 fn all_questions() -> impl Iterator<Item = Question> {
     codes().flat_map(|code| {
         PROTECTIONS.into_iter().flat_map(move |protection| {
-            (0..48).map(move |bits: u32| Question {
+            (0..72).map(move |bits: u32| Question {
                 code,
                 was_ambiguous: bits & 1 != 0,
-                position: if bits & 2 != 0 { Position::Behind } else { Position::Head },
+                position: [Position::Head, Position::Behind, Position::Haunted][(bits / 24) as usize],
                 protection,
-                many: bits & 4 != 0,
-                names_records: bits & 8 != 0,
-                log_start: [LogStart::Unknown, LogStart::Kept, LogStart::Truncated][(bits / 16) as usize],
+                many: bits & 2 != 0,
+                names_records: bits & 4 != 0,
+                log_start: [LogStart::Unknown, LogStart::Kept, LogStart::Truncated][(bits / 8 % 3) as usize],
             })
         })
     })
@@ -105,7 +105,7 @@ fn all_questions() -> impl Iterator<Item = Question> {
 fn an_ambiguous_batch_is_never_renumbered_split_or_called_not_written_but_for_the_one_proof() {
     for q in all_questions().filter(|q| q.was_ambiguous || may_have_appended(q.code)) {
         let proof = q.code == ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER
-            && q.position == Position::Head
+            && (q.position == Position::Head || (q.position == Position::Haunted && !q.was_ambiguous))
             && q.protection == Protection::Stamped;
         match verdict(&q) {
             Verdict::Renumber => assert!(proof, "{q:?}"),
