@@ -16,6 +16,14 @@ lint:
 test *ARGS:
     cargo test --workspace --locked {{ARGS}}
 
+# Seeds of the simulator, optimised: just sim 20000; a second number is where to start.
+sim SEEDS='5000' FIRST='0':
+    SIM_SEEDS={{SEEDS}} SIM_FIRST={{FIRST}} cargo test --release --locked -p protocol-tests --test soak -- --nocapture whatever
+
+# One seed again, with all that happens.
+replay SEED:
+    SIM_SEED={{SEED}} cargo test --locked -p protocol-tests --test soak -- --nocapture whatever
+
 # rustdoc, warnings denied
 doc:
     RUSTDOCFLAGS=-Dwarnings cargo doc --workspace --no-deps --document-private-items --all-features --locked

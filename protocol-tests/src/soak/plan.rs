@@ -1,0 +1,314 @@
+//! What one seed plays: settings, network and faults, each seed its own mix (swarm testing).
+
+use std::time::Duration;
+
+use milena_accumulator::{AccumulatorConfig, PartitionerKind};
+use milena_broker::Profile;
+use milena_cluster::{ClusterConfig, HostPort};
+use milena_sender::{Guarantee, RecreatedTopic, SenderConfig};
+use milena_wire::{Codec, Compression};
+
+use super::rng::Rng;
+
+/// One kind of thing that goes wrong.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Fault {
+    /// A connection dies; some of what was under way to the broker may still arrive, perhaps much later.
+    Cut,
+    /// All connections to a node die.
+    CutNode,
+    /// Nothing gets through on a connection for a while.
+    Stall,
+    /// The client's socket takes no bytes for a while.
+    Jam,
+    /// Nothing gets through to or from a node for a while, new connections included.
+    Isolate,
+    /// A node is frozen for a while.
+    Pause,
+    /// A node stops and comes back.
+    Stop,
+    /// A leader moves to a replica in sync; what that has not copied is lost.
+    Move,
+    /// A leader moves there and back.
+    Flap,
+    /// A replica becomes leader whatever it lacks.
+    Unclean,
+    /// A batch is refused with some code.
+    Refuse,
+    /// A batch is appended and then answered with some code.
+    AppendThen,
+    /// An answer leaves partitions out.
+    Omit,
+    /// A request runs late, even if its connection has died meanwhile.
+    DelayRequest,
+    /// An answer comes late.
+    DelayAnswer,
+    /// The connection closes before a request runs.
+    CloseBefore,
+    /// The connection closes after a request has run.
+    CloseAfter,
+    /// Half an answer.
+    CutAnswer,
+    /// A request is never answered.
+    Silence,
+    /// An answer is garbage.
+    Garble,
+    /// An answer belongs to no request.
+    WrongCorrelation,
+    /// The broker asks for a pause.
+    Throttle,
+    /// A producer id is refused.
+    InitError,
+    /// A topic's metadata is an error.
+    MetadataError,
+    /// A topic's metadata lacks partitions.
+    MetadataOmits,
+    /// A node's metadata stays as it is for a while.
+    FreezeMetadata,
+    /// A topic is deleted and created again.
+    Recreate,
+    /// A partition forgets its producers.
+    Forget,
+    /// Names do not resolve for a while.
+    NoNames,
+    /// The user purges.
+    Purge,
+    /// The user flushes.
+    Flush,
+}
+
+impl Fault {
+    const ALL: [Self; 31] = [
+        Self::Cut,
+        Self::CutNode,
+        Self::Stall,
+        Self::Jam,
+        Self::Isolate,
+        Self::Pause,
+        Self::Stop,
+        Self::Move,
+        Self::Flap,
+        Self::Unclean,
+        Self::Refuse,
+        Self::AppendThen,
+        Self::Omit,
+        Self::DelayRequest,
+        Self::DelayAnswer,
+        Self::CloseBefore,
+        Self::CloseAfter,
+        Self::CutAnswer,
+        Self::Silence,
+        Self::Garble,
+        Self::WrongCorrelation,
+        Self::Throttle,
+        Self::InitError,
+        Self::MetadataError,
+        Self::MetadataOmits,
+        Self::FreezeMetadata,
+        Self::Recreate,
+        Self::Forget,
+        Self::NoNames,
+        Self::Purge,
+        Self::Flush,
+    ];
+
+    /// How many of a hundred seeds that draw faults have this one.
+    const fn share(self) -> u64 {
+        match self {
+            Self::Forget | Self::Recreate | Self::Unclean => 8,
+            Self::Purge | Self::MetadataError | Self::Garble | Self::Isolate => 15,
+            _ => 30,
+        }
+    }
+}
+
+/// A topic of the simulated cluster.
+#[derive(Clone, Debug)]
+pub struct TopicPlan {
+    /// Its name.
+    pub name: String,
+    /// How many partitions.
+    pub partitions: i32,
+    /// Largest batch it takes.
+    pub max_message_bytes: usize,
+    /// Whether it refuses records without a key.
+    pub compacted: bool,
+}
+
+/// All that a seed decides before time begins.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The producer's settings.
+    pub sender: SenderConfig,
+    /// The queues' settings.
+    pub accumulator: AccumulatorConfig,
+    /// The client's settings.
+    pub cluster: ClusterConfig,
+    /// Which release the brokers are.
+    pub profile: Profile,
+    /// How many brokers.
+    pub nodes: i32,
+    /// Replicas that acks=all needs.
+    pub min_insync_replicas: i16,
+    /// How far followers are behind.
+    pub replication_lag: Duration,
+    /// What is produced to.
+    pub topics: Vec<TopicPlan>,
+    /// One way through the network, at least and at most, in microseconds.
+    pub latency_us: (u64, u64),
+    /// How much later than a connection's end its requests may still run.
+    pub zombie_ms: u64,
+    /// Longest time a codec takes, in milliseconds.
+    pub seal_ms: u64,
+    /// What goes wrong.
+    pub faults: Vec<Fault>,
+    /// Mean time between two faults, in milliseconds.
+    pub fault_gap_ms: u64,
+    /// Codes that scripted refusals use.
+    pub codes: Vec<i16>,
+    /// How long records are enqueued and faults strike.
+    pub length: Duration,
+    /// Mean time between two bursts of records, in milliseconds.
+    pub burst_gap_ms: u64,
+    /// Most records in a burst.
+    pub burst_max: u64,
+    /// Largest value in bytes.
+    pub value_max: u64,
+    /// How many of a hundred records choose their partition.
+    pub explicit_percent: u64,
+}
+
+impl Plan {
+    /// The plan of a seed.
+    #[must_use]
+    pub fn draw(seed: u64) -> Self {
+        let rng = &mut Rng::new(seed);
+        let guarantee = match rng.between(0, 9) {
+            0 => Guarantee::AtLeastOnce { all_replicas: true },
+            1 => Guarantee::AtLeastOnce { all_replicas: false },
+            2 => Guarantee::AtMostOnce,
+            _ => Guarantee::ExactlyOnce,
+        };
+        let codec = rng.percent(35);
+        let mut faults = Vec::new();
+        let calm = rng.percent(3);
+        for fault in Fault::ALL {
+            // Drawn in any case, so that one fault's share does not change what the others get.
+            if rng.percent(fault.share()) && !calm {
+                faults.push(fault);
+            }
+        }
+        let profile = if rng.percent(70) { Profile::default() } else { rng.pick(&Profile::ALL) };
+        if profile != Profile::default() {
+            // Without topic ids in produce requests nobody can tell the old topic from the new one.
+            faults.retain(|fault| *fault != Fault::Recreate);
+        }
+        let fast = rng.percent(50);
+        let latency_us = if fast { (20, 600) } else { (200, rng.between(1000, 60_000)) };
+        let replication_lag = if rng.percent(50) { Duration::ZERO } else { rng.millis(1, 150) };
+        // What a broker needs when all is well is to be possible.
+        let least = replication_lag * 2 + Duration::from_micros(latency_us.1 * 4);
+        let request_timeout = least + rng.millis(150, 2500);
+        let sender = SenderConfig {
+            guarantee,
+            linger: if rng.percent(40) { Duration::ZERO } else { rng.millis(1, 40) },
+            delivery_timeout: least + if rng.percent(60) { rng.millis(200, 3000) } else { rng.millis(3000, 15_000) },
+            request_timeout,
+            max_request_size: if rng.percent(20) { 2000 } else { 8 << 20 },
+            retry_backoff: rng.millis(5, 120),
+            retry_backoff_max: rng.millis(120, 1000),
+            partition_in_flight: rng.percent(40).then(|| rng.index(5) + 1),
+            unknown_topic_grace: rng.millis(300, 4000),
+            recreated_topic: if rng.percent(30) { RecreatedTopic::Send } else { RecreatedTopic::Fail },
+            sealed_ahead: rng.index(8) + 1,
+            seal_inline: !codec,
+            ..SenderConfig::default()
+        };
+        let batch_size = usize::try_from(rng.between(200, 4000)).unwrap_or(1000);
+        let nodes = i32::try_from(rng.between(1, 3)).unwrap_or(1);
+        let compression = if codec { Compression::new(Codec::Lz4) } else { Compression::NONE };
+        let accumulator = AccumulatorConfig {
+            buffer_memory: if rng.percent(15) { 16 << 10 } else { 4 << 20 },
+            batch_size,
+            max_record_size: 8 << 10,
+            compression,
+            partitioner: PartitionerKind::Java,
+            sticky_bytes: batch_size,
+            adaptive: rng.percent(50),
+            linger_zero: sender.linger.is_zero(),
+        };
+        let mut cluster = ClusterConfig::new(vec![HostPort::new("boot", 9092)]);
+        cluster.request_timeout = request_timeout;
+        cluster.connect_timeout = rng.millis(100, 800);
+        cluster.connect_timeout_max = Duration::from_secs(2);
+        cluster.reconnect_backoff = rng.millis(5, 100);
+        cluster.reconnect_backoff_max = rng.millis(100, 1000);
+        cluster.retry_backoff = sender.retry_backoff;
+        cluster.retry_backoff_max = sender.retry_backoff_max;
+        cluster.metadata_max_age = rng.millis(500, 60_000);
+        cluster.idle_timeout = if rng.percent(20) { rng.millis(500, 3000) } else { Duration::from_secs(540) };
+        cluster.max_in_flight = rng.index(6) + 1;
+        cluster.auto_create_topics = false;
+        let topic = |name: &str, rng: &mut Rng| TopicPlan {
+            name: name.to_owned(),
+            partitions: i32::try_from(rng.between(1, 4)).unwrap_or(1),
+            max_message_bytes: if rng.percent(15) { batch_size / 2 + 150 } else { 1 << 20 },
+            compacted: rng.percent(8),
+        };
+        let mut topics = vec![topic("t", rng)];
+        if rng.percent(30) {
+            topics.push(topic("u", rng));
+        }
+        Self {
+            sender,
+            accumulator,
+            cluster,
+            profile,
+            nodes,
+            min_insync_replicas: if nodes == 3 && rng.percent(30) { 2 } else { 1 },
+            replication_lag,
+            topics,
+            latency_us,
+            zombie_ms: if rng.percent(50) { rng.between(1, 3000) } else { 0 },
+            seal_ms: rng.between(0, 20),
+            faults,
+            fault_gap_ms: rng.between(10, 700),
+            codes: codes(rng, guarantee),
+            length: rng.millis(500, 8000),
+            burst_gap_ms: rng.between(2, 150),
+            burst_max: rng.between(1, 12),
+            value_max: if rng.percent(20) { 3000 } else { rng.between(10, 400) },
+            explicit_percent: rng.pick(&[0, 50, 100, 100]),
+        }
+    }
+
+    /// Whether records are promised to lie in the order in which they were enqueued.
+    #[must_use]
+    pub fn is_ordered(&self) -> bool {
+        match self.sender.guarantee {
+            Guarantee::ExactlyOnce => true,
+            // More than one batch in flight overtake each other on retries, as the setting says.
+            Guarantee::AtLeastOnce { .. } => self.sender.in_flight_limit() == 1,
+            _ => false,
+        }
+    }
+}
+
+/// Codes that Kafka knows, and some that it does not; those that end a producer for good only rarely.
+fn codes(rng: &mut Rng, guarantee: Guarantee) -> Vec<i16> {
+    // 0 and 46 say "written", 45 says "absent": answered to what was not, or was, appended they are lies that nobody can see through.
+    let lies = |code: i16| matches!(code, 0 | 46) || (code == 45 && guarantee == Guarantee::ExactlyOnce);
+    let fatal = |code: i16| matches!(code, 49 | 53 | 90);
+    let fatal_too = rng.percent(5);
+    let count = rng.between(1, 6);
+    let mut codes = Vec::new();
+    while (codes.len() as u64) < count {
+        let any = i16::try_from(rng.between(0, 134)).unwrap_or(0) - 2;
+        let code =
+            if rng.percent(50) { rng.pick(&[2, 3, 5, 6, 7, 10, 13, 19, 20, 47, 56, 59, 74, 87, 100]) } else { any };
+        if !lies(code) && (fatal_too || !fatal(code)) {
+            codes.push(code);
+        }
+    }
+    codes
+}
