@@ -67,13 +67,14 @@ struct Bookkeeper {
 impl DeliveryHandler for Bookkeeper {
     fn on_batch(&self, report: BatchReport) {
         let records = report.records().len() as u64;
-        self.account.settled(report.outcome(), records);
         if let milena::Outcome::Failed(failure) = report.outcome() {
             self.account.complain_once(failure);
         }
         if let Some(failed) = &self.failed {
             failed.settle(&report);
         }
+        // Last, because the command ends as soon as the account is complete.
+        self.account.settled(report.outcome(), records);
     }
 }
 
