@@ -14,13 +14,14 @@ use milena_wire::{Codec, Compression};
 use tokio::sync::watch;
 
 use crate::clock::Clock;
-use crate::commands;
+use crate::commands::{self, Ending};
 use crate::config::{ConfigError, ConfigProblem, ProducerConfig};
 use crate::driver::drive;
+use crate::handler::{DeliveryHandler, LogOnly};
 use crate::producer::Shared;
 use crate::runtime::Io;
 use crate::seal::SealPool;
-use crate::watch::{DeliveryHandler, LogOnly, Watch};
+use crate::watch::Watch;
 use crate::world::{Real, Sockets};
 use crate::{Producer, seed};
 
@@ -206,7 +207,7 @@ impl ProducerBuilder {
         let cluster = Cluster::new(cluster_config(&config), seed);
         let sender = Sender::new(sender_config(&config), accumulator.clone(), cluster, seed);
         let metrics = sender.metrics();
-        let (ending, ended) = watch::channel(());
+        let (ending, ended) = watch::channel(Ending::NotYet);
         let (commands, queue) = commands::channel(ended);
         let sockets = Sockets {
             connector: self.connector.unwrap_or_else(|| Arc::new(self.tcp)),
@@ -216,13 +217,15 @@ impl ProducerBuilder {
         let threads = if config.compression.codec() == Codec::None { 0 } else { config.compression_threads };
         let seals = SealPool::start(&config.client_id, threads)?;
         let wake = Arc::clone(&watch);
-        let abandon = Abandon { accumulator: accumulator.clone(), _ending: ending };
+        let mut abandon =
+            Abandon { accumulator: accumulator.clone(), watch: Arc::clone(&watch), ending, ended_well: false };
         let io = self.io.start(&config.client_id, async move {
             // Whatever ends this task, a panic or a runtime that shuts down included, leaves no record without an outcome:
             // what the sender holds fails as it is dropped, and what it has not taken fails here.
-            let _abandon = abandon;
+            let abandon = &mut abandon;
             let world = Real::start(clock, sockets, queue, wake, seals);
             drive(sender, world).await;
+            abandon.ended_well = true;
         })?;
         Ok(Producer::new(Shared {
             accumulator,
@@ -289,11 +292,12 @@ fn sender_config(config: &ProducerConfig) -> SenderConfig {
     }
 }
 
-/// Fails what nobody will deliver any more, and says when that is done.
+/// Fails what nobody will deliver any more, and says when that is done and whether it had to be.
 struct Abandon {
     accumulator: Accumulator,
-    /// Dropped after `drop` was called.
-    _ending: watch::Sender<()>,
+    watch: Arc<Watch>,
+    ending: watch::Sender<Ending>,
+    ended_well: bool,
 }
 
 impl Drop for Abandon {
@@ -301,6 +305,8 @@ impl Drop for Abandon {
         self.accumulator.abandon(|topic, partition| {
             Failure::new(FailureKind::RuntimeGone, Fate::NotWritten, topic.clone(), partition)
         });
+        self.watch.end();
+        self.ending.send_replace(if self.ended_well { Ending::Closed } else { Ending::CutShort });
     }
 }
 

@@ -14,8 +14,19 @@ type Call = (Command, Option<oneshot::Sender<CommandResult>>);
 #[derive(Clone, Debug)]
 pub(crate) struct Commands {
     calls: mpsc::UnboundedSender<Call>,
-    ended: watch::Receiver<()>,
+    ending: watch::Receiver<Ending>,
     cut_off: Arc<AtomicU64>,
+}
+
+/// How far the driver has come.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Ending {
+    /// It runs.
+    NotYet,
+    /// It was closed, and every record has its outcome.
+    Closed,
+    /// It panicked, or its runtime was shut down. Every record has its outcome all the same.
+    CutShort,
 }
 
 /// The driver's end.
@@ -27,11 +38,11 @@ pub(crate) struct CommandQueue {
     cut_off: Arc<AtomicU64>,
 }
 
-/// `ended` is closed when the driver has ended and every record has its outcome.
-pub(crate) fn channel(ended: watch::Receiver<()>) -> (Commands, CommandQueue) {
+/// `ending` tells when the driver has ended and every record has its outcome.
+pub(crate) fn channel(ending: watch::Receiver<Ending>) -> (Commands, CommandQueue) {
     let (tx, calls) = mpsc::unbounded_channel();
     let cut_off = Arc::default();
-    let commands = Commands { calls: tx, ended, cut_off: Arc::clone(&cut_off) };
+    let commands = Commands { calls: tx, ending, cut_off: Arc::clone(&cut_off) };
     (commands, CommandQueue { calls, waiting: BTreeMap::new(), next: 0, cut_off })
 }
 
@@ -46,15 +57,23 @@ impl Commands {
         {
             return Some(result);
         }
-        let mut ended = self.ended.clone();
-        // Nothing is ever sent: this returns when the other end is dropped.
-        while ended.changed().await.is_ok() {}
+        self.end().await;
         None
     }
 
     /// Records that the close gave up, for those who come too late to hear it from the driver.
     pub(crate) fn cut_off(&self) -> u64 {
         self.cut_off.load(Ordering::Relaxed)
+    }
+
+    /// Waits until the driver has ended, and tells how.
+    pub(crate) async fn end(&self) -> Ending {
+        let mut ending = self.ending.clone();
+        match ending.wait_for(|ending| *ending != Ending::NotYet).await {
+            Ok(ending) => *ending,
+            // It never got as far as to run.
+            Err(_) => Ending::CutShort,
+        }
     }
 
     /// Closes with nobody waiting.

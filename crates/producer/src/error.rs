@@ -197,6 +197,9 @@ impl std::error::Error for FlushError {}
 pub struct CloseError {
     /// Records that had no outcome at the deadline. Each has one now, with its fate.
     pub cut_off: u64,
+    /// The producer's I/O had ended before: it panicked, or the runtime it ran on was shut down. What had no outcome then
+    /// failed as [`RuntimeGone`](crate::FailureKind::RuntimeGone).
+    pub cut_short: bool,
     /// Failures that nobody had looked at, those of the deadline included.
     pub unobserved: Option<UnobservedFailures>,
 }
@@ -211,8 +214,14 @@ impl fmt::Display for CloseError {
                 self.cut_off
             )?;
         }
+        if self.cut_short {
+            f.write_str(
+                "the producer's I/O had ended before it was closed (it panicked, or its runtime was shut down), and records \
+                 without an outcome failed then",
+            )?;
+        }
         match &self.unobserved {
-            Some(failures) if self.cut_off > 0 => write!(f, "; {failures}"),
+            Some(failures) if self.cut_off > 0 || self.cut_short => write!(f, "; {failures}"),
             Some(failures) => write!(f, "the producer closed, but {failures}"),
             None => Ok(()),
         }

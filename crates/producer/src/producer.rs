@@ -13,10 +13,11 @@ use tokio::runtime::Handle;
 
 use crate::builder::ProducerBuilder;
 use crate::clock::Clock;
-use crate::commands::Commands;
+use crate::commands::{Commands, Ending};
 use crate::config::ProducerConfig;
 use crate::error::{CloseError, EnqueueError, FlushError, NotReady, Rejected, SendError};
 use crate::record::Record;
+use crate::timeout;
 use crate::watch::Watch;
 
 /// A Kafka producer. Cheap to clone; all clones share one buffer, one set of connections and one account of failures.
@@ -31,6 +32,9 @@ use crate::watch::Watch;
 pub struct Producer {
     shared: Arc<Shared>,
 }
+
+/// How long a close waits for the delivery handler at least, beyond its deadline if need be.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Which records [`Producer::purge`] gives up.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -168,7 +172,9 @@ impl Producer {
         outcomes
     }
 
-    /// Waits until every record queued before the call has its outcome. Linger is cut short; a retry's backoff is not.
+    /// Waits until every record queued before the call has its outcome, and the delivery handler has heard of it. Linger is
+    /// cut short; a retry's backoff is not. A handler whose call takes longer than a second is not waited for, and neither is
+    /// one that calls this itself.
     ///
     /// # Errors
     ///
@@ -181,6 +187,7 @@ impl Producer {
     /// Safe: dropping it stops the waiting alone.
     pub async fn flush(&self) -> Result<(), FlushError> {
         self.shared.commands.run(Command::Flush).await.ok_or(FlushError::Closed)?;
+        self.shared.watch.told().await;
         self.shared.watch.take_unobserved().map_or(Ok(()), |failures| Err(FlushError::Unobserved(failures)))
     }
 
@@ -204,11 +211,13 @@ impl Producer {
 
     /// Takes no more records, delivers what is queued, and ends the producer. What is undelivered after `timeout` is
     /// settled with the truth about its fate. Every clone may call it; each call waits for the end, and the earliest
-    /// deadline counts for all.
+    /// deadline counts for all. The delivery handler has heard of everything then, unless a call of it takes longer than a
+    /// second or it needs more than a second beyond `timeout`.
     ///
     /// # Errors
     ///
-    /// [`CloseError`] if records were given up at the deadline, or had failed unobserved. The producer is closed then, too.
+    /// [`CloseError`] if records were given up at the deadline, had failed unobserved, or if the producer's I/O had ended
+    /// before. The producer is closed then, too.
     ///
     /// # Cancel safety
     ///
@@ -223,11 +232,14 @@ impl Producer {
             // Already closed, by whoever came before.
             _ => self.shared.commands.cut_off(),
         };
+        let cut_short = self.shared.commands.end().await == Ending::CutShort;
+        let left = deadline.since(self.shared.clock.now()).max(LAST_WORDS);
+        timeout::within(left, self.shared.watch.told()).await;
         let unobserved = self.shared.watch.take_unobserved();
-        if cut_off == 0 && unobserved.is_none() {
+        if cut_off == 0 && unobserved.is_none() && !cut_short {
             return Ok(());
         }
-        Err(CloseError { cut_off, unobserved })
+        Err(CloseError { cut_off, cut_short, unobserved })
     }
 
     /// Waits until the cluster has answered. [`builder`](Self::builder) needs no broker; this tells whether there is one.

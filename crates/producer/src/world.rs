@@ -22,6 +22,8 @@ pub(crate) struct Real {
     commands: CommandQueue,
     watch: Arc<Watch>,
     seals: SealPool,
+    /// Where [`try_next`](World::try_next) looks first: no source, however busy, keeps another from being heard.
+    turn: u8,
 }
 
 /// How a [`Real`] world talks to the network.
@@ -42,9 +44,28 @@ impl Real {
     ) -> Self {
         let mut config = PoolConfig::default();
         config.max_frame = sockets.max_frame;
-        Self { clock, network: Network::new(config, sockets.connector, sockets.resolver), commands, watch, seals }
+        Self {
+            clock,
+            network: Network::new(config, sockets.connector, sockets.resolver),
+            commands,
+            watch,
+            seals,
+            turn: 0,
+        }
+    }
+
+    fn look(&mut self, source: u8) -> Option<Input> {
+        match source {
+            0 => self.network.try_next().map(Input::Cluster),
+            1 => self.seals.try_next(),
+            2 => self.commands.try_recv().map(|(id, command)| Input::Command { id, command }),
+            _ => self.watch.take_ring().then_some(Input::Wake),
+        }
     }
 }
+
+/// Sources of inputs that [`Real`] looks through.
+const SOURCES: u8 = 4;
 
 impl World for Real {
     fn now(&self) -> Timestamp {
@@ -69,13 +90,12 @@ impl World for Real {
     }
 
     fn try_next(&mut self) -> Option<Input> {
-        if let Some(input) = self.network.try_next() {
-            return Some(Input::Cluster(input));
-        }
-        if let Some(input) = self.seals.try_next() {
-            return Some(input);
-        }
-        self.commands.try_recv().map(|(id, command)| Input::Command { id, command })
+        (0..SOURCES).find_map(|step| {
+            let source = (self.turn + step) % SOURCES;
+            let input = self.look(source)?;
+            self.turn = (source + 1) % SOURCES;
+            Some(input)
+        })
     }
 
     async fn next(&mut self, until: Option<Timestamp>) -> Input {
@@ -91,7 +111,7 @@ impl World for Real {
             input = self.network.next() => Input::Cluster(input),
             input = self.seals.next() => input,
             (id, command) = self.commands.recv() => Input::Command { id, command },
-            () = self.watch.wake.notified() => Input::Wake,
+            () = self.watch.ring() => Input::Wake,
             () = timer => Input::Tick,
         }
     }

@@ -1,0 +1,251 @@
+//! What the handler has yet to hear of, and the thread that tells it.
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::thread::{self, ThreadId};
+use std::time::Duration;
+use std::{fmt, io};
+
+use milena_accumulator::{BatchReport, Failure};
+use parking_lot::{Condvar, Mutex, MutexGuard};
+use tokio::sync::oneshot;
+
+use crate::handler::{DeliveryHandler, log_unobserved};
+
+/// How long unobserved failures are gathered before they are told, so that a list of a million handles that is dropped
+/// is not a million calls.
+const GATHER: Duration = Duration::from_millis(20);
+
+/// The queue between whoever settles and the handler's thread.
+///
+/// Reports hold the memory of their batches, so `buffer_memory` bounds them; unobserved failures are one entry per failed
+/// batch, however many of its handles were dropped.
+pub(crate) struct Notices {
+    state: Mutex<State>,
+    news: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    reports: VecDeque<BatchReport>,
+    unobserved: VecDeque<(Arc<Failure>, u32)>,
+    /// Whoever waits until everything so far was told.
+    fences: Vec<oneshot::Sender<()>>,
+    /// Calls of the handler that have returned.
+    calls: u64,
+    /// Nothing new will be told to the handler.
+    ended: bool,
+    /// The handler's thread is gone, and its handler dropped.
+    silent: bool,
+    listener: Option<ThreadId>,
+}
+
+impl Notices {
+    /// Starts the handler's thread.
+    pub(crate) fn start(name: &str, handler: Arc<dyn DeliveryHandler>) -> io::Result<Arc<Self>> {
+        let notices = Arc::new(Self { state: Mutex::default(), news: Condvar::new() });
+        let listening = Arc::clone(&notices);
+        thread::Builder::new().name(format!("{name}-handler")).spawn(move || listening.listen(handler))?;
+        Ok(notices)
+    }
+
+    pub(crate) fn report(&self, report: BatchReport) {
+        let mut state = self.state.lock();
+        if !state.silent {
+            state.reports.push_back(report);
+            drop(state);
+            self.news.notify_one();
+        }
+    }
+
+    /// Once the thread is gone the log alone is left to tell.
+    pub(crate) fn unobserved(&self, failure: &Arc<Failure>, records: u32) {
+        let mut state = self.state.lock();
+        if state.silent {
+            drop(state);
+            return log_unobserved(failure, records);
+        }
+        match state.unobserved.back_mut() {
+            Some((last, count)) if Arc::ptr_eq(last, failure) => *count = count.saturating_add(records),
+            _ => state.unobserved.push_back((Arc::clone(failure), records)),
+        }
+        drop(state);
+        self.news.notify_one();
+    }
+
+    /// Ready when the handler has heard of everything so far: at once for the handler itself, which would wait for its own end.
+    pub(crate) fn fence(&self) -> oneshot::Receiver<()> {
+        let (told, waiting) = oneshot::channel();
+        let mut state = self.state.lock();
+        if !state.silent && state.listener != Some(thread::current().id()) {
+            state.fences.push(told);
+            drop(state);
+            self.news.notify_one();
+        }
+        waiting
+    }
+
+    /// How often the handler was called and returned.
+    pub(crate) fn calls(&self) -> u64 {
+        self.state.lock().calls
+    }
+
+    /// The producer has ended: what is queued is told, then the handler is dropped and its thread ends.
+    pub(crate) fn end(&self) {
+        self.state.lock().ended = true;
+        self.news.notify_one();
+    }
+
+    fn listen(&self, handler: Arc<dyn DeliveryHandler>) {
+        self.state.lock().listener = Some(thread::current().id());
+        while let Some(mut notice) = self.next() {
+            let told = catch_unwind(AssertUnwindSafe(|| notice.tell(&*handler)));
+            if told.is_err() {
+                tracing::error!("a delivery handler panicked; the records it was told of keep their outcome");
+            }
+            self.state.lock().calls += 1;
+            // Who waits for a fence finds the memory of the reports before it given back.
+            let fences = std::mem::take(&mut notice.fences);
+            drop(notice);
+            for fence in fences {
+                // Who waited may have given up.
+                let _ = fence.send(());
+            }
+        }
+        // A handler may own the other end of what somebody waits for.
+        if catch_unwind(AssertUnwindSafe(|| drop(handler))).is_err() {
+            tracing::error!("a delivery handler panicked while it was dropped");
+        }
+    }
+
+    /// The next thing to tell; `None` once the producer has ended and everything is told.
+    fn next(&self) -> Option<Notice> {
+        let mut state = self.state.lock();
+        loop {
+            if let Some(report) = state.reports.pop_front() {
+                return Some(Notice { report: Some(report), ..Notice::default() });
+            }
+            if !state.unobserved.is_empty() && state.fences.is_empty() && !state.ended {
+                self.gather(&mut state);
+            }
+            if !state.reports.is_empty() {
+                continue;
+            }
+            if !state.unobserved.is_empty() || !state.fences.is_empty() {
+                let unobserved = std::mem::take(&mut state.unobserved);
+                return Some(Notice { report: None, unobserved, fences: std::mem::take(&mut state.fences) });
+            }
+            if state.ended {
+                state.silent = true;
+                return None;
+            }
+            self.news.wait(&mut state);
+        }
+    }
+
+    /// Waits for more unobserved failures, unless something else comes that cannot wait.
+    fn gather(&self, state: &mut MutexGuard<'_, State>) {
+        while state.reports.is_empty() && state.fences.is_empty() && !state.ended {
+            if self.news.wait_for(state, GATHER).timed_out() {
+                return;
+            }
+        }
+    }
+}
+
+/// What the handler is told in one go.
+#[derive(Default)]
+struct Notice {
+    report: Option<BatchReport>,
+    unobserved: VecDeque<(Arc<Failure>, u32)>,
+    /// Everything before these was told.
+    fences: Vec<oneshot::Sender<()>>,
+}
+
+impl Notice {
+    fn tell(&mut self, handler: &dyn DeliveryHandler) {
+        if let Some(report) = self.report.take() {
+            handler.on_batch(report);
+        }
+        for (failure, records) in self.unobserved.drain(..) {
+            handler.on_unobserved(&failure, records);
+        }
+    }
+}
+
+impl fmt::Debug for Notices {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Notices").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{Receiver, Sender, channel};
+
+    use milena_accumulator::{FailureKind, Fate};
+    use milena_wire::TopicName;
+
+    use super::*;
+    use crate::block_on::block_on;
+
+    struct Recorder(Mutex<Sender<u32>>);
+
+    impl DeliveryHandler for Recorder {
+        fn on_batch(&self, _: BatchReport) {}
+
+        fn on_unobserved(&self, _: &Arc<Failure>, records: u32) {
+            self.0.lock().send(records).unwrap();
+            assert!(records != 13, "a handler that panics");
+        }
+    }
+
+    fn rig() -> (Arc<Notices>, Receiver<u32>) {
+        let (tx, rx) = channel();
+        (Notices::start("test", Arc::new(Recorder(Mutex::new(tx)))).unwrap(), rx)
+    }
+
+    fn failure() -> Arc<Failure> {
+        Arc::new(Failure::new(FailureKind::Purged, Fate::NotWritten, TopicName::new("t"), None))
+    }
+
+    #[test]
+    fn a_fence_opens_when_everything_before_it_was_told() {
+        let (notices, heard) = rig();
+        notices.unobserved(&failure(), 3);
+        block_on(notices.fence()).unwrap();
+        assert_eq!(heard.try_recv(), Ok(3));
+    }
+
+    #[test]
+    fn handles_dropped_one_after_the_other_are_told_of_together_and_none_is_lost() {
+        let (notices, heard) = rig();
+        let failure = failure();
+        (0..100_000).for_each(|_| notices.unobserved(&failure, 1));
+        block_on(notices.fence()).unwrap();
+        let told: Vec<u32> = heard.try_iter().collect();
+        assert_eq!(told.iter().sum::<u32>(), 100_000);
+        assert!(told.len() < 1_000, "{} calls", told.len());
+    }
+
+    #[test]
+    fn the_handler_is_dropped_once_the_producer_has_ended_and_all_is_told() {
+        let (notices, heard) = rig();
+        notices.unobserved(&failure(), 5);
+        notices.end();
+        // The iteration ends because the handler, which owns the other end, is gone, though `notices` is not.
+        assert_eq!(heard.into_iter().collect::<Vec<_>>(), [5]);
+        block_on(notices.fence()).unwrap_err();
+    }
+
+    #[test]
+    fn a_handler_that_panics_hears_of_what_comes_next() {
+        let (notices, heard) = rig();
+        notices.unobserved(&failure(), 13);
+        block_on(notices.fence()).unwrap();
+        notices.unobserved(&failure(), 2);
+        block_on(notices.fence()).unwrap();
+        assert_eq!(heard.try_iter().collect::<Vec<_>>(), [13, 2]);
+    }
+}

@@ -1,0 +1,56 @@
+//! A bound on waiting that needs no runtime: for the end of a producer, when its own is gone.
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::task::Poll;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+
+/// Waits for `future`, but not longer than `limit`; whether it is done. A thread counts the time, so this is not for
+/// frequent use.
+pub(crate) async fn within(limit: Duration, future: impl Future<Output = ()>) -> bool {
+    let mut future = pin!(future);
+    if poll_fn(|context| Poll::Ready(future.as_mut().poll(context).is_ready())).await {
+        return true;
+    }
+    let (expired, expiry) = oneshot::channel::<()>();
+    let (done, cancelled) = std::sync::mpsc::channel::<()>();
+    let deadline = Instant::now() + limit;
+    thread::spawn(move || {
+        // Ends early when `done` is dropped.
+        let _ = cancelled.recv_timeout(deadline.saturating_duration_since(Instant::now()));
+        drop(expired);
+    });
+    let mut expiry = pin!(expiry);
+    let in_time = poll_fn(|context| {
+        if future.as_mut().poll(context).is_ready() {
+            return Poll::Ready(true);
+        }
+        expiry.as_mut().poll(context).map(|_| false)
+    })
+    .await;
+    drop(done);
+    in_time
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::block_on::block_on;
+
+    #[test]
+    fn what_never_ends_is_not_waited_for_and_what_is_done_is_not_timed() {
+        assert!(!block_on(within(Duration::ZERO, std::future::pending())));
+        assert!(block_on(within(Duration::from_secs(3_600), std::future::ready(()))));
+    }
+
+    #[test]
+    fn what_ends_in_time_ends_the_wait() {
+        let (tx, rx) = oneshot::channel::<()>();
+        let sender = thread::spawn(move || tx.send(()));
+        assert!(block_on(within(Duration::from_secs(3_600), async { drop(rx.await) })));
+        sender.join().unwrap().unwrap();
+    }
+}
