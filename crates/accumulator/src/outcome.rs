@@ -180,7 +180,7 @@ impl fmt::Display for Failure {
             write!(f, ", {} attempt{}", self.attempts, if self.attempts == 1 { "" } else { "s" })?;
         }
         if !self.waited.is_zero() {
-            write!(f, ", waited {:?}", self.waited)?;
+            write!(f, ", waited {:.1?}", self.waited)?;
         }
         f.write_str(")")?;
         if let Some(code) = self.code {

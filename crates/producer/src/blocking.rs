@@ -5,7 +5,7 @@ use std::time::Duration;
 use milena_accumulator::{Delivery, Receipt};
 
 use crate::block_on::block_on;
-use crate::error::{CloseError, EnqueueError, FlushError, NotReady, SendError};
+use crate::error::{CloseError, EnqueueError, FlushError, NotReady, Rejected, SendError};
 use crate::{Producer, Purge, Record, TopicPartitions};
 
 /// A view of a [`Producer`] whose calls park the thread instead of returning futures. Needs no async runtime.
@@ -30,6 +30,15 @@ impl Blocking<'_> {
     /// The record was not taken.
     pub fn enqueue<'a>(self, record: impl Into<Record<'a>>) -> Result<Delivery, EnqueueError> {
         block_on(self.0.enqueue(record))
+    }
+
+    /// As [`Producer::try_enqueue`], which does not wait anyway.
+    ///
+    /// # Errors
+    ///
+    /// Hands the record back with the reason.
+    pub fn try_enqueue<'a>(self, record: impl Into<Record<'a>>) -> Result<Delivery, Rejected<'a>> {
+        self.0.try_enqueue(record)
     }
 
     /// As [`Producer::enqueue_with`].

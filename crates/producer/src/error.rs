@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use milena_accumulator::Failure;
-use milena_sender::CommandError;
+use milena_sender::{CommandError, CommandErrorKind};
+use milena_wire::{ErrorCode, TopicName};
 
 use crate::Record;
 
@@ -244,6 +245,43 @@ impl NotReady {
     pub(crate) fn closed() -> Self {
         Self(None)
     }
+
+    /// The reason in one word.
+    #[must_use]
+    pub fn kind(&self) -> NotReadyKind {
+        match self.0.as_ref().map(|error| error.kind) {
+            Some(CommandErrorKind::TimedOut) => NotReadyKind::TimedOut,
+            Some(CommandErrorKind::TopicUnknown) => NotReadyKind::TopicUnknown,
+            Some(CommandErrorKind::TopicRefused) => NotReadyKind::TopicRefused,
+            _ => NotReadyKind::Closed,
+        }
+    }
+
+    /// The topic it is about, if it is about one.
+    #[must_use]
+    pub fn topic(&self) -> Option<&str> {
+        self.0.as_ref()?.topic.as_ref().map(TopicName::as_str)
+    }
+
+    /// The cluster's last answer, if that was an error.
+    #[must_use]
+    pub fn code(&self) -> Option<ErrorCode> {
+        self.0.as_ref()?.code
+    }
+}
+
+/// Why something was not ready, in one word.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum NotReadyKind {
+    /// The producer is closed.
+    Closed,
+    /// The time was up before the cluster answered; the error's source says what kept it from that.
+    TimedOut,
+    /// The cluster refuses the topic: the name is not legal, or the principal may not see it.
+    TopicRefused,
+    /// The cluster says that there is no such topic.
+    TopicUnknown,
 }
 
 impl fmt::Display for NotReady {

@@ -34,14 +34,19 @@ pub use milena_accumulator::{
 };
 pub use milena_client::property;
 pub use milena_cluster::HostPort;
-pub use milena_pool::{BoxFuture, Connector, Resolver, Stream, SystemResolver, Target, TcpConnector};
+pub use milena_pool::{BoxFuture, Connector, Keepalive, Resolver, Stream, SystemResolver, Target, TcpConnector};
 pub use milena_sender::{Counters, Guarantee, Histogram, MetricsSnapshot, RecreatedTopic, Tally, TopicPartitions};
-pub use milena_wire::{Codec, Compression, ErrorCode, LevelError, Offset, PartitionId, TopicName};
+pub use milena_wire::{
+    BrokerId, Codec, Compression, ErrorCode, HeaderRef, LevelError, Offset, PartitionId, RecordParts, TopicId,
+    TopicName,
+};
 
 pub use blocking::Blocking;
 pub use builder::ProducerBuilder;
 pub use config::{ConfigError, ConfigProblem, ProducerConfig};
-pub use error::{CloseError, EnqueueError, FlushError, NotReady, Rejected, SendError, UnobservedFailures};
+pub use error::{
+    CloseError, EnqueueError, FlushError, NotReady, NotReadyKind, Rejected, SendError, UnobservedFailures,
+};
 pub use handler::DeliveryHandler;
 pub use producer::{Producer, Purge};
 pub use record::{Payload, Record};

@@ -152,11 +152,11 @@ impl fmt::Display for CommandError {
         let topic = self.topic.as_ref().map_or("", TopicName::as_str);
         match self.kind {
             CommandErrorKind::TimedOut if self.topic.is_some() => {
-                write!(f, "nothing is known of topic {topic:?} after {:?}", self.waited)?;
+                write!(f, "nothing is known of topic {topic:?} after {:.1?}", self.waited)?;
             }
-            CommandErrorKind::TimedOut => write!(f, "the cluster has not answered in {:?}", self.waited)?,
+            CommandErrorKind::TimedOut => write!(f, "the cluster has not answered in {:.1?}", self.waited)?,
             CommandErrorKind::TopicUnknown => {
-                write!(f, "topic {topic:?} does not exist after {:?}; create it or check its name", self.waited)?;
+                write!(f, "topic {topic:?} does not exist after {:.1?}; create it or check its name", self.waited)?;
             }
             CommandErrorKind::TopicRefused => write!(f, "the cluster refuses topic {topic:?}")?,
             CommandErrorKind::Closed => f.write_str("the producer was closed meanwhile")?,

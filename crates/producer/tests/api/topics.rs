@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use milena_broker::{EmbeddedCluster, Reaction, Rule};
-use milena_producer::{ErrorCode, FailureKind, Fate, Offset, PartitionId, Producer, Record, RecreatedTopic, SendError};
+use milena_producer::{
+    ErrorCode, FailureKind, Fate, NotReadyKind, Offset, PartitionId, Producer, Record, RecreatedTopic, SendError,
+};
 use milena_wire::{ApiKey, BrokerId};
 
 use crate::support::*;
@@ -41,7 +43,9 @@ fn a_topic_that_does_not_exist_fails_its_records_after_the_grace_as_not_written(
             let text = error.to_string();
             assert!(text.contains("nowhere") && text.contains("create the topic"), "{text}");
             assert_eq!(cluster.partition_count("nowhere"), None);
-            let error = producer.partitions_for("nowhere", HOUR).await.unwrap_err().to_string();
+            let error = producer.partitions_for("nowhere", HOUR).await.unwrap_err();
+            assert_eq!((error.kind(), error.topic()), (NotReadyKind::TopicUnknown, Some("nowhere")));
+            let error = error.to_string();
             assert!(error.contains("nowhere") && error.contains("does not exist"), "{error}");
             // Others are not affected.
             cluster.create_topic("there", 1, 1).unwrap();
