@@ -119,10 +119,12 @@ impl Topic {
             return Err(Refused::Memory { bytes: worth_reserving(&self.core, size.total, limit) });
         }
         let placed = write(open, place, size, entry);
-        let tell = entry.urgency == Urgency::Now && !std::mem::replace(&mut open.urgent, true) && state.note(true);
+        let tell = entry.urgency == Urgency::Now
+            && !std::mem::replace(&mut open.urgent, true)
+            && queue.announce(&mut state, true);
         drop(state);
         if tell {
-            self.core.announce(queue);
+            self.core.wake_sender();
         }
         if let Some(choice) = target.choice {
             self.sticky.used(choice, size.total, self.core.config.sticky_bytes, self);
@@ -152,20 +154,20 @@ impl Topic {
         }
         // A batch ends here: the moment to move on that spoils no batch.
         if let Some(choice) = target.choice.filter(|choice| Sticky::is_due(*choice, core.config.sticky_bytes)) {
-            let tell = closed && state.note(true);
+            let tell = closed && queue.announce(&mut state, true);
             drop(state);
             if tell {
-                core.announce(queue);
+                core.wake_sender();
             }
             return self.put(Target::stuck_to(self.sticky.move_on(choice, self)), entry, payer);
         }
         let size = Place::FIRST.size(&entry.record.parts);
         let Some(chunk) = first_chunk(core, size.total, state.last_batch, payer.funds()) else {
             let bytes = worth_reserving(core, size.total, first_wish(core, state.last_batch));
-            let tell = closed && state.note(true);
+            let tell = closed && queue.announce(&mut state, true);
             drop(state);
             if tell {
-                core.announce(queue);
+                core.wake_sender();
             }
             return Err(Refused::Memory { bytes });
         };
@@ -180,10 +182,10 @@ impl Topic {
             pressing = true;
         }
         queue.publish_depth(&state);
-        let tell = state.note(pressing);
+        let tell = queue.announce(&mut state, pressing);
         drop(state);
         if tell {
-            core.announce(queue);
+            core.wake_sender();
         }
         if let Some(choice) = target.choice {
             self.sticky.used(choice, bytes, core.config.sticky_bytes, self);

@@ -16,7 +16,9 @@ pub(crate) struct Core {
     pub(crate) memory: Arc<Memory>,
     /// A record that takes no more than this in a batch of its own is within every limit.
     pub(crate) surely_fits: usize,
+    /// Locked after a partition's lock, never before it.
     ready: Mutex<Vec<Arc<PartitionQueue>>>,
+    /// Locked after a topic's waiting queue, never before it.
     waiting_topics: Mutex<Vec<TopicName>>,
     /// The sender was woken and has not looked since.
     woken: AtomicBool,
@@ -50,18 +52,17 @@ impl Core {
         self.slots.load(Ordering::Relaxed)
     }
 
-    /// The sender should look at `queue`.
-    pub(crate) fn announce(&self, queue: &Arc<PartitionQueue>) {
+    /// Lists `queue` for the sender. Called under the partition's lock: whoever appends to it next, and tells nobody, must find it listed.
+    /// [`wake_sender`](Self::wake_sender) follows once that lock is released.
+    pub(crate) fn list(&self, queue: &Arc<PartitionQueue>) {
         if queue.list() {
             self.ready.lock().push(Arc::clone(queue));
         }
-        self.wake_sender();
     }
 
-    /// The sender should ask for the partitions of `topic`.
-    pub(crate) fn announce_topic(&self, topic: &TopicName) {
+    /// Lists `topic`, whose partitions the sender should ask for. Called under the lock of its waiting queue, for the same reason.
+    pub(crate) fn list_topic(&self, topic: &TopicName) {
         self.waiting_topics.lock().push(topic.clone());
-        self.wake_sender();
     }
 
     pub(crate) fn wake_sender(&self) {

@@ -205,3 +205,45 @@ fn memory_reaches_every_waiter_though_others_give_up() {
     };
     shuttle::check_random(check, SCHEDULES);
 }
+
+/// A record that tells nobody, because another's append to the same batch does, must be found all the same by whoever appended it.
+#[test]
+fn who_has_appended_finds_the_queue_listed_though_another_append_is_to_tell_of_it() {
+    let check = || {
+        let (accumulator, _) = accumulator(1 << 20);
+        let other = {
+            let accumulator = accumulator.clone();
+            thread::spawn(move || drop(accumulator.append(at(), &record(0), Urgency::Linger, None).unwrap()))
+        };
+        let delivery = accumulator.append(at(), &record(0), Urgency::Linger, None).unwrap();
+        // As a flush does.
+        let mut ready = Vec::new();
+        accumulator.take_ready(&mut ready);
+        let queue = ready.pop().expect("the queue is listed");
+        while let Some(batch) = queue.close_head(Take::OpenToo) {
+            batch.settle(Outcome::Unacknowledged);
+        }
+        assert!(delivery.is_done());
+        other.join().unwrap();
+    };
+    shuttle::check_random(check, SCHEDULES);
+}
+
+#[test]
+fn who_has_appended_finds_the_unknown_topic_listed_though_another_append_is_to_tell_of_it() {
+    let check = || {
+        let heard = Arc::new(Heard::default());
+        let accumulator = Accumulator::new(AccumulatorConfig::default(), 1, heard as Arc<dyn Hooks>);
+        let other = {
+            let accumulator = accumulator.clone();
+            thread::spawn(move || drop(accumulator.append(at(), &record(0), Urgency::Linger, None).unwrap()))
+        };
+        let delivery = accumulator.append(at(), &record(0), Urgency::Linger, None).unwrap();
+        let mut topics = Vec::new();
+        accumulator.take_waiting_topics(&mut topics);
+        assert_eq!(topics, [TopicName::new(TOPIC)]);
+        drop(delivery);
+        other.join().unwrap();
+    };
+    shuttle::check_random(check, SCHEDULES);
+}

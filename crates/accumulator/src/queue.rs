@@ -90,7 +90,7 @@ pub struct QueueView {
 impl QueueState {
     /// Notes that a record went in; whether the sender must be told. `pressing`: a batch was closed, or the open one is urgent.
     #[inline]
-    pub(crate) fn note(&mut self, pressing: bool) -> bool {
+    fn note(&mut self, pressing: bool) -> bool {
         let tell = match self.notice {
             Notice::Idle => true,
             Notice::Lingering => pressing,
@@ -233,6 +233,17 @@ impl PartitionQueue {
     #[inline]
     pub(crate) fn lock(&self) -> MutexGuard<'_, QueueState> {
         self.state.lock()
+    }
+
+    /// Notes that a record went in, as `pressing` as it is, and lists the queue if the sender must be told. Then it must be woken, once
+    /// `state` is released.
+    #[inline]
+    pub(crate) fn announce(self: &Arc<Self>, state: &mut QueueState, pressing: bool) -> bool {
+        let tell = state.note(pressing);
+        if tell {
+            self.core.list(self);
+        }
+        tell
     }
 
     pub(crate) fn home(&self) -> &Arc<Home> {

@@ -67,10 +67,10 @@ impl Topic {
         let Some(queue) = cell.home().partition.and_then(|partition| self.queue_of(partition)) else { return false };
         let mut state = queue.lock();
         let Some(open) = state.open.as_mut().filter(|open| Arc::ptr_eq(open.story.cell(), cell)) else { return false };
-        let tell = !std::mem::replace(&mut open.urgent, true) && state.note(true);
+        let tell = !std::mem::replace(&mut open.urgent, true) && queue.announce(&mut state, true);
         drop(state);
         if tell {
-            self.core.announce(queue);
+            self.core.wake_sender();
         }
         true
     }

@@ -98,10 +98,13 @@ impl Topic {
             }
             let first = waiting.records.is_empty();
             waiting.records.push_back(record);
+            if first {
+                self.core.list_topic(&self.name);
+            }
             first
         };
         if first {
-            self.core.announce_topic(&self.name);
+            self.core.wake_sender();
         }
         Ok(token.is_none().then(|| Delivery::new(cell, 0, Sizes::new(parts, total), entry.timestamp_ms)))
     }
