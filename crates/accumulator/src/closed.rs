@@ -69,24 +69,15 @@ impl ClosedBatch {
     /// Without a codec nothing is copied. With one the records are compressed into a buffer that is counted in place of the chunks; if
     /// that fails, or saves nothing, the batch goes uncompressed.
     pub fn seal(self) -> SealedBatch {
+        let (owed, job) = self.part();
+        owed.seal_with(job.seal())
+    }
+
+    /// Parts what is owed to callers from the bytes, so that they can be told while the bytes are with a codec on another thread.
+    pub fn part(self) -> (OwedBatch, SealJob) {
         let Self { core, story, chunks, bytes, count, base_timestamp, max_timestamp, created } = self;
-        let plain: Vec<Bytes> = chunks.into_iter().map(Bytes::from_owner).collect();
-        let (codec, payload) = match squeeze(&core, &plain, bytes) {
-            Some(small) => (core.config.compression.codec(), vec![small]),
-            None => (Codec::None, plain),
-        };
-        SealedBatch {
-            core,
-            story,
-            payload_bytes: payload.iter().map(Bytes::len).sum(),
-            payload,
-            codec,
-            bytes,
-            count,
-            base_timestamp,
-            max_timestamp,
-            created,
-        }
+        let job = SealJob { core: Arc::clone(&core), chunks, bytes };
+        (OwedBatch { core, story, bytes, count, base_timestamp, max_timestamp, created }, job)
     }
 
     /// Gives its records their outcome without sealing it: it expired, was purged, or its topic is gone.
@@ -94,6 +85,83 @@ impl ClosedBatch {
         let Self { story, chunks, .. } = self;
         story.settle(outcome, chunks);
     }
+}
+
+/// A batch whose bytes are elsewhere.
+///
+/// Dropped without an outcome it settles itself as failed ([`RuntimeGone`](crate::FailureKind::RuntimeGone)).
+#[derive(Debug)]
+#[must_use = "dropping it fails its records"]
+pub struct OwedBatch {
+    core: Arc<Core>,
+    story: Story,
+    bytes: usize,
+    count: RecordCount,
+    base_timestamp: i64,
+    max_timestamp: i64,
+    created: Timestamp,
+}
+
+impl OwedBatch {
+    /// When its first record was appended.
+    #[must_use]
+    pub fn created(&self) -> Timestamp {
+        self.created
+    }
+
+    /// How many records it holds.
+    #[must_use]
+    pub fn count(&self) -> RecordCount {
+        self.count
+    }
+
+    /// Uncompressed size on the wire, header included.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        BATCH_HEADER_LEN + self.bytes
+    }
+
+    /// Joins it with its bytes again. Those of another batch would be sent under this one's name.
+    pub fn seal_with(self, sealed: SealedBytes) -> SealedBatch {
+        let Self { core, story, bytes, count, base_timestamp, max_timestamp, created } = self;
+        let SealedBytes { codec, payload } = sealed;
+        let payload_bytes = payload.iter().map(Bytes::len).sum();
+        SealedBatch { core, story, payload, payload_bytes, codec, bytes, count, base_timestamp, max_timestamp, created }
+    }
+
+    /// Gives its records their outcome. Their memory is given back when the bytes are dropped, wherever they are.
+    pub fn settle(self, outcome: Outcome) {
+        self.story.settle(outcome, ());
+    }
+}
+
+/// The bytes of a closed batch, to be sealed on any thread.
+#[derive(Debug)]
+#[must_use = "the batch waits for its bytes"]
+pub struct SealJob {
+    core: Arc<Core>,
+    chunks: Vec<Chunk>,
+    bytes: usize,
+}
+
+impl SealJob {
+    /// Freezes the bytes, as [`ClosedBatch::seal`] does.
+    pub fn seal(self) -> SealedBytes {
+        let Self { core, chunks, bytes } = self;
+        let plain: Vec<Bytes> = chunks.into_iter().map(Bytes::from_owner).collect();
+        match squeeze(&core, &plain, bytes) {
+            Some(small) => SealedBytes { codec: core.config.compression.codec(), payload: vec![small] },
+            None => SealedBytes { codec: Codec::None, payload: plain },
+        }
+    }
+}
+
+/// The final bytes of a batch, on their way back to it.
+#[derive(Debug)]
+#[must_use = "the batch waits for its bytes"]
+pub struct SealedBytes {
+    codec: Codec,
+    payload: Vec<Bytes>,
 }
 
 /// The records compressed, if there is a codec and it helps.

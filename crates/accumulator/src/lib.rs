@@ -52,7 +52,7 @@ mod topic;
 mod waiting;
 
 pub use accumulator::Accumulator;
-pub use closed::ClosedBatch;
+pub use closed::{ClosedBatch, OwedBatch, SealJob, SealedBytes};
 pub use config::AccumulatorConfig;
 pub use delivery::{Delivery, DeliveryError, Receipt};
 pub use hooks::{BatchReport, Hooks, Reported};
