@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::thread;
 
-use milena_accumulator::ClosedBatch;
+use milena_accumulator::SealJob;
 use milena_sender::{Input, SealTicket};
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 /// its tickets. The queue is bounded by the memory budget that every batch in it holds.
 #[derive(Debug)]
 pub(crate) struct SealPool {
-    jobs: std::sync::mpsc::Sender<(SealTicket, ClosedBatch)>,
+    jobs: std::sync::mpsc::Sender<(SealTicket, SealJob)>,
     sealed: mpsc::UnboundedReceiver<Input>,
 }
 
@@ -21,7 +21,7 @@ impl SealPool {
     /// Starts `threads` workers; none are needed where the sender seals by itself.
     pub(crate) fn start(name: &str, threads: usize) -> io::Result<Self> {
         let (done, sealed) = mpsc::unbounded_channel();
-        let (jobs, queue) = std::sync::mpsc::channel::<(SealTicket, ClosedBatch)>();
+        let (jobs, queue) = std::sync::mpsc::channel::<(SealTicket, SealJob)>();
         let queue = Arc::new(Mutex::new(queue));
         for index in 0..threads {
             let queue = Arc::clone(&queue);
@@ -41,8 +41,8 @@ impl SealPool {
     }
 
     /// Queues one batch.
-    pub(crate) fn seal(&self, ticket: SealTicket, batch: ClosedBatch) {
-        // Workers end only when this end is dropped; a batch that nobody takes settles itself when it is dropped.
+    pub(crate) fn seal(&self, ticket: SealTicket, batch: SealJob) {
+        // Workers end only when this end is dropped; a batch that never comes back ends at its delivery timeout.
         drop(self.jobs.send((ticket, batch)));
     }
 

@@ -1,6 +1,6 @@
 //! Answers: each finds its batches, and each batch's verdict is carried out.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use milena_accumulator::{Failure, FailureKind, Outcome};
@@ -233,7 +233,7 @@ impl Sender {
     }
 
     /// Fails a batch that was sent as often as `retries` allows.
-    fn end_retries(&mut self, slot: usize, key: BatchKey) {
+    pub(crate) fn end_retries(&mut self, slot: usize, key: BatchKey) {
         let attempts = self.partitions.get(slot).and_then(|p| p.batches.get(&key)).map_or(0, |batch| batch.attempts);
         if attempts > self.config.retries {
             self.give_up(slot, key, FailureKind::RetriesExhausted);
@@ -288,26 +288,17 @@ impl Sender {
         let Some(partition) = self.partitions.get_mut(slot) else { return };
         let Some(batch) = partition.batches.remove(&key) else { return };
         let name = self.topics.list[partition.topic].name.clone();
-        let mut bad: Vec<(u32, Arc<Failure>)> = Vec::new();
-        for error in &answer.record_errors {
-            let Ok(index) = u32::try_from(error.index) else { continue };
-            if index as usize >= batch.sealed.count().as_usize() || bad.iter().any(|(i, _)| *i == index) {
-                continue;
-            }
-            let mut failure = Failure::new(
-                FailureKind::InvalidRecord,
-                milena_accumulator::Fate::NotWritten,
-                name.clone(),
-                Some(partition.index),
-            );
+        let failure = |message: Option<&str>| {
+            let truth = milena_accumulator::Fate::NotWritten;
+            let mut failure = Failure::new(FailureKind::InvalidRecord, truth, name.clone(), Some(partition.index));
             failure.broker = Some(broker);
             failure.code = Some(code);
-            failure.message = error.message.clone().or_else(|| answer.error_message.clone());
+            failure.message = message.map(ToOwned::to_owned);
             failure.attempts = batch.attempts;
             failure.waited = self.now.since(batch.sealed.created());
-            bad.push((index, Arc::new(failure)));
-        }
-        bad.sort_by_key(|(index, _)| *index);
+            Arc::new(failure)
+        };
+        let bad = listed(answer, batch.sealed.count(), failure);
         let failed = bad.len() as u64;
         self.metrics.update(|m| m.failed(&name, Fate::NotWritten, failed, 0));
         let ordinal = batch.ordinal;
@@ -323,6 +314,27 @@ impl Sender {
             }
         }
     }
+}
+
+/// The records that an answer names, each once, with what it says of them. As many records may be named as a batch holds, most often for
+/// one and the same reason: they share it.
+fn listed(
+    answer: &ProducePartitionResponse,
+    count: RecordCount,
+    mut failure: impl FnMut(Option<&str>) -> Arc<Failure>,
+) -> Vec<(u32, Arc<Failure>)> {
+    let mut bad: BTreeMap<u32, Arc<Failure>> = BTreeMap::new();
+    let mut reasons: BTreeMap<Option<&str>, Arc<Failure>> = BTreeMap::new();
+    for error in &answer.record_errors {
+        let Some(index) = u32::try_from(error.index).ok().filter(|index| *index < count.get().cast_unsigned()) else {
+            continue;
+        };
+        bad.entry(index).or_insert_with(|| {
+            let message = error.message.as_deref().or(answer.error_message.as_deref());
+            Arc::clone(reasons.entry(message).or_insert_with(|| failure(message)))
+        });
+    }
+    bad.into_iter().collect()
 }
 
 impl LastError {

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use milena_accumulator::{ClosedBatch, SealedBatch};
+use milena_accumulator::{SealJob, SealedBytes};
 use milena_cluster::{ConnError, ConnId, QueryId};
 use milena_wire::{ErrorCode, Frame, PartitionId, Timestamp, TopicId, TopicName};
 
@@ -32,7 +32,7 @@ pub enum Input {
         /// Which.
         ticket: SealTicket,
         /// The batch.
-        batch: SealedBatch,
+        batch: SealedBytes,
     },
     /// A user asks for something; exactly one [`Output::Done`] follows.
     Command {
@@ -216,7 +216,7 @@ pub enum Output {
         /// Goes into the report.
         ticket: SealTicket,
         /// The batch.
-        batch: ClosedBatch,
+        batch: SealJob,
     },
     /// A command is done.
     Done {

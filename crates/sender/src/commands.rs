@@ -235,7 +235,7 @@ impl Sender {
             for key in self.keys_in_order(slot) {
                 records += self.give_up(slot, key, FailureKind::Closed);
             }
-            self.doom_sealing(slot, FailureKind::Closed);
+            records += self.fail_sealing(slot, FailureKind::Closed, None, None);
             records += self.fail_queue(slot, FailureKind::Closed, None);
             self.touch(slot);
         }

@@ -53,18 +53,34 @@ impl Sender {
         self.identity.asking = None;
         match answer {
             Ok(ControlResponse::InitProducerId(response)) if response.error == ErrorCode::NONE => {
-                self.adopt(Identity { producer_id: response.producer_id, epoch: response.producer_epoch });
+                let identity = Identity { producer_id: response.producer_id, epoch: response.producer_epoch };
+                match self.unusable(identity) {
+                    None => self.adopt(identity),
+                    Some(cause) => self.identity_refused(senseless(cause)),
+                }
             }
             Ok(ControlResponse::InitProducerId(response)) => {
                 let last = LastError { broker: None, code: response.error, message: None, cause: None };
                 self.identity_refused(last);
             }
-            Ok(other) => tracing::error!(answer = ?other, "an answer to a question that was not asked"),
+            Ok(_) => self.identity_refused(senseless("the answer is to another question".to_owned())),
             Err(lost) => {
                 let cause = Some(lost.cause.to_string());
                 self.identity_refused(LastError { broker: lost.broker, code: lost.code, message: None, cause });
             }
         }
+    }
+
+    /// Why an identity that was given for good is none: records stamped with it would not be protected, or never be accepted.
+    fn unusable(&self, Identity { producer_id, epoch }: Identity) -> Option<String> {
+        if producer_id.0 < 0 || epoch.0 < 0 {
+            return Some(format!("the broker gave producer id {producer_id} of epoch {epoch}, which is none"));
+        }
+        let is_spent = |slot: &usize| {
+            self.partitions.get(*slot).is_some_and(|p| p.stream.wants_identity() == Some(Some(producer_id)))
+        };
+        let spent = self.busy.iter().any(is_spent);
+        spent.then(|| format!("the broker gave producer id {producer_id} again, whose epochs are used up"))
     }
 
     fn adopt(&mut self, identity: Identity) {
@@ -105,4 +121,9 @@ impl Sender {
             }
         }
     }
+}
+
+/// Stands for a refusal where the broker's answer makes no sense: it may do better when asked again.
+fn senseless(cause: String) -> LastError {
+    LastError { broker: None, code: ErrorCode::UNKNOWN_SERVER_ERROR, message: None, cause: Some(cause) }
 }

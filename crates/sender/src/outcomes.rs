@@ -1,14 +1,15 @@
 //! Outcomes: every batch gets exactly one, in time, and says truly whether it may be on the log.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use milena_accumulator::{ClosedBatch, Failure, FailureKind, Outcome, Take};
 use milena_cluster::TopicState;
 use milena_sequence::{BatchKey, Fate};
-use milena_wire::ErrorCode;
+use milena_wire::{ErrorCode, Timestamp, TopicName};
 
 use crate::config::RecreatedTopic;
-use crate::partition::{LastError, Partition};
+use crate::partition::{LastError, Partition, Sealing};
 use crate::sender::Sender;
 
 pub(crate) fn fate(fate: Fate) -> milena_accumulator::Fate {
@@ -71,32 +72,51 @@ impl Sender {
         records
     }
 
-    /// Fails a batch that was never sealed.
+    /// Fails a batch that was never given to the codec.
     fn fail_closed(&mut self, slot: usize, batch: ClosedBatch, kind: FailureKind, last: Option<&LastError>) -> u64 {
-        let cause = cause_below(self, slot);
         let Some(partition) = self.partitions.get_mut(slot) else { return 0 };
         let ordinal = partition.take_ordinal();
+        let (records, bytes) = (batch.count().as_usize() as u64, batch.bytes() as u64);
         let name = &self.topics.list[partition.topic].name;
-        let records = batch.count().as_usize() as u64;
-        let mut failure = Failure::new(kind, milena_accumulator::Fate::NotWritten, name.clone(), Some(partition.index));
-        failure.waited = self.now.since(batch.created());
+        self.metrics.update(|m| m.closed(name, records, bytes));
+        let failure = self.never_sent(slot, (batch.created(), records, bytes), kind, last);
+        batch.settle(Outcome::Failed(Arc::new(failure)));
+        self.end_ordinal(slot, ordinal);
+        records
+    }
+
+    /// Why a batch fails that was never sent. Told and counted.
+    fn never_sent(
+        &mut self,
+        slot: usize,
+        (created, records, bytes): (Timestamp, u64, u64),
+        kind: FailureKind,
+        last: Option<&LastError>,
+    ) -> Failure {
+        let partition = self.partitions.get(slot);
+        let name = partition.map_or_else(|| TopicName::new(""), |p| self.topics.list[p.topic].name.clone());
+        let mut failure =
+            Failure::new(kind, milena_accumulator::Fate::NotWritten, name, partition.map(|partition| partition.index));
+        failure.waited = self.now.since(created);
         describe(&mut failure, last);
         if failure.cause.is_none() && failure.code.is_none() {
-            failure.cause = cause;
+            failure.cause = cause_below(self, slot);
         }
         if let Some(suppressed) = self.quiet.failures.speak(self.now) {
             tracing::warn!(topic = %failure.topic, partition = ?failure.partition, records, suppressed, %failure, "a batch failed");
         }
-        let bytes = batch.bytes() as u64;
         self.metrics.update(|m| {
-            m.closed(&failure.topic, records, bytes);
             m.failed(&failure.topic, Fate::NotWritten, records, bytes);
             m.expired += u64::from(kind == FailureKind::DeliveryTimeout);
         });
-        batch.settle(Outcome::Failed(Arc::new(failure)));
-        partition.close_ordinal(ordinal);
+        failure
+    }
+
+    fn end_ordinal(&mut self, slot: usize, ordinal: u64) {
+        if let Some(partition) = self.partitions.get_mut(slot) {
+            partition.close_ordinal(ordinal);
+        }
         self.check_partition_flushes(slot);
-        records
     }
 
     /// Fails everything of a partition that is still in the accumulator.
@@ -109,23 +129,28 @@ impl Sender {
         records
     }
 
-    /// Dooms what is with the codec: it fails as soon as it comes back.
-    pub(crate) fn doom_sealing(&mut self, slot: usize, kind: FailureKind) {
-        let Some(partition) = self.partitions.get_mut(slot) else { return };
-        let mut back = Vec::new();
-        for sealing in &mut partition.sealing {
-            sealing.doomed = Some(kind);
-            if let Some(sealed) = sealing.sealed.take() {
-                back.push((sealed, sealing.ordinal));
-            }
+    /// Fails what is with the codec, or waits behind something that is: all of it, or what was created until some time. Returns its records.
+    pub(crate) fn fail_sealing(
+        &mut self,
+        slot: usize,
+        kind: FailureKind,
+        last: Option<&LastError>,
+        until: Option<Timestamp>,
+    ) -> u64 {
+        let Some(partition) = self.partitions.get_mut(slot) else { return 0 };
+        let dead = |sealing: &Sealing| until.is_none_or(|until| sealing.owed.created() <= until);
+        let (failed, kept) = std::mem::take(&mut partition.sealing).into_iter().partition::<VecDeque<_>, _>(dead);
+        partition.sealing = kept;
+        partition.collect_sealed();
+        let mut records = 0;
+        for Sealing { ordinal, owed, .. } in failed {
+            let (count, bytes) = (owed.count().as_usize() as u64, owed.bytes() as u64);
+            records += count;
+            let failure = self.never_sent(slot, (owed.created(), count, bytes), kind, last);
+            owed.settle(Outcome::Failed(Arc::new(failure)));
+            self.end_ordinal(slot, ordinal);
         }
-        partition.sealing.retain(|sealing| back.iter().all(|(_, ordinal)| *ordinal != sealing.ordinal));
-        for (sealed, ordinal) in back {
-            if let Some(partition) = self.partitions.get_mut(slot) {
-                let key = partition.push_sealed(sealed, ordinal);
-                self.give_up(slot, key, kind);
-            }
-        }
+        records
     }
 
     /// Fails everything of a partition that is not in flight.
@@ -141,7 +166,7 @@ impl Sender {
             }
             records += self.give_up(slot, key, kind);
         }
-        self.doom_sealing(slot, kind);
+        records += self.fail_sealing(slot, kind, last, None);
         records + self.fail_queue(slot, kind, last)
     }
 
@@ -167,6 +192,11 @@ impl Sender {
                 self.give_up(slot, key, FailureKind::DeliveryTimeout);
             }
         }
+        let elapsed =
+            u64::try_from(timeout.as_nanos()).ok().and_then(|timeout| self.now.as_nanos().checked_sub(timeout));
+        if let Some(until) = elapsed {
+            self.fail_sealing(slot, FailureKind::DeliveryTimeout, None, Some(Timestamp::from_nanos(until)));
+        }
         while let Some(partition) = self.partitions.get(slot).filter(|partition| !partition.queue_idle) {
             if partition.queue.view().oldest.is_none_or(|created| created + timeout > self.now) {
                 return;
@@ -190,7 +220,7 @@ impl Sender {
             }
         }
         if self.config.recreated_topic == RecreatedTopic::Fail {
-            self.doom_sealing(slot, FailureKind::TopicRecreated);
+            self.fail_sealing(slot, FailureKind::TopicRecreated, None, None);
             self.fail_queue(slot, FailureKind::TopicRecreated, None);
         }
         if let Some(partition) = self.partitions.get_mut(slot) {

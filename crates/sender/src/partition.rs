@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use milena_accumulator::{FailureKind, PartitionQueue, SealedBatch};
+use milena_accumulator::{OwedBatch, PartitionQueue, SealedBatch, SealedBytes};
 use milena_sequence::{BatchKey, Gate, Route, Stream, Turn, Withdrawn};
 use milena_wire::{BrokerId, ErrorCode, PartitionId, Timestamp};
 
@@ -45,9 +45,9 @@ pub(crate) struct Batch {
 pub(crate) struct Sealing {
     pub(crate) ticket: SealTicket,
     pub(crate) ordinal: u64,
-    pub(crate) sealed: Option<SealedBatch>,
-    /// Given up meanwhile: it fails when it comes back.
-    pub(crate) doomed: Option<FailureKind>,
+    /// What its callers are owed stays here, so that they hear in time however long the codec takes.
+    pub(crate) owed: OwedBatch,
+    pub(crate) sealed: Option<SealedBytes>,
 }
 
 /// What a partition could do next.
@@ -176,11 +176,10 @@ impl Partition {
 
     /// Moves what is sealed at the head of the ticket line to the front.
     pub(crate) fn collect_sealed(&mut self) {
-        while let Some(head) = self.sealing.front_mut() {
-            let Some(sealed) = head.sealed.take() else { return };
-            let ordinal = head.ordinal;
-            self.sealing.pop_front();
-            self.push_sealed(sealed, ordinal);
+        while let Some(Sealing { ordinal, owed, sealed: Some(bytes), .. }) =
+            self.sealing.pop_front_if(|head| head.sealed.is_some())
+        {
+            self.push_sealed(owed.seal_with(bytes), ordinal);
         }
     }
 
@@ -239,14 +238,12 @@ impl Partition {
         }
     }
 
-    /// The creation of the oldest batch without an outcome that can still be given one.
+    /// The creation of the oldest batch without an outcome.
     pub(crate) fn oldest(&self) -> Option<Timestamp> {
         let queued = if self.queue_idle { None } else { self.queue.view().oldest };
-        let sealed = self.batches.values().map(|batch| batch.sealed.created()).min();
-        match (queued, sealed) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        }
+        let sealing = self.sealing.iter().map(|sealing| sealing.owed.created());
+        let sealed = self.batches.values().map(|batch| batch.sealed.created());
+        sealed.chain(sealing).chain(queued).min()
     }
 }
 

@@ -1,6 +1,6 @@
 //! Sealing: batches are encoded and compressed outside, in parallel, and come back to their places by ticket.
 
-use milena_accumulator::{ClosedBatch, SealedBatch, Take};
+use milena_accumulator::{ClosedBatch, SealedBytes, Take};
 
 use crate::api::{Output, SealTicket};
 use crate::partition::Sealing;
@@ -37,28 +37,22 @@ impl Sender {
         }
         self.tickets += 1;
         let ticket = SealTicket(self.tickets);
-        partition.sealing.push_back(Sealing { ticket, ordinal, sealed: None, doomed: None });
+        let (owed, batch) = batch.part();
+        partition.sealing.push_back(Sealing { ticket, ordinal, owed, sealed: None });
         self.seals.insert(ticket, slot);
         self.outputs.push_back(Output::Seal { ticket, batch });
     }
 
     /// A batch is back from the codec.
-    pub(crate) fn sealed(&mut self, ticket: SealTicket, batch: SealedBatch) {
+    pub(crate) fn sealed(&mut self, ticket: SealTicket, bytes: SealedBytes) {
         let Some(slot) = self.seals.remove(&ticket) else {
             debug_assert!(false, "a batch was sealed that nobody asked for: {ticket:?}");
             return;
         };
         let Some(partition) = self.partitions.get_mut(slot) else { return };
-        let Some(at) = partition.sealing.iter().position(|sealing| sealing.ticket == ticket) else { return };
-        if let Some(kind) = partition.sealing[at].doomed {
-            let ordinal = partition.sealing[at].ordinal;
-            partition.sealing.remove(at);
-            let key = partition.push_sealed(batch, ordinal);
-            self.give_up(slot, key, kind);
-        } else {
-            partition.sealing[at].sealed = Some(batch);
-        }
-        if let Some(partition) = self.partitions.get_mut(slot) {
+        // If it is not there, it was given up meanwhile.
+        if let Some(sealing) = partition.sealing.iter_mut().find(|sealing| sealing.ticket == ticket) {
+            sealing.sealed = Some(bytes);
             partition.collect_sealed();
         }
         self.expire(slot);

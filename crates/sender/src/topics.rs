@@ -283,7 +283,11 @@ impl Sender {
                 partition.stream.reroute(&mut waiting);
                 tracing::debug!(topic = %name, partition = %partition.index, leader = %route.leader, epoch = %route.epoch,
                     batches = waiting.len(), "new leader: batches in flight are sent again, in order");
+                for key in waiting {
+                    self.end_retries(slot, key);
+                }
             }
+            let Some(partition) = self.partitions.get_mut(slot) else { return };
             // KIP-951: a new leader is worth an attempt at once.
             for batch in partition.batches.values_mut() {
                 batch.not_before = Timestamp::ZERO;

@@ -254,6 +254,36 @@ fn named_records_that_do_not_exist_are_no_names() {
 }
 
 #[test]
+fn records_named_for_one_reason_share_it_however_many_and_how_often_they_are_named() {
+    const MANY: i32 = 20_000;
+    let mut world = World::with(|s| s.cluster.max_in_flight = 1).warm();
+    world.hold_answers = true;
+    let first = world.send("x");
+    let records: Vec<_> = (0..MANY).map(|_| world.queue("bad")).collect();
+    let last = world.queue("good");
+    let twice = (0..MANY).rev().chain(0..MANY).chain([MANY + 1, i32::MAX, -1]);
+    world.fault(Fault::Records(87, twice.map(|index| (index, "no key")).collect()));
+    world.release_answers();
+    world.run_for(1000);
+    delivered(first);
+    delivered(last);
+    let mut errors = records.into_iter().map(|record| outcome(record).unwrap_err());
+    let one = errors.next().unwrap();
+    assert!(errors.all(|error| std::sync::Arc::ptr_eq(error.failure(), one.failure())));
+}
+
+#[test]
+fn a_leader_that_moves_is_no_way_around_the_limit_of_retries() {
+    let mut world = World::with(|s| s.sender.retries = 0).warm();
+    world.hold_answers = true;
+    let a = world.send("a");
+    world.move_leader("t", 0, 2);
+    world.refresh();
+    assert_eq!(failed(a), (FailureKind::RetriesExhausted, MAYBE));
+    assert_eq!(world.seen.iter().filter(|batch| batch.values == ["a"]).count(), 1);
+}
+
+#[test]
 fn an_answer_that_leaves_a_partition_out_is_a_retry() {
     for append in [false, true] {
         let mut world = World::new().warm();

@@ -315,6 +315,44 @@ fn a_producer_id_is_asked_for_again_after_a_retriable_error() {
 }
 
 #[test]
+fn a_producer_id_that_is_none_is_never_stamped() {
+    for (pid, epoch) in [(-1, 0), (-1, -1), (7, -1), (i64::MIN, 3)] {
+        let mut world = World::with(|s| s.sender.delivery_timeout = Duration::from_secs(5));
+        (world.next_pid, world.next_epoch, world.same_pid) = (pid, epoch, true);
+        let a = world.send("a");
+        world.run_for(5_000);
+        let error = outcome(a).unwrap_err();
+        assert_eq!((error.kind(), error.fate()), (FailureKind::DeliveryTimeout, Fate::NotWritten));
+        assert!(error.to_string().contains("which is none"), "{error}");
+        assert!(world.seen.is_empty());
+        assert!((2..30).contains(&world.init_requests), "{}", world.init_requests);
+        // A broker that comes to its senses is believed.
+        (world.next_pid, world.next_epoch, world.same_pid) = (9, 0, false);
+        let b = world.send("b");
+        world.run_for(3_000);
+        delivered(b);
+        assert_eq!(world.seen[0].stamp.0, 9);
+    }
+}
+
+#[test]
+fn a_producer_id_that_is_used_up_is_not_taken_again_and_not_asked_for_in_a_storm() {
+    let mut world = World::new();
+    (world.next_epoch, world.same_pid) = (i16::MAX, true);
+    let mut world = world.warm();
+    world.fault(Fault::Refuse(45));
+    let a = world.send("a");
+    world.run_for(10_000);
+    assert!(!a.is_done());
+    assert!((3..40).contains(&world.init_requests), "{}", world.init_requests);
+    world.same_pid = false;
+    world.next_pid += 1;
+    world.next_epoch = 0;
+    world.run_for(10_000);
+    delivered(a);
+}
+
+#[test]
 fn without_the_right_to_a_producer_id_records_fail_clearly_until_it_is_granted() {
     let mut world = World::new();
     world.init_codes.push_back(31);

@@ -176,12 +176,60 @@ fn a_purge_reaches_batches_that_are_with_the_codec() {
     world.hold_seals = true;
     let a = world.send("a");
     assert_eq!(world.seals.len(), 1);
-    world.command(Command::Purge { queued: true, in_flight: true });
+    let purge = world.command(Command::Purge { queued: true, in_flight: true });
+    assert!(matches!(world.done[&purge], CommandResult::Purged { records: 1 }), "{:?}", world.done[&purge]);
+    assert!(a.is_done(), "nobody waits for a codec to hear that nothing was sent");
     world.hold_seals = false;
     world.release_seal(0);
     assert_eq!(failed(a), (FailureKind::Purged, Fate::NotWritten));
     delivered(world.send("b"));
     assert_eq!(world.log(), ["warm", "b"]);
+}
+
+/// A producer with a codec that does not come back.
+fn with_the_codec() -> World {
+    let mut world = World::with(|s| {
+        s.sender.seal_inline = false;
+        s.accumulator.compression = Compression::new(Codec::Lz4);
+        s.accumulator.batch_size = 300;
+    })
+    .warm();
+    world.hold_seals = true;
+    world
+}
+
+#[test]
+fn the_deadline_of_a_close_does_not_wait_for_the_codec_and_counts_what_is_there() {
+    let mut world = with_the_codec();
+    let [a, b, c] = ["a", "b", "c"].map(|value| world.queue(&value.repeat(150)));
+    world.run();
+    assert_eq!(world.seals.len(), 2);
+    // One is back, and waits for the one before it.
+    world.release_seal(1);
+    let deadline = at(&world, 1_000);
+    let close = world.command(Command::Close { deadline });
+    world.run_for(1_000);
+    assert!(matches!(world.done[&close], CommandResult::Closed { cut_off: 3 }), "{:?}", world.done.get(&close));
+    assert!(world.closed);
+    assert_eq!(failed(a), (FailureKind::Closed, Fate::NotWritten));
+    assert_eq!(failed(b), (FailureKind::Closed, Fate::NotWritten));
+    assert_eq!(failed(c), (FailureKind::Closed, Fate::NotWritten));
+}
+
+#[test]
+fn the_delivery_timeout_does_not_wait_for_the_codec() {
+    let mut world = with_the_codec();
+    let a = world.send("a");
+    world.run_for(60_000);
+    let later = world.send("later");
+    world.run_for(60_000);
+    assert_eq!(failed(a), (FailureKind::DeliveryTimeout, Fate::NotWritten));
+    assert!(!later.is_done());
+    world.release_seal(1);
+    world.run_for(100);
+    delivered(later);
+    world.release_seal(0);
+    assert_eq!(world.log(), ["warm", "later"]);
 }
 
 #[test]

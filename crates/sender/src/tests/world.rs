@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use milena_accumulator::{
-    Accumulator, AccumulatorConfig, At, BatchReport, ClosedBatch, Delivery, DeliveryError, Failure, FailureKind, Fate,
-    Hooks, Receipt, RecordRef, Urgency,
+    Accumulator, AccumulatorConfig, At, BatchReport, Delivery, DeliveryError, Failure, FailureKind, Fate, Hooks,
+    Receipt, RecordRef, SealJob, Urgency,
 };
 use milena_cluster::{Cluster, ClusterConfig, ConnId, HostPort, LostCause};
 use milena_wire::message::api_versions::{ApiRange, ApiVersionsResponse};
@@ -127,13 +127,15 @@ pub(super) struct World {
     pub(super) jammed: bool,
     unwritten: VecDeque<ConnId>,
     pub(super) hold_seals: bool,
-    pub(super) seals: Vec<(SealTicket, ClosedBatch)>,
+    pub(super) seals: Vec<(SealTicket, SealJob)>,
     pub(super) done: BTreeMap<u64, CommandResult>,
     pub(super) closed: bool,
     pub(super) init_codes: VecDeque<i16>,
     pub(super) init_requests: usize,
     pub(super) next_pid: i64,
     pub(super) next_epoch: i16,
+    /// Every question for a producer id gets the same answer.
+    pub(super) same_pid: bool,
     pub(super) metadata_requests: usize,
     pub(super) silent_metadata: bool,
     pub(super) produce_max: i16,
@@ -194,6 +196,7 @@ impl World {
             init_requests: 0,
             next_pid: 7000,
             next_epoch: 0,
+            same_pid: false,
             metadata_requests: 0,
             silent_metadata: false,
             produce_max: 13,
@@ -437,8 +440,10 @@ impl World {
                 if error == ErrorCode::NONE {
                     response.producer_id = ProducerId(self.next_pid);
                     response.producer_epoch = ProducerEpoch(self.next_epoch);
-                    self.next_pid += 1;
-                    self.next_epoch = 0;
+                    if !self.same_pid {
+                        self.next_pid += 1;
+                        self.next_epoch = 0;
+                    }
                 }
                 self.answer(conn, &response.encode_frame(version, correlation));
             }
