@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use milena_accumulator::ClosedBatch;
+use milena_accumulator::SealJob;
 use milena_broker::SimulatedConn;
 use milena_cluster::{ConnId, Input};
 use milena_sender::SealTicket;
@@ -25,7 +25,7 @@ pub(crate) enum Event {
     /// The end of a connection reaches a node.
     HangUp(SimulatedConn),
     /// A batch comes back from the codec.
-    Sealed(SealTicket, ClosedBatch),
+    Sealed(SealTicket, SealJob),
     /// Records are enqueued.
     Burst,
     /// Something goes wrong.
