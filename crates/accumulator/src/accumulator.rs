@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use milena_wire::{PartitionId, Timestamp, TopicName};
 
-use crate::append::{Claim, Payer};
+use crate::append::{ByHandle, ByToken, Payer};
 use crate::core::Core;
 use crate::memory::{MemoryUse, Queued};
 use crate::queue::PartitionQueue;
@@ -14,7 +14,7 @@ use crate::sync::{AtomicBool, Mutex, Ordering, RwLock};
 use crate::table::{Table, hash};
 use crate::topic::{Topic, TopicShape};
 use crate::waiting::Waiting;
-use crate::{AccumulatorConfig, At, Delivery, Failure, Hooks, Outcome, RecordRef, Refused, Urgency};
+use crate::{AccumulatorConfig, At, Clock, Delivery, Failure, Hooks, Outcome, RecordRef, Refused, Urgency};
 
 /// All that is queued, shared between the threads that append and the sender. Cheap to clone.
 ///
@@ -52,14 +52,13 @@ impl Accumulator {
     /// [`Refused`]: nothing was queued. After [`Refused::Memory`] reserve what it says and try again; that attempt has enough.
     pub fn append(
         &self,
-        at: At,
+        clock: impl Clock,
         record: &RecordRef<'_>,
         urgency: Urgency,
         memory: Option<Reservation>,
     ) -> Result<Delivery, Refused> {
         let mut payer = memory.map_or(Payer::Budget, Payer::Reserved);
-        let delivery = self.enter(at, record, urgency, &mut payer, Claim::Handle)?;
-        Ok(delivery.expect("a claim for a handle is answered with one"))
+        self.enter(&clock, record, urgency, &mut payer, ByHandle)
     }
 
     /// Queues a record whose outcome goes to [`Hooks::report`] under `token`, which need not be unique.
@@ -71,14 +70,14 @@ impl Accumulator {
     /// As [`append`](Self::append).
     pub fn append_with_token(
         &self,
-        at: At,
+        clock: impl Clock,
         record: &RecordRef<'_>,
         urgency: Urgency,
         memory: Option<Reservation>,
         token: u64,
     ) -> Result<(), Refused> {
         let mut payer = memory.map_or(Payer::Budget, Payer::Reserved);
-        self.enter(at, record, urgency, &mut payer, Claim::Token(token)).map(drop)
+        self.enter(&clock, record, urgency, &mut payer, ByToken(token))
     }
 
     /// Waits in line for `bytes` of memory, or for the whole memory if that is less.
@@ -244,16 +243,19 @@ impl Accumulator {
         self.inner.core.forget();
     }
 
-    /// The topic of a record: this thread's last one, or one from the table, or a new one whose partitions are unknown.
-    #[inline]
-    pub(crate) fn topic(&self, name: &str) -> Result<Arc<Topic>, Refused> {
-        if let Some(topic) = LAST.try_with(Cell::take).ok().flatten()
-            && topic.name.as_str() == name
+    /// The topic of a record, if it is this thread's last one.
+    #[inline(always)]
+    pub(crate) fn last_topic(&self, name: &str) -> Option<Arc<Topic>> {
+        let topic = LAST.try_with(Cell::take).ok().flatten()?;
+        let same = topic.name.as_str() == name
             && Arc::ptr_eq(&topic.core, &self.inner.core)
-            && !topic.stale.load(Ordering::Acquire)
-        {
-            return Ok(topic);
-        }
+            && !topic.stale.load(Ordering::Acquire);
+        same.then_some(topic)
+    }
+
+    /// The topic of a record from the table, or a new one whose partitions are unknown.
+    #[cold]
+    pub(crate) fn find_topic(&self, name: &str) -> Result<Arc<Topic>, Refused> {
         match self.known(name) {
             Some(topic) => Ok(topic),
             None => self.inner.add(name),

@@ -3,8 +3,11 @@
 //! For a topic that is known and a batch that has room it costs: one comparison of the topic's name with this thread's last topic, the
 //! choice of a partition, one lock, the encoding, and one reference count for the handle. It allocates nothing, reads no clock, makes no
 //! `String`, and wakes nobody. The rest (`begin`) is per batch or per chunk.
+//!
+//! What is `#[inline(always)]` here is so by measurement: it becomes one function per way to hear of an outcome, through which the record
+//! goes in registers. Loops and rare calls of it are kept out of it (`enter_slowly`, `put_again`), since they bring it back to the stack.
 
-use milena_wire::{RecordSize, Timestamp, single_record_batch_bound};
+use milena_wire::{RecordSize, single_record_batch_bound};
 use std::sync::Arc;
 
 use crate::accumulator::Accumulator;
@@ -18,23 +21,35 @@ use crate::reserve::Reservation;
 use crate::sticky::Sticky;
 use crate::sync::MutexGuard;
 use crate::topic::{Target, Topic};
-use crate::{At, RecordRef, Refused, Urgency};
+use crate::{Clock, RecordRef, Refused, Urgency};
 
 /// A record on its way in.
 pub(crate) struct Entry<'a> {
     pub(crate) record: &'a RecordRef<'a>,
     pub(crate) timestamp_ms: i64,
-    pub(crate) created: Timestamp,
+    pub(crate) clock: &'a dyn Clock,
     pub(crate) urgency: Urgency,
-    pub(crate) claim: Claim,
 }
 
-/// How its caller will hear of it.
-#[derive(Clone, Copy)]
-pub(crate) enum Claim {
-    Handle,
-    Token(u64),
+/// How a record's caller will hear of its outcome.
+pub(crate) trait Claim: Copy {
+    /// What the caller gets at once.
+    type Handle;
+
+    /// What the report will call the record, if its caller waits for a report.
+    fn token(self) -> Option<u64>;
+
+    /// For a record that went to `index` of the batch of `cell` and takes `total` bytes there.
+    fn handle(self, cell: &Arc<BatchCell>, index: u32, entry: &Entry<'_>, total: usize) -> Self::Handle;
 }
+
+/// By a [`Delivery`].
+#[derive(Clone, Copy)]
+pub(crate) struct ByHandle;
+
+/// By a report that names this token.
+#[derive(Clone, Copy)]
+pub(crate) struct ByToken(pub(crate) u64);
 
 /// Who pays for chunks.
 pub(crate) enum Payer {
@@ -44,13 +59,6 @@ pub(crate) enum Payer {
     Forced,
 }
 
-/// Where a record without a token went, so that a handle can be made.
-pub(crate) struct Placed {
-    pub(crate) cell: Arc<BatchCell>,
-    pub(crate) index: u32,
-    total: usize,
-}
-
 /// Why a record did not go in.
 pub(crate) enum Detour {
     /// The topic was described anew: look it up again.
@@ -58,67 +66,128 @@ pub(crate) enum Detour {
     Refused(Refused),
 }
 
+impl Claim for ByHandle {
+    type Handle = Delivery;
+
+    #[inline]
+    fn token(self) -> Option<u64> {
+        None
+    }
+
+    #[inline(always)]
+    fn handle(self, cell: &Arc<BatchCell>, index: u32, entry: &Entry<'_>, total: usize) -> Delivery {
+        Delivery::new(Arc::clone(cell), index, Sizes::new(&entry.record.parts, total), entry.timestamp_ms)
+    }
+}
+
+impl Claim for ByToken {
+    type Handle = ();
+
+    #[inline]
+    fn token(self) -> Option<u64> {
+        Some(self.0)
+    }
+
+    #[inline]
+    fn handle(self, _: &Arc<BatchCell>, _: u32, _: &Entry<'_>, _: usize) {}
+}
+
 impl Accumulator {
     /// Appends a record. `payer` outlives every lock taken here: dropping what is left of a reservation may wake others.
-    pub(crate) fn enter(
+    #[inline(always)]
+    pub(crate) fn enter<C: Claim>(
         &self,
-        at: At,
+        clock: &dyn Clock,
         record: &RecordRef<'_>,
         urgency: Urgency,
         payer: &mut Payer,
-        claim: Claim,
-    ) -> Result<Option<Delivery>, Refused> {
+        claim: C,
+    ) -> Result<C::Handle, Refused> {
         let timestamp_ms = match record.timestamp_ms {
-            None => at.wall_ms.max(0),
+            None => clock.wall_ms().max(0),
             Some(timestamp_ms) if timestamp_ms >= 0 => timestamp_ms,
             Some(timestamp_ms) => return Err(Refused::InvalidTimestamp { timestamp_ms }),
         };
-        let entry = Entry { record, timestamp_ms, created: at.now, urgency, claim };
+        let entry = Entry { record, timestamp_ms, clock, urgency };
+        let topic = match self.last_topic(record.topic) {
+            Some(topic) => topic,
+            None => self.find_topic(record.topic)?,
+        };
+        let Some(target) = topic.choose_quickly(record.partition, record.parts.key) else {
+            return self.enter_slowly(topic, &entry, payer, claim);
+        };
+        let result = topic.put(target, &entry, payer, claim);
+        self.keep(topic);
+        result
+    }
+
+    /// For a topic whose partitions are not known, or whose partitioner takes its time.
+    #[cold]
+    fn enter_slowly<C: Claim>(
+        &self,
+        mut topic: Arc<Topic>,
+        entry: &Entry<'_>,
+        payer: &mut Payer,
+        claim: C,
+    ) -> Result<C::Handle, Refused> {
         loop {
-            let topic = self.topic(record.topic)?;
-            let result = topic.enter(&entry, payer);
-            self.keep(topic);
-            match result {
-                Ok(delivery) => return Ok(delivery),
+            match topic.enter_slowly(entry, payer, claim) {
+                Err(Detour::Stale) => topic = self.find_topic(entry.record.topic)?,
                 Err(Detour::Refused(refused)) => return Err(refused),
-                Err(Detour::Stale) => {}
+                Ok(handle) => {
+                    self.keep(topic);
+                    return Ok(handle);
+                }
             }
         }
     }
 }
 
 impl Topic {
-    #[inline]
-    fn enter(&self, entry: &Entry<'_>, payer: &mut Payer) -> Result<Option<Delivery>, Detour> {
-        let parts = &entry.record.parts;
+    fn enter_slowly<C: Claim>(&self, entry: &Entry<'_>, payer: &mut Payer, claim: C) -> Result<C::Handle, Detour> {
         if self.queues.is_empty() {
             self.refuse_too_large(entry)?;
-            return self.wait(entry, payer);
+            return self.wait(entry, payer, claim);
         }
-        let target = self.choose(entry.record.partition, parts)?;
-        let placed = self.put(target, entry, payer)?;
-        Ok(placed.map(|placed| {
-            Delivery::new(placed.cell, placed.index, Sizes::new(parts, placed.total), entry.timestamp_ms)
-        }))
+        let target = self.choose(entry.record.partition, &entry.record.parts)?;
+        Ok(self.put_again(target, entry, payer, claim)?)
+    }
+
+    /// As [`put`](Self::put).
+    #[cold]
+    pub(crate) fn put_again<C: Claim>(
+        &self,
+        target: Target,
+        entry: &Entry<'_>,
+        payer: &mut Payer,
+        claim: C,
+    ) -> Result<C::Handle, Refused> {
+        self.put(target, entry, payer, claim)
     }
 
     /// Writes a record into a partition's open batch.
-    #[inline]
-    pub(crate) fn put(&self, target: Target, entry: &Entry<'_>, payer: &mut Payer) -> Result<Option<Placed>, Refused> {
+    #[inline(always)]
+    fn put<C: Claim>(
+        &self,
+        target: Target,
+        entry: &Entry<'_>,
+        payer: &mut Payer,
+        claim: C,
+    ) -> Result<C::Handle, Refused> {
         let limit = self.core.config.batch_size;
         let queue = &self.queues[target.partition as usize];
         let mut state = queue.lock();
         let refusing = state.refusing;
-        let Some(open) = &mut state.open else { return self.begin(queue, state, target, entry, payer) };
+        let Some(open) = &mut state.open else { return self.begin(queue, state, target, entry, payer, claim) };
         let place = open.next(entry.timestamp_ms);
         let size = place.size(&entry.record.parts);
         if !open.has_room(size.total, limit) || size.total > self.core.surely_fits || refusing {
-            return self.begin(queue, state, target, entry, payer);
+            return self.begin(queue, state, target, entry, payer, claim);
         }
         if !open.is_prepared(size.total) && !open.grow(&self.core, size.total, limit, payer.funds()) {
             return Err(Refused::Memory { bytes: worth_reserving(&self.core, size.total, limit) });
         }
-        let placed = write(open, place, size, entry);
+        let handle = write(open, place, size, entry, claim);
         let tell = entry.urgency == Urgency::Now
             && !std::mem::replace(&mut open.urgent, true)
             && queue.announce(&mut state, true);
@@ -126,22 +195,23 @@ impl Topic {
         if tell {
             self.core.wake_sender();
         }
-        if let Some(choice) = target.choice {
+        if let Some(choice) = target.choice() {
             self.sticky.used(choice, size.total, self.core.config.sticky_bytes, self);
         }
-        Ok(placed)
+        Ok(handle)
     }
 
     /// Begins a new batch with a record that found no open batch with room.
     #[cold]
-    fn begin(
+    fn begin<C: Claim>(
         &self,
         queue: &Arc<PartitionQueue>,
         mut state: MutexGuard<'_, QueueState>,
         target: Target,
         entry: &Entry<'_>,
         payer: &mut Payer,
-    ) -> Result<Option<Placed>, Refused> {
+        claim: C,
+    ) -> Result<C::Handle, Refused> {
         let core = &self.core;
         // Records that waited for their topic were accepted before the accumulator was closed.
         if state.refusing && !matches!(payer, Payer::Forced) {
@@ -153,13 +223,13 @@ impl Topic {
             queue.publish_depth(&state);
         }
         // A batch ends here: the moment to move on that spoils no batch.
-        if let Some(choice) = target.choice.filter(|choice| Sticky::is_due(*choice, core.config.sticky_bytes)) {
+        if let Some(choice) = target.choice().filter(|choice| Sticky::is_due(*choice, core.config.sticky_bytes)) {
             let tell = closed && queue.announce(&mut state, true);
             drop(state);
             if tell {
                 core.wake_sender();
             }
-            return self.put(Target::stuck_to(self.sticky.move_on(choice, self)), entry, payer);
+            return self.put_again(Target::stuck_to(self.sticky.move_on(choice, self)), entry, payer, claim);
         }
         let size = Place::FIRST.size(&entry.record.parts);
         let Some(chunk) = first_chunk(core, size.total, state.last_batch, payer.funds()) else {
@@ -172,10 +242,10 @@ impl Topic {
             return Err(Refused::Memory { bytes });
         };
         let home = Arc::clone(queue.home());
-        let open = state.open.insert(OpenBatch::new(home, chunk, entry.created, entry.timestamp_ms));
+        let open = state.open.insert(OpenBatch::new(home, chunk, entry.clock.now(), entry.timestamp_ms));
         open.urgent = entry.urgency == Urgency::Now;
         let mut pressing = closed || open.urgent;
-        let placed = write(open, Place::FIRST, size, entry);
+        let handle = write(open, Place::FIRST, size, entry, claim);
         let bytes = open.wire_bytes();
         if bytes >= core.config.batch_size {
             state.close_open(core);
@@ -187,10 +257,10 @@ impl Topic {
         if tell {
             core.wake_sender();
         }
-        if let Some(choice) = target.choice {
+        if let Some(choice) = target.choice() {
             self.sticky.used(choice, bytes, core.config.sticky_bytes, self);
         }
-        Ok(placed)
+        Ok(handle)
     }
 
     fn refuse_too_large(&self, entry: &Entry<'_>) -> Result<(), Refused> {
@@ -200,16 +270,13 @@ impl Topic {
     }
 }
 
-#[inline]
-fn write(open: &mut OpenBatch, place: Place, size: RecordSize, entry: &Entry<'_>) -> Option<Placed> {
+#[inline(always)]
+fn write<C: Claim>(open: &mut OpenBatch, place: Place, size: RecordSize, entry: &Entry<'_>, claim: C) -> C::Handle {
     open.put(place, size, entry.timestamp_ms, &entry.record.parts);
-    match entry.claim {
-        Claim::Handle => Some(Placed { cell: Arc::clone(open.story.cell()), index: place.index, total: size.total }),
-        Claim::Token(token) => {
-            open.story.tag(Tagged { token, timestamp_ms: entry.timestamp_ms, index: place.index });
-            None
-        }
+    if let Some(token) = claim.token() {
+        open.story.tag(Tagged { token, timestamp_ms: entry.timestamp_ms, index: place.index });
     }
+    claim.handle(open.story.cell(), place.index, entry, size.total)
 }
 
 impl Payer {

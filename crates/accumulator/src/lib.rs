@@ -60,7 +60,7 @@ pub use memory::{MemoryUse, Queued};
 pub use outcome::{Failure, FailureKind, Fate, Outcome};
 pub use partitioner::{CustomPartitioner, PartitionRequest, PartitionerKind};
 pub use queue::{PartitionQueue, QueueView, Take};
-pub use record::{At, RecordRef, Refused, Urgency};
+pub use record::{At, Clock, RecordRef, Refused, Urgency};
 pub use reserve::{Closed, Reservation, Reserve};
 pub use sealed::{SealedBatch, Stamp};
 pub use topic::TopicShape;

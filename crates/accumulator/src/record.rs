@@ -24,6 +24,30 @@ pub struct At {
     pub wall_ms: i64,
 }
 
+/// The two clocks of an append. It reads each at most once, and only when it needs it: most records begin no batch, and those with a
+/// timestamp of their own need no wall clock.
+///
+/// The clocks are read under a partition's lock, so they should be what clocks are: quick, and without side effects.
+pub trait Clock {
+    /// See [`At::now`].
+    fn now(&self) -> Timestamp;
+
+    /// See [`At::wall_ms`].
+    fn wall_ms(&self) -> i64;
+}
+
+impl Clock for At {
+    #[inline]
+    fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    #[inline]
+    fn wall_ms(&self) -> i64 {
+        self.wall_ms
+    }
+}
+
 /// Whether a record's batch waits for more records.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Urgency {

@@ -11,12 +11,12 @@ use crate::sync::{AtomicU32, AtomicU64, Ordering};
 use crate::topic::Topic;
 
 /// Threads beyond this many share choices.
-const SLOTS: usize = 8;
+const SLOTS: u8 = 8;
 
 /// The choices of one topic.
 #[derive(Debug)]
 pub(crate) struct Sticky {
-    slots: [Slot; SLOTS],
+    slots: [Slot; SLOTS as usize],
     draws: Draws,
     /// For the round robin.
     turn: AtomicU32,
@@ -33,9 +33,9 @@ struct Slot(AtomicU64);
 /// A choice that was made for one record.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Choice {
-    slot: usize,
+    pub(crate) slot: u8,
     pub(crate) partition: u32,
-    produced: u32,
+    pub(crate) produced: u32,
 }
 
 impl Sticky {
@@ -51,11 +51,16 @@ impl Sticky {
         &self.draws
     }
 
+    #[inline]
+    fn slot(&self, slot: u8) -> &Slot {
+        &self.slots[usize::from(slot % SLOTS)]
+    }
+
     /// This thread's partition for `topic`.
     #[inline]
     pub(crate) fn choose(&self, topic: &Topic) -> Choice {
         let slot = slot_of_thread();
-        let word = self.slots[slot].0.load(Ordering::Relaxed);
+        let word = self.slot(slot).0.load(Ordering::Relaxed);
         #[expect(clippy::cast_possible_truncation, reason = "the two halves of the word")]
         let (partition, produced) = ((word >> 32) as u32, word as u32);
         // A recreated topic may have fewer partitions.
@@ -67,9 +72,9 @@ impl Sticky {
 
     /// Another partition for this thread, possibly the same.
     #[cold]
-    fn choose_again(&self, slot: usize, topic: &Topic) -> Choice {
+    fn choose_again(&self, slot: u8, topic: &Topic) -> Choice {
         let partition = self.draw(topic);
-        self.slots[slot].0.store(u64::from(partition + 1) << 32, Ordering::Relaxed);
+        self.slot(slot).0.store(u64::from(partition + 1) << 32, Ordering::Relaxed);
         Choice { slot, partition, produced: 0 }
     }
 
@@ -91,7 +96,7 @@ impl Sticky {
             self.choose_again(choice.slot, topic);
         } else {
             let word = u64::from(choice.partition + 1) << 32 | u64::from(u32::try_from(produced).unwrap_or(u32::MAX));
-            self.slots[choice.slot].0.store(word, Ordering::Relaxed);
+            self.slot(choice.slot).0.store(word, Ordering::Relaxed);
         }
     }
 
@@ -140,14 +145,14 @@ fn pick(loads: &(impl Iterator<Item = u32> + Clone), draw: impl FnOnce(u64) -> u
 }
 
 #[inline]
-fn slot_of_thread() -> usize {
-    use std::sync::atomic::{AtomicUsize, Ordering};
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
+fn slot_of_thread() -> u8 {
+    use std::sync::atomic::{AtomicU8, Ordering};
+    static NEXT: AtomicU8 = AtomicU8::new(0);
     thread_local! {
-        static SLOT: Cell<usize> = const { Cell::new(usize::MAX) };
+        static SLOT: Cell<u8> = const { Cell::new(u8::MAX) };
     }
     SLOT.with(|slot| {
-        if slot.get() == usize::MAX {
+        if slot.get() == u8::MAX {
             slot.set(NEXT.fetch_add(1, Ordering::Relaxed) % SLOTS);
         }
         slot.get()

@@ -42,18 +42,25 @@ pub(crate) struct Topic {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Target {
     pub(crate) partition: u32,
-    pub(crate) choice: Option<Choice>,
+    slot: Option<u8>,
+    produced: u32,
 }
 
 impl Target {
     #[inline]
     pub(crate) fn stuck_to(choice: Choice) -> Self {
-        Self { partition: choice.partition, choice: Some(choice) }
+        Self { partition: choice.partition, slot: Some(choice.slot), produced: choice.produced }
+    }
+
+    /// The sticky choice, if it came from one.
+    #[inline]
+    pub(crate) fn choice(self) -> Option<Choice> {
+        self.slot.map(|slot| Choice { slot, partition: self.partition, produced: self.produced })
     }
 
     #[inline]
     fn fixed(partition: u32) -> Self {
-        Self { partition, choice: None }
+        Self { partition, slot: None, produced: 0 }
     }
 }
 
@@ -86,17 +93,19 @@ impl Topic {
     }
 
     /// The partition of a record. Called without a lock, because it may run a partitioner of the user's.
-    #[inline]
     pub(crate) fn choose(&self, partition: Option<PartitionId>, parts: &RecordParts<'_>) -> Result<Target, Refused> {
-        // What is common is kept free of `Result`, which would take the target through memory.
-        match self.choose_fast(partition, parts.key) {
+        match self.choose_quickly(partition, parts.key) {
             Some(target) => Ok(target),
             None => self.choose_slowly(partition, parts),
         }
     }
 
-    #[inline]
-    fn choose_fast(&self, partition: Option<PartitionId>, key: Option<&[u8]>) -> Option<Target> {
+    /// The partition in common cases; none means that there is more to say than where.
+    #[inline(always)]
+    pub(crate) fn choose_quickly(&self, partition: Option<PartitionId>, key: Option<&[u8]>) -> Option<Target> {
+        if self.queues.is_empty() {
+            return None;
+        }
         if let Some(PartitionId(partition)) = partition {
             // A negative number is a very large one, too.
             let partition = partition.cast_unsigned();

@@ -6,14 +6,13 @@ use std::sync::Arc;
 use milena_wire::{HeaderRef, PartitionId, RecordParts, Timestamp, single_record_batch_bound};
 
 use crate::append::{Claim, Detour, Entry, Payer};
-use crate::cell::{Home, Piece};
-use crate::delivery::{Delivery, Sizes};
+use crate::cell::{BatchCell, Home, Piece};
 use crate::hooks::Tagged;
 use crate::open::{Place, worth_reserving};
 use crate::reserve::Reservation;
 use crate::story::Story;
 use crate::topic::Topic;
-use crate::{Failure, FailureKind, Fate, Outcome, Refused, Urgency};
+use crate::{At, Failure, FailureKind, Fate, Outcome, Refused, Urgency};
 
 /// What a waiting record costs beside its bytes: its place in the queue, its cell, the allocator's share.
 const OVERHEAD: usize = 512;
@@ -40,6 +39,24 @@ pub(crate) struct WaitingRecord {
     _counted: Reservation,
 }
 
+/// The claim of a record that is moved to a partition: its handle, if there is one, is told where it went.
+#[derive(Clone, Copy)]
+struct Moved {
+    token: Option<u64>,
+}
+
+impl Claim for Moved {
+    type Handle = (Arc<BatchCell>, u32);
+
+    fn token(self) -> Option<u64> {
+        self.token
+    }
+
+    fn handle(self, cell: &Arc<BatchCell>, index: u32, _: &Entry<'_>, _: usize) -> Self::Handle {
+        (Arc::clone(cell), index)
+    }
+}
+
 /// A copy of a record's fields.
 #[derive(Debug)]
 struct OwnedFields {
@@ -55,7 +72,7 @@ struct OwnedFields {
 impl Topic {
     /// Queues a record until the partitions are known.
     #[cold]
-    pub(crate) fn wait(&self, entry: &Entry<'_>, payer: &mut Payer) -> Result<Option<Delivery>, Detour> {
+    pub(crate) fn wait<C: Claim>(&self, entry: &Entry<'_>, payer: &mut Payer, claim: C) -> Result<C::Handle, Detour> {
         let parts = &entry.record.parts;
         let cost = (single_record_batch_bound(parts) + OVERHEAD).min(self.core.memory.limit());
         let total = Place::FIRST.size(parts).total;
@@ -70,20 +87,17 @@ impl Topic {
             hooks: Arc::clone(&self.core.hooks),
         });
         let mut story = Story::new(home);
-        let token = match entry.claim {
-            Claim::Token(token) => {
-                story.tag(Tagged { token, timestamp_ms: entry.timestamp_ms, index: 0 });
-                Some(token)
-            }
-            Claim::Handle => None,
-        };
+        let token = claim.token();
+        if let Some(token) = token {
+            story.tag(Tagged { token, timestamp_ms: entry.timestamp_ms, index: 0 });
+        }
         let cell = Arc::clone(story.cell());
         let record = WaitingRecord {
             story,
             token,
             partition: entry.record.partition,
             timestamp_ms: entry.timestamp_ms,
-            created: entry.created,
+            created: entry.clock.now(),
             urgency: entry.urgency,
             fields: OwnedFields::copy(parts),
             _counted: counted,
@@ -106,7 +120,7 @@ impl Topic {
         if first {
             self.core.wake_sender();
         }
-        Ok(token.is_none().then(|| Delivery::new(cell, 0, Sizes::new(parts, total), entry.timestamp_ms)))
+        Ok(claim.handle(&cell, 0, entry, total))
     }
 
     /// Takes what waits. If nothing does, `done` is called before anything else can begin to wait, and nothing ever will again.
@@ -171,18 +185,16 @@ impl WaitingRecord {
                 timestamp_ms: Some(self.timestamp_ms),
             },
             timestamp_ms: self.timestamp_ms,
-            created: self.created,
+            clock: &At { now: self.created, wall_ms: self.timestamp_ms },
             urgency: self.urgency,
-            claim: self.token.map_or(Claim::Handle, Claim::Token),
         };
-        match topic.put(target, &entry, &mut Payer::Forced) {
-            Ok(placed) => {
-                let (cell, _) = self.story.end();
-                if let Some(placed) = placed {
-                    let there = Arc::clone(&placed.cell);
-                    cell.forward(vec![Piece { first: 0, cell: placed.cell, at: placed.index }]);
-                    if cell.is_hurried() {
-                        topic.hurry(&there);
+        match topic.put_again(target, &entry, &mut Payer::Forced, Moved { token: self.token }) {
+            Ok((cell, at)) => {
+                let (old, _) = self.story.end();
+                if self.token.is_none() {
+                    old.forward(vec![Piece { first: 0, cell: Arc::clone(&cell), at }]);
+                    if old.is_hurried() {
+                        topic.hurry(&cell);
                     }
                 }
                 true

@@ -107,12 +107,13 @@ pub fn put_record<S: Sink + ?Sized>(
     timestamp_delta: i64,
     parts: &RecordParts<'_>,
 ) {
-    let mut head = Head::new(size, offset_delta, timestamp_delta);
+    let mut head = Head::EMPTY;
+    head.begin(size, offset_delta, timestamp_delta);
     if let Some(key) = parts.key {
         head.put_len(key.len());
         out.put(head.bytes());
         out.put(key);
-        head = Head::empty();
+        head.clear();
     } else {
         head.put_null();
     }
@@ -124,7 +125,7 @@ pub fn put_record<S: Sink + ?Sized>(
             out.put(&[0]); // of a known length: a store, not a call
             return;
         }
-        head = Head::empty();
+        head.clear();
     } else {
         head.put_null();
     }
@@ -136,11 +137,11 @@ pub fn put_record<S: Sink + ?Sized>(
 }
 
 fn put_header<S: Sink + ?Sized>(out: &mut S, header: &HeaderRef<'_>) {
-    let mut head = Head::empty();
+    let mut head = Head::EMPTY;
     head.put_len(header.key.len());
     out.put(head.bytes());
     out.put(header.key.as_bytes());
-    head = Head::empty();
+    head.clear();
     if let Some(value) = header.value {
         head.put_len(value.len());
         out.put(head.bytes());
@@ -158,13 +159,14 @@ pub(super) struct Head {
 }
 
 impl Head {
-    /// Length, attributes (of which no bit has a meaning yet), timestamp and offset.
+    pub(super) const EMPTY: Self = Self { bytes: [0; HEAD], len: 0 };
+
+    /// Into a fresh head: length, attributes (of which no bit has a meaning yet), timestamp and offset.
     #[inline]
-    pub(super) fn new(size: RecordSize, offset_delta: i32, timestamp_delta: i64) -> Self {
+    pub(super) fn begin(&mut self, size: RecordSize, offset_delta: i32, timestamp_delta: i64) {
         let body = (size.body as u64) << 1;
         let timestamp = varint::zigzag_long(timestamp_delta);
         let offset = u64::from(varint::zigzag(offset_delta));
-        let mut head = Self::empty();
         if body | timestamp | offset < TWO_BYTES {
             // Nearly every record: seven bytes at most, put together in a register without a branch.
             let (body, attributes_at) = two_bytes(body);
@@ -173,20 +175,20 @@ impl Head {
             let timestamp_at = attributes_at + 8;
             let offset_at = timestamp_at + timestamp_bits;
             let word = body | timestamp << timestamp_at | offset << offset_at;
-            head.bytes[..8].copy_from_slice(&word.to_le_bytes());
-            head.len = (offset_at + offset_bits) as usize / 8;
+            self.bytes[..8].copy_from_slice(&word.to_le_bytes());
+            self.len = (offset_at + offset_bits) as usize / 8;
         } else {
-            head.put_long(body);
-            head.len += 1;
-            head.put_long(timestamp);
-            head.put_long(offset);
+            self.put_long(body);
+            self.len += 1;
+            self.put_long(timestamp);
+            self.put_long(offset);
         }
-        head
     }
 
+    /// Makes it empty again, for lengths.
     #[inline]
-    const fn empty() -> Self {
-        Self { bytes: [0; HEAD], len: 0 }
+    fn clear(&mut self) {
+        self.len = 0;
     }
 
     #[inline]

@@ -138,7 +138,9 @@ impl<'a> RecordView<'a> {
     /// Writes this record as it will be at another place in another batch; key, value and headers are copied as they are.
     pub fn put_at<S: Sink + ?Sized>(&self, out: &mut S, offset_delta: i32, timestamp_delta: i64) {
         let size = self.size_at(offset_delta, timestamp_delta);
-        out.put(Head::new(size, offset_delta, timestamp_delta).bytes());
+        let mut head = Head::EMPTY;
+        head.begin(size, offset_delta, timestamp_delta);
+        out.put(head.bytes());
         out.put(self.fields);
     }
 
