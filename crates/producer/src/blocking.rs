@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use milena_accumulator::{Delivery, Receipt};
+use milena_accumulator::{Delivery, Receipt, Urgency};
 
 use crate::block_on::block_on;
 use crate::error::{CloseError, EnqueueError, FlushError, NotReady, Rejected, SendError};
@@ -29,7 +29,11 @@ impl Blocking<'_> {
     ///
     /// The record was not taken.
     pub fn enqueue<'a>(self, record: impl Into<Record<'a>>) -> Result<Delivery, EnqueueError> {
-        block_on(self.0.enqueue(record))
+        let record = record.into();
+        match self.0.shared.append(&record, Urgency::Linger, None) {
+            Ok(delivery) => Ok(delivery),
+            Err(refused) => block_on(self.0.append_after(refused, &record, Urgency::Linger)),
+        }
     }
 
     /// As [`Producer::try_enqueue`], which does not wait anyway.
@@ -47,7 +51,11 @@ impl Blocking<'_> {
     ///
     /// The record was not taken.
     pub fn enqueue_with<'a>(self, record: impl Into<Record<'a>>, token: u64) -> Result<(), EnqueueError> {
-        block_on(self.0.enqueue_with(record, token))
+        let record = record.into();
+        match self.0.shared.append_with_token(&record, token, None) {
+            Ok(()) => Ok(()),
+            Err(refused) => block_on(self.0.append_with_token_after(refused, &record, token)),
+        }
     }
 
     /// As [`Producer::send`].

@@ -42,6 +42,16 @@ impl Clock {
     }
 }
 
+impl milena_accumulator::Clock for Clock {
+    fn now(&self) -> Timestamp {
+        (*self).now()
+    }
+
+    fn wall_ms(&self) -> i64 {
+        (*self).wall_ms()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use milena_accumulator::{Accumulator, At, Delivery, Receipt, RecordRef, Refused, Reservation, Urgency};
+use milena_accumulator::{Accumulator, Delivery, Receipt, Refused, Reservation, Urgency};
 use milena_sender::{Command, CommandResult, Metrics, MetricsSnapshot, TopicPartitions};
 use tokio::runtime::Handle;
 
@@ -30,7 +30,7 @@ use crate::watch::Watch;
 /// [`close`](Self::close).
 #[derive(Clone, Debug)]
 pub struct Producer {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
 }
 
 /// How long a close waits for the delivery handler at least, beyond its deadline if need be.
@@ -85,7 +85,10 @@ impl Producer {
     /// Dropped before it is done, the record is not queued and no memory is held.
     pub async fn enqueue<'a>(&self, record: impl Into<Record<'a>>) -> Result<Delivery, EnqueueError> {
         let record = record.into();
-        self.append_waiting(&record, Urgency::Linger).await
+        match self.shared.append(&record, Urgency::Linger, None) {
+            Ok(delivery) => Ok(delivery),
+            Err(refused) => self.append_after(refused, &record, Urgency::Linger).await,
+        }
     }
 
     /// Queues `record` if there is room for it now.
@@ -96,11 +99,13 @@ impl Producer {
     #[expect(clippy::result_large_err, reason = "the record comes back as it was given, without an allocation")]
     pub fn try_enqueue<'a>(&self, record: impl Into<Record<'a>>) -> Result<Delivery, Rejected<'a>> {
         let record = record.into();
-        let appended = record.with_ref(|view| self.shared.append(view, Urgency::Linger, None));
-        appended.map_err(|refused| {
-            let error = self.shared.explain(refused, &record, Duration::ZERO);
-            Rejected { record, error }
-        })
+        match self.shared.append(&record, Urgency::Linger, None) {
+            Ok(delivery) => Ok(delivery),
+            Err(refused) => {
+                let error = self.shared.explain(refused, &record, Duration::ZERO);
+                Err(Rejected { record, error })
+            }
+        }
     }
 
     /// Queues `record` with a token of the caller's instead of a handle. The builder's
@@ -115,15 +120,9 @@ impl Producer {
     /// As [`enqueue`](Self::enqueue).
     pub async fn enqueue_with<'a>(&self, record: impl Into<Record<'a>>, token: u64) -> Result<(), EnqueueError> {
         let record = record.into();
-        let (mut memory, mut since) = (None, None);
-        loop {
-            let refused = match record.with_ref(|view| {
-                self.shared.accumulator.append_with_token(self.shared.at(), view, Urgency::Linger, memory.take(), token)
-            }) {
-                Ok(()) => return Ok(()),
-                Err(refused) => refused,
-            };
-            memory = Some(self.wait_for_memory(refused, &record, &mut since).await?);
+        match self.shared.append_with_token(&record, token, None) {
+            Ok(()) => Ok(()),
+            Err(refused) => self.append_with_token_after(refused, &record, token).await,
         }
     }
 
@@ -138,7 +137,10 @@ impl Producer {
     /// Dropped before it is done, the record may be queued or not. A queued record is still delivered.
     pub async fn send<'a>(&self, record: impl Into<Record<'a>>) -> Result<Receipt, SendError> {
         let record = record.into();
-        let delivery = self.append_waiting(&record, Urgency::Now).await?;
+        let delivery = match self.shared.append(&record, Urgency::Now, None) {
+            Ok(delivery) => delivery,
+            Err(refused) => self.append_after(refused, &record, Urgency::Now).await?,
+        };
         drop(record);
         Ok(delivery.await?)
     }
@@ -157,7 +159,10 @@ impl Producer {
         let mut deliveries: Vec<Result<Delivery, EnqueueError>> = Vec::new();
         for record in records {
             let record = record.into();
-            deliveries.push(self.append_waiting(&record, Urgency::Linger).await);
+            deliveries.push(match self.shared.append(&record, Urgency::Linger, None) {
+                Ok(delivery) => Ok(delivery),
+                Err(refused) => self.append_after(refused, &record, Urgency::Linger).await,
+            });
         }
         for delivery in deliveries.iter().flatten() {
             self.shared.accumulator.hurry(delivery);
@@ -300,14 +305,37 @@ impl Producer {
         self.shared.metrics.snapshot()
     }
 
-    async fn append_waiting(&self, record: &Record<'_>, urgency: Urgency) -> Result<Delivery, EnqueueError> {
-        let (mut memory, mut since) = (None, None);
+    /// Queues a record that was `refused` at first, once there is memory for it if memory is what it lacks.
+    pub(crate) async fn append_after(
+        &self,
+        mut refused: Refused,
+        record: &Record<'_>,
+        urgency: Urgency,
+    ) -> Result<Delivery, EnqueueError> {
+        let mut since = None;
         loop {
-            let refused = match record.with_ref(|view| self.shared.append(view, urgency, memory.take())) {
+            let memory = self.wait_for_memory(refused, record, &mut since).await?;
+            match self.shared.append(record, urgency, Some(memory)) {
                 Ok(delivery) => return Ok(delivery),
-                Err(refused) => refused,
-            };
-            memory = Some(self.wait_for_memory(refused, record, &mut since).await?);
+                Err(again) => refused = again,
+            }
+        }
+    }
+
+    /// As [`append_after`](Self::append_after).
+    pub(crate) async fn append_with_token_after(
+        &self,
+        mut refused: Refused,
+        record: &Record<'_>,
+        token: u64,
+    ) -> Result<(), EnqueueError> {
+        let mut since = None;
+        loop {
+            let memory = self.wait_for_memory(refused, record, &mut since).await?;
+            match self.shared.append_with_token(record, token, Some(memory)) {
+                Ok(()) => return Ok(()),
+                Err(again) => refused = again,
+            }
         }
     }
 
@@ -341,17 +369,24 @@ impl Producer {
 }
 
 impl Shared {
-    fn at(&self) -> At {
-        At { now: self.clock.now(), wall_ms: self.clock.wall_ms() }
-    }
-
+    #[inline]
     pub(crate) fn append(
         &self,
-        record: &RecordRef<'_>,
+        record: &Record<'_>,
         urgency: Urgency,
         memory: Option<Reservation>,
     ) -> Result<Delivery, Refused> {
-        self.accumulator.append(self.at(), record, urgency, memory)
+        record.with_ref(|view| self.accumulator.append(self.clock, view, urgency, memory))
+    }
+
+    #[inline]
+    pub(crate) fn append_with_token(
+        &self,
+        record: &Record<'_>,
+        token: u64,
+        memory: Option<Reservation>,
+    ) -> Result<(), Refused> {
+        record.with_ref(|view| self.accumulator.append_with_token(self.clock, view, Urgency::Linger, memory, token))
     }
 
     /// Sleeps on the producer's own runtime, so that callers need none.

@@ -212,9 +212,16 @@ impl<'a> Record<'a> {
     }
 
     /// Calls `then` with the view of this record that the accumulator encodes from.
+    #[inline]
     pub(crate) fn with_ref<T>(&self, then: impl FnOnce(&RecordRef<'_>) -> T) -> T {
-        let mut inline = [HeaderRef { key: "", value: None }; INLINE_HEADERS];
+        if self.headers.is_empty() { then(&self.as_record_ref(&[])) } else { self.with_headers(then) }
+    }
+
+    /// Apart, so that a record without headers needs no room for any.
+    #[inline(never)]
+    fn with_headers<T>(&self, then: impl FnOnce(&RecordRef<'_>) -> T) -> T {
         if self.headers.len() <= INLINE_HEADERS {
+            let mut inline = [HeaderRef { key: "", value: None }; INLINE_HEADERS];
             for (slot, header) in inline.iter_mut().zip(&self.headers) {
                 *slot = header.as_ref();
             }
