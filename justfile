@@ -48,6 +48,11 @@ test-kafka *ARGS:
 golden:
     scripts/golden
 
+# What a record costs: instructions (needs valgrind), then times.
+bench *ARGS:
+    benches/counts
+    cargo bench -p milena-benches {{ARGS}}
+
 # All that CI runs.
 ci:
     .ci/run

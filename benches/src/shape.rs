@@ -57,8 +57,22 @@ impl Shape {
 #[must_use]
 pub fn text(bytes: usize) -> Vec<u8> {
     const WORDS: [&str; 16] = [
-        "level=info", "level=warn", "GET", "POST", "/v1/orders", "/v1/customers", "status=200", "status=503", "took", "ms",
-        "user", "session", "cache=hit", "cache=miss", "region=eu", "bytes",
+        "level=info",
+        "level=warn",
+        "GET",
+        "POST",
+        "/v1/orders",
+        "/v1/customers",
+        "status=200",
+        "status=503",
+        "took",
+        "ms",
+        "user",
+        "session",
+        "cache=hit",
+        "cache=miss",
+        "region=eu",
+        "bytes",
     ];
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let mut out = Vec::with_capacity(bytes + 32);

@@ -130,7 +130,8 @@ impl DeliveryHandler for Deaf {
 fn produce(shape: &Shape, records: usize, enqueue: fn(&Producer, &Shape, &mut Vec<Delivery>)) {
     let cluster = EmbeddedCluster::builder().keep(Keep::Nothing).start_blocking().expect("a port is free");
     cluster.create_topic("letters", PARTITIONS, 1).expect("a fresh cluster has no such topic");
-    let producer = Producer::builder(cluster.bootstrap()).delivery_handler(Deaf).build().expect("the defaults are valid");
+    let producer =
+        Producer::builder(cluster.bootstrap()).delivery_handler(Deaf).build().expect("the defaults are valid");
     producer.blocking().prepare(&["letters"], Duration::from_secs(60)).expect("the cluster is up");
     let mut deliveries = Vec::with_capacity(ROUND);
     for _ in 0..records / ROUND {
