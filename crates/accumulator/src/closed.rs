@@ -2,7 +2,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use milena_wire::{BATCH_HEADER_LEN, Codec, PartitionId, RecordCount, Timestamp, TopicName, compress};
+use milena_wire::{BATCH_HEADER_LEN, Codec, PartitionId, PayloadCrc, RecordCount, Timestamp, TopicName, compress};
 
 use crate::chunk::Chunk;
 use crate::core::Core;
@@ -64,7 +64,7 @@ impl ClosedBatch {
         self.core.config.compression.codec() != Codec::None
     }
 
-    /// Freezes the bytes.
+    /// Freezes the bytes, and reads them for their CRC.
     ///
     /// Without a codec nothing is copied. With one the records are compressed into a buffer that is counted in place of the chunks; if
     /// that fails, or saves nothing, the batch goes uncompressed.
@@ -124,9 +124,8 @@ impl OwedBatch {
     /// Joins it with its bytes again. Those of another batch would be sent under this one's name.
     pub fn seal_with(self, sealed: SealedBytes) -> SealedBatch {
         let Self { core, story, bytes, count, base_timestamp, max_timestamp, created } = self;
-        let SealedBytes { codec, payload } = sealed;
-        let payload_bytes = payload.iter().map(Bytes::len).sum();
-        SealedBatch { core, story, payload, payload_bytes, codec, bytes, count, base_timestamp, max_timestamp, created }
+        let SealedBytes { codec, crc, payload } = sealed;
+        SealedBatch { core, story, payload, crc, codec, bytes, count, base_timestamp, max_timestamp, created }
     }
 
     /// Gives its records their outcome. Their memory is given back when the bytes are dropped, wherever they are.
@@ -149,10 +148,11 @@ impl SealJob {
     pub fn seal(self) -> SealedBytes {
         let Self { core, chunks, bytes } = self;
         let plain: Vec<Bytes> = chunks.into_iter().map(Bytes::from_owner).collect();
-        match squeeze(&core, &plain, bytes) {
-            Some(small) => SealedBytes { codec: core.config.compression.codec(), payload: vec![small] },
-            None => SealedBytes { codec: Codec::None, payload: plain },
-        }
+        let (codec, payload) = match squeeze(&core, &plain, bytes) {
+            Some(small) => (core.config.compression.codec(), vec![small]),
+            None => (Codec::None, plain),
+        };
+        SealedBytes { codec, crc: PayloadCrc::of(&payload), payload }
     }
 }
 
@@ -161,6 +161,7 @@ impl SealJob {
 #[must_use = "the batch waits for its bytes"]
 pub struct SealedBytes {
     codec: Codec,
+    crc: PayloadCrc,
     payload: Vec<Bytes>,
 }
 

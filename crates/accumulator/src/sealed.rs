@@ -2,8 +2,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use milena_wire::{
-    Attributes, BATCH_HEADER_LEN, BatchHeader, Codec, LeaderEpoch, Offset, PartitionId, ProducerEpoch, ProducerId,
-    RecordCount, Sequence, Timestamp, TopicName,
+    Attributes, BATCH_HEADER_LEN, BatchHeader, Codec, LeaderEpoch, Offset, PartitionId, PayloadCrc, ProducerEpoch,
+    ProducerId, RecordCount, Sequence, Timestamp, TopicName,
 };
 
 use crate::Outcome;
@@ -31,8 +31,8 @@ pub struct SealedBatch {
     pub(crate) core: Arc<Core>,
     pub(crate) story: Story,
     pub(crate) payload: Vec<Bytes>,
-    /// Bytes of the payload, also after it was released.
-    pub(crate) payload_bytes: usize,
+    /// CRC and length of the payload, also after it was released.
+    pub(crate) crc: PayloadCrc,
     pub(crate) codec: Codec,
     /// Uncompressed records.
     pub(crate) bytes: usize,
@@ -70,7 +70,7 @@ impl SealedBatch {
     /// Bytes on the wire, header included.
     #[must_use]
     pub fn wire_size(&self) -> usize {
-        BATCH_HEADER_LEN + self.payload_bytes
+        BATCH_HEADER_LEN + self.crc.payload_len()
     }
 
     /// Uncompressed bytes, header included.
@@ -91,7 +91,7 @@ impl SealedBatch {
         &self.payload
     }
 
-    /// The header for one attempt, its CRC computed over the payload. From here on the batch counts as possibly written.
+    /// The header for one attempt, with the CRC of both; the payload was read for it when it was sealed. From here on the batch counts as possibly written.
     ///
     /// Without a stamp it is the batch of a producer that is not idempotent.
     #[must_use]
@@ -103,7 +103,7 @@ impl SealedBatch {
         };
         let header = BatchHeader {
             base_offset: Offset(0),
-            batch_length: 0, // computed by `encode`, as is the CRC
+            batch_length: 0, // computed below, as is the CRC
             leader_epoch: LeaderEpoch::UNKNOWN,
             crc: 0,
             attributes: Attributes::new(self.codec),
@@ -115,7 +115,7 @@ impl SealedBatch {
             base_sequence,
             record_count: self.count.get(),
         };
-        header.encode(&self.payload)
+        header.encode_in_front_of(&self.crc)
     }
 
     /// Gives all its records their outcome, and then the memory back (but for what a request in flight still holds).

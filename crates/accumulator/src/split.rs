@@ -22,6 +22,10 @@ impl SealedBatch {
     /// # Errors
     ///
     /// The batch itself, if it holds a single record, or its payload was released.
+    #[expect(
+        clippy::result_large_err,
+        reason = "it comes back as it went in, once per batch that a broker finds too large"
+    )]
     pub fn split(self, max_bytes: usize) -> Result<Vec<Self>, Self> {
         if self.count.get() < 2 {
             return Err(self);
