@@ -304,3 +304,35 @@ fn slots_are_dense_and_a_partition_keeps_its_queue() {
     assert!(again.is_none_or(|queue| (queue.partition(), queue.slot()) == (PartitionId(3), 3)));
     drop((deliveries, more));
 }
+
+/// Clocks that count how often they are read.
+#[derive(Default)]
+struct Read {
+    now: AtomicUsize,
+    wall_ms: AtomicUsize,
+}
+
+impl Clock for &Read {
+    fn now(&self) -> Timestamp {
+        self.now.fetch_add(1, Ordering::Relaxed);
+        at(0).now
+    }
+
+    fn wall_ms(&self) -> i64 {
+        self.wall_ms.fetch_add(1, Ordering::Relaxed);
+        at(0).wall_ms
+    }
+}
+
+#[test]
+fn the_monotonic_clock_is_read_once_per_batch_and_the_wall_clock_once_per_record_without_a_timestamp() {
+    let rig = Rig::with_partitions(AccumulatorConfig::default(), 1);
+    let read = Read::default();
+    for i in 0..10 {
+        let timestamp_ms = (i % 2 == 0).then_some(at(0).wall_ms);
+        let record = RecordRef { timestamp_ms, ..to_partition(0, value(b"x")) };
+        drop(rig.accumulator.append(&read, &record, Urgency::Linger, None).unwrap());
+    }
+    assert_eq!(read.now.load(Ordering::Relaxed), 1);
+    assert_eq!(read.wall_ms.load(Ordering::Relaxed), 5);
+}
