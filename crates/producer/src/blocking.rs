@@ -41,6 +41,7 @@ impl Blocking<'_> {
     /// # Errors
     ///
     /// Hands the record back with the reason.
+    #[expect(clippy::result_large_err, reason = "the record comes back as it was given, without an allocation")]
     pub fn try_enqueue<'a>(self, record: impl Into<Record<'a>>) -> Result<Delivery, Rejected<'a>> {
         self.0.try_enqueue(record)
     }

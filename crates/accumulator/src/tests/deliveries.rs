@@ -263,7 +263,7 @@ fn a_failure_says_what_where_why_and_what_to_do() {
     let text = DeliveryError::from(Arc::new(failure)).to_string();
     for part in [
         "not acknowledged within the delivery timeout",
-        "topic letters, partition 3, broker 2, 4 attempts, waited 120s",
+        "topic letters, partition 3, broker 2, 4 attempts, waited 120.0s",
         "NOT_LEADER_OR_FOLLOWER (6)",
         "last cause: connection reset by peer",
         "may be on the log",
