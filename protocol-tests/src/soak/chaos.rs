@@ -52,10 +52,7 @@ impl World {
                     link.jammed = until;
                 }
             }
-            Fault::Isolate => {
-                self.net.isolated.insert(node, until);
-                self.net.on_node(node).into_iter().for_each(|conn| self.net.stall(conn, until));
-            }
+            Fault::Isolate => self.isolate(node, until),
             Fault::Pause => {
                 self.servers.pause_node(self.now, node);
                 self.net.queue.push(until, Event::Undo(Undo::Start(node)));
@@ -64,7 +61,14 @@ impl World {
                 self.lead(false, |servers, now| servers.stop_node(now, node));
                 self.net.queue.push(until, Event::Undo(Undo::Start(node)));
             }
-            Fault::Move => self.move_leader(&place, None),
+            Fault::Move => {
+                self.move_leader(&place, None);
+                // What waits to be sent to the new leader may have to wait for long.
+                let leader = self.servers.leader(topic, partition).and_then(|(leader, _)| leader);
+                if let Some(leader) = leader.filter(|_| self.rng.percent(30)) {
+                    self.isolate(leader, until);
+                }
+            }
             Fault::Flap => {
                 let leader = self.servers.leader(topic, partition).and_then(|(leader, _)| leader);
                 self.move_leader(&place, None);
@@ -161,6 +165,11 @@ impl World {
             self.lead(false, |servers, now| servers.start_node(now, node));
             self.servers.freeze_metadata(node, false);
         }
+    }
+
+    fn isolate(&mut self, node: BrokerId, until: Timestamp) {
+        self.net.isolated.insert(node, until);
+        self.net.on_node(node).into_iter().for_each(|conn| self.net.stall(conn, until));
     }
 
     fn cut(&mut self, conn: ConnId) {
