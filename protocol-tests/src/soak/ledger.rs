@@ -221,7 +221,9 @@ impl Ledger {
         let mut last: Option<(u64, i64)> = None;
         for (offset, id) in log {
             let word = usize::try_from(*id).ok().and_then(|id| self.entries.get(id)).and_then(|entry| entry.word);
-            let counts = guarantee == Guarantee::ExactlyOnce || matches!(word, Some((Word::Delivered(_), ..)));
+            // Of what may be there more than once, the copy that was told of: another may run late, after a change of leader took the first.
+            let told = matches!(word, Some((Word::Delivered(Some(at)), ..)) if at == *offset);
+            let counts = guarantee == Guarantee::ExactlyOnce || told;
             if !counts || !seen.insert(*id) {
                 continue;
             }
