@@ -8,6 +8,7 @@ use milena_wire::{PartitionId, TopicName};
 
 use crate::dropped::{Dropped, Timing};
 use crate::sync::{AtomicBool, Mutex, Ordering};
+use crate::waiters::{Seat, Waiters};
 use crate::{Hooks, Outcome};
 
 /// Where records are going, and whom to tell of what nobody else hears.
@@ -24,7 +25,7 @@ pub(crate) struct BatchCell {
     home: Arc<Home>,
     /// Written once. It is written before `waiters` are woken and before `dropped` is settled.
     verdict: OnceLock<Verdict>,
-    waiters: Mutex<Vec<Waker>>,
+    waiters: Mutex<Waiters>,
     dropped: Dropped,
     /// Somebody wants the records not to linger. Written under the lock of `waiters`, which whoever forwards takes after the
     /// verdict: so either the wish is seen there, or who has it sees where the records went.
@@ -59,7 +60,7 @@ impl BatchCell {
         Arc::new(Self {
             home,
             verdict: OnceLock::new(),
-            waiters: Mutex::new(Vec::new()),
+            waiters: Mutex::default(),
             dropped: Dropped::default(),
             hurried: AtomicBool::new(false),
         })
@@ -84,13 +85,10 @@ impl BatchCell {
 
     /// Has `waker` woken when there is news. Call [`status`](Self::status) afterwards: the news may have come before.
     ///
-    /// One entry per task, as far as the last few tell: a task that awaits many records of a batch one after the other, or all at
-    /// once, is woken once.
-    pub(crate) fn register(&self, waker: &Waker) {
-        let mut waiters = self.waiters.lock();
-        if !waiters.iter().rev().take(8).any(|known| known.will_wake(waker)) {
-            waiters.push(waker.clone());
-        }
+    /// `seat` is what the handle was given here before.
+    pub(crate) fn register(&self, waker: &Waker, seat: &mut Seat) {
+        let old = self.waiters.lock().seat(waker, seat);
+        drop(old);
     }
 
     /// Notes that the records should not linger wherever they go next. False if they have gone already: ask where.
@@ -137,9 +135,7 @@ impl BatchCell {
         debug_assert!(fresh, "a batch has one outcome");
         let dropped = self.dropped.settle();
         let waiters = std::mem::take(&mut *self.waiters.lock());
-        for waiter in waiters {
-            waiter.wake();
-        }
+        waiters.wake();
         dropped
     }
 

@@ -9,6 +9,7 @@ use milena_wire::{Offset, PartitionId, RecordParts, TopicName};
 
 use crate::cell::{BatchCell, Status};
 use crate::park;
+use crate::waiters::Seat;
 use crate::{Failure, FailureKind, Fate, Outcome};
 
 /// The outcome of one record, to come.
@@ -23,6 +24,8 @@ use crate::{Failure, FailureKind, Fate, Outcome};
 pub struct Delivery {
     cell: Arc<BatchCell>,
     index: u32,
+    /// Among the waiters of `cell`.
+    seat: Seat,
     /// The outcome was handed out.
     heard: bool,
     sizes: Sizes,
@@ -49,7 +52,7 @@ impl Sizes {
 impl Delivery {
     #[inline]
     pub(crate) fn new(cell: Arc<BatchCell>, index: u32, sizes: Sizes, timestamp_ms: i64) -> Self {
-        Self { cell, index, heard: false, sizes, timestamp_ms }
+        Self { cell, index, seat: Seat::NONE, heard: false, sizes, timestamp_ms }
     }
 
     /// The batch that holds the record now: the last of those it was moved to.
@@ -112,6 +115,7 @@ impl Delivery {
             };
             self.cell = next;
             self.index = there;
+            self.seat = Seat::NONE;
         }
     }
 
@@ -142,7 +146,8 @@ impl Future for Delivery {
             if let Some(result) = self.hear() {
                 return Poll::Ready(result);
             }
-            self.cell.register(cx.waker());
+            let Self { cell, seat, .. } = &mut *self;
+            cell.register(cx.waker(), seat);
             // News may have come between the look and the registration.
             if matches!(self.cell.status(self.index), Status::Open) {
                 return Poll::Pending;

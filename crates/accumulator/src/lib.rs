@@ -49,6 +49,7 @@ mod test_support;
 #[cfg(not(shuttle))]
 mod tests;
 mod topic;
+mod waiters;
 mod waiting;
 
 pub use accumulator::Accumulator;
