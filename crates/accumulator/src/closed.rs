@@ -2,13 +2,16 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use milena_wire::{BATCH_HEADER_LEN, Codec, PartitionId, PayloadCrc, RecordCount, Timestamp, TopicName, compress};
+use milena_wire::{
+    BATCH_HEADER_LEN, Codec, CodecError, PartitionId, PayloadCrc, RecordCount, Timestamp, TopicName, compress,
+};
 
 use crate::chunk::Chunk;
 use crate::core::Core;
 use crate::memory::{Funds, Memory};
 use crate::sealed::SealedBatch;
 use crate::story::Story;
+use crate::topic::panic_text;
 use crate::{Outcome, sealed};
 
 /// A batch that takes no more records, not yet compressed.
@@ -66,8 +69,8 @@ impl ClosedBatch {
 
     /// Freezes the bytes, and reads them for their CRC.
     ///
-    /// Without a codec nothing is copied. With one the records are compressed into a buffer that is counted in place of the chunks; if
-    /// that fails, or saves nothing, the batch goes uncompressed.
+    /// Without a codec nothing is copied. With one the records are compressed into a buffer that is counted in place of the chunks. If that
+    /// saves nothing the batch goes uncompressed; so it does if the codec fails, which [`SealedBatch::codec_failure`] tells.
     pub fn seal(self) -> SealedBatch {
         let (owed, job) = self.part();
         owed.seal_with(job.seal())
@@ -124,8 +127,20 @@ impl OwedBatch {
     /// Joins it with its bytes again. Those of another batch would be sent under this one's name.
     pub fn seal_with(self, sealed: SealedBytes) -> SealedBatch {
         let Self { core, story, bytes, count, base_timestamp, max_timestamp, created } = self;
-        let SealedBytes { codec, crc, payload } = sealed;
-        SealedBatch { core, story, payload, crc, codec, bytes, count, base_timestamp, max_timestamp, created }
+        let SealedBytes { codec, codec_failure, crc, payload } = sealed;
+        SealedBatch {
+            core,
+            story,
+            payload,
+            crc,
+            codec,
+            codec_failure,
+            bytes,
+            count,
+            base_timestamp,
+            max_timestamp,
+            created,
+        }
     }
 
     /// Gives its records their outcome. Their memory is given back when the bytes are dropped, wherever they are.
@@ -148,11 +163,17 @@ impl SealJob {
     pub fn seal(self) -> SealedBytes {
         let Self { core, chunks, bytes } = self;
         let plain: Vec<Bytes> = chunks.into_iter().map(Bytes::from_owner).collect();
-        let (codec, payload) = match squeeze(&core, &plain, bytes) {
-            Some(small) => (core.config.compression.codec(), vec![small]),
-            None => (Codec::None, plain),
+        let compression = core.config.compression;
+        let squeezed = match compression.codec() {
+            Codec::None => Ok(None),
+            _ => squeeze(&core.memory, bytes, || compress(compression, &plain, bytes / 2)),
         };
-        SealedBytes { codec, crc: PayloadCrc::of(&payload), payload }
+        let (codec, payload, codec_failure) = match squeezed {
+            Ok(Some(small)) => (compression.codec(), vec![small], None),
+            Ok(None) => (Codec::None, plain, None),
+            Err(failure) => (Codec::None, plain, Some(failure)),
+        };
+        SealedBytes { codec, codec_failure, crc: PayloadCrc::of(&payload), payload }
     }
 }
 
@@ -161,25 +182,38 @@ impl SealJob {
 #[must_use = "the batch waits for its bytes"]
 pub struct SealedBytes {
     codec: Codec,
+    codec_failure: Option<Box<str>>,
     crc: PayloadCrc,
     payload: Vec<Bytes>,
 }
 
-/// The records compressed, if there is a codec and it helps.
-fn squeeze(core: &Core, plain: &[Bytes], bytes: usize) -> Option<Bytes> {
-    if core.config.compression.codec() == Codec::None {
-        return None;
+impl SealedBytes {
+    /// As [`SealedBatch::codec_failure`].
+    #[must_use]
+    pub fn codec_failure(&self) -> Option<&str> {
+        self.codec_failure.as_deref()
     }
-    // A codec that breaks on some input costs the compression and nothing else: nothing of ours is touched by the call.
-    let compressed = catch_unwind(AssertUnwindSafe(|| compress(core.config.compression, plain, bytes / 2)));
-    let mut out = compressed.ok()?.ok()?;
+}
+
+/// The records compressed, if that helps.
+fn squeeze(
+    memory: &Arc<Memory>,
+    bytes: usize,
+    compress: impl FnOnce() -> Result<Vec<u8>, CodecError>,
+) -> Result<Option<Bytes>, Box<str>> {
+    // Nothing of ours is touched by the call, so nothing is left half done by a panic.
+    let mut out = match catch_unwind(AssertUnwindSafe(compress)) {
+        Ok(Ok(out)) => out,
+        Ok(Err(error)) => return Err(error.to_string().into()),
+        Err(panic) => return Err(format!("the codec panicked: {}", panic_text(&*panic)).into()),
+    };
     if out.len() >= bytes {
-        return None;
+        return Ok(None);
     }
     if out.capacity() > out.len() + out.len() / 4 {
         out.shrink_to_fit();
     }
-    Some(Bytes::from_owner(Counted::new(out, Arc::clone(&core.memory))))
+    Ok(Some(Bytes::from_owner(Counted::new(out, Arc::clone(memory)))))
 }
 
 /// A buffer that is not a chunk, counted against the budget.
@@ -205,5 +239,30 @@ impl AsRef<[u8]> for Counted {
 impl Drop for Counted {
     fn drop(&mut self) {
         self.memory.release(self.buffer.capacity());
+    }
+}
+
+#[cfg(test)]
+#[cfg(not(shuttle))]
+mod tests {
+    use milena_wire::CodecFault;
+
+    use super::*;
+    use crate::test_support::core_with;
+
+    #[test]
+    fn a_codec_that_fails_or_panics_says_so_and_one_that_saves_nothing_is_no_failure() {
+        let memory = &core_with(1 << 20).memory;
+        let error = squeeze(memory, 100, || {
+            Err(CodecError { codec: Codec::Zstd, fault: CodecFault::Encoder("out of order".into()) })
+        });
+        assert!(error.unwrap_err().contains("out of order"));
+        let error = squeeze(memory, 100, || panic!("index out of bounds"));
+        assert_eq!(&*error.unwrap_err(), "the codec panicked: index out of bounds");
+        assert_eq!(squeeze(memory, 100, || Ok(vec![0; 100])), Ok(None));
+        let small = squeeze(memory, 100, || Ok(vec![0; 99])).unwrap().unwrap();
+        assert_eq!((small.len(), memory.usage().used), (99, 99));
+        drop(small);
+        assert_eq!(memory.usage().used, 0);
     }
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use crate::chunk::{Chunk, class_of, is_pooled};
-use crate::sync::Mutex;
+use crate::sync::{Mutex, MutexGuard};
 
 /// How the memory is used at one moment.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -95,21 +95,30 @@ impl Memory {
 
     /// An empty chunk of `capacity` bytes, or none if the funds do not suffice.
     pub(crate) fn chunk(self: &Arc<Self>, capacity: usize, funds: Funds<'_>) -> Option<Chunk> {
+        let mut state = self.state.lock();
+        if !state.pay(capacity, funds, self.limit) {
+            return None;
+        }
+        Some(self.paid_chunk(state, capacity))
+    }
+
+    /// An empty chunk of `capacity` bytes, whether or not there is enough left.
+    pub(crate) fn forced_chunk(self: &Arc<Self>, capacity: usize) -> Chunk {
+        let mut state = self.state.lock();
+        state.used += capacity;
+        self.paid_chunk(state, capacity)
+    }
+
+    fn paid_chunk(self: &Arc<Self>, mut state: MutexGuard<'_, State>, capacity: usize) -> Chunk {
         let mut trimmed = Vec::new();
-        let buffer = {
-            let mut state = self.state.lock();
-            if !state.pay(capacity, funds, self.limit) {
-                return None;
-            }
-            let again = if is_pooled(capacity) { state.free[class_of(capacity)].pop() } else { None };
-            if again.is_some() {
-                state.free_bytes -= capacity;
-            }
-            state.trim(self.limit, &mut trimmed);
-            again
-        };
+        let again = if is_pooled(capacity) { state.free[class_of(capacity)].pop() } else { None };
+        if again.is_some() {
+            state.free_bytes -= capacity;
+        }
+        state.trim(self.limit, &mut trimmed);
+        drop(state);
         drop(trimmed);
-        Some(Chunk::new(Arc::clone(self), buffer.unwrap_or_else(|| Vec::with_capacity(capacity)), capacity))
+        Chunk::new(Arc::clone(self), again.unwrap_or_else(|| Vec::with_capacity(capacity)), capacity)
     }
 
     /// Takes a chunk's buffer back, together with its share of the budget.

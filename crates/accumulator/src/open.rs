@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use milena_wire::{BATCH_HEADER_LEN, RecordCount, RecordParts, RecordSize, Timestamp, put_record, record_size};
+use milena_wire::{
+    BATCH_HEADER_LEN, RecordCount, RecordParts, RecordSize, RecordView, Timestamp, put_record, record_size,
+};
 
 use crate::ClosedBatch;
 use crate::cell::Home;
@@ -14,8 +16,9 @@ use crate::story::Story;
 /// A batch that still grows. Its first record's timestamp is its base timestamp, so that the size of each record is known when it comes.
 #[derive(Debug)]
 pub(crate) struct OpenBatch {
-    /// All but the last are full. Never empty.
-    chunks: Vec<Chunk>,
+    full: Vec<Chunk>,
+    /// Behind `full`. Records are written here; if it is empty, the next begins in what room the last of `full` has.
+    last: Chunk,
     /// Encoded records, without the batch header.
     bytes: usize,
     count: u32,
@@ -48,7 +51,8 @@ impl Place {
 impl OpenBatch {
     pub(crate) fn new(home: Arc<Home>, first: Chunk, created: Timestamp, timestamp_ms: i64) -> Self {
         Self {
-            chunks: vec![first],
+            full: Vec::new(),
+            last: first,
             bytes: 0,
             count: 0,
             base_timestamp: timestamp_ms,
@@ -89,83 +93,60 @@ impl OpenBatch {
     /// Whether `total` bytes can be written without [`grow`](Self::grow)ing.
     #[inline]
     pub(crate) fn is_prepared(&self, total: usize) -> bool {
-        self.last().room() >= total
+        self.last.room() >= total
     }
 
     /// Adds a chunk, so that `total` bytes can be written; `false` if the funds do not suffice.
     #[cold]
     pub(crate) fn grow(&mut self, core: &Core, total: usize, limit: usize, funds: Funds<'_>) -> bool {
-        let need = total - self.last().room();
+        let need = total - self.last.room();
         // Twice the last, but not more than the batch can still take.
         let left = limit.saturating_sub(self.wire_bytes()).min(CHUNK_MAX);
-        let wish = (self.last().capacity() * 2).min(left.next_power_of_two());
+        let wish = (self.last.capacity() * 2).min(left.next_power_of_two());
         let capacity = chunk_capacity(core, need, wish, &funds);
-        match core.memory.chunk(capacity, funds) {
-            Some(chunk) => {
-                self.chunks.push(chunk);
-                true
-            }
-            None => false,
-        }
+        let Some(chunk) = core.memory.chunk(capacity, funds) else { return false };
+        self.full.push(std::mem::replace(&mut self.last, chunk));
+        true
     }
 
     /// Writes a record for which [`is_prepared`](Self::is_prepared) or [`grow`](Self::grow) said yes.
     #[inline]
     pub(crate) fn put(&mut self, place: Place, size: RecordSize, timestamp_ms: i64, parts: &RecordParts<'_>) {
-        let last = self.chunks.len() - 1;
-        if last > 0 && self.chunks[last].as_ref().is_empty() {
-            let mut seam = self.seam();
-            put_record(&mut seam, size, place.offset_delta, place.timestamp_delta, parts);
-        } else {
-            let buffer = self.chunks[last].buffer();
-            put_record(buffer, size, place.offset_delta, place.timestamp_delta, parts);
+        match self.full.last_mut() {
+            Some(full) if self.last.as_ref().is_empty() => {
+                let mut seam = Seam::new(full, &mut self.last);
+                put_record(&mut seam, size, place.offset_delta, place.timestamp_delta, parts);
+            }
+            _ => put_record(self.last.buffer(), size, place.offset_delta, place.timestamp_delta, parts),
         }
         self.count_in(size.total, timestamp_ms);
     }
 
-    /// The last two chunks, the last of which is empty, as one place to write to.
-    pub(crate) fn seam(&mut self) -> Seam<'_> {
-        match self.chunks.as_mut_slice() {
-            [.., first, second] => Seam::new(first, second),
-            _ => unreachable!("called with two chunks or more"),
+    /// As [`put`](Self::put), of a record that was written before.
+    pub(crate) fn put_again(&mut self, place: Place, total: usize, record: &RecordView<'_>) {
+        match self.full.last_mut() {
+            Some(full) if self.last.as_ref().is_empty() => {
+                record.put_at(&mut Seam::new(full, &mut self.last), place.offset_delta, place.timestamp_delta);
+            }
+            _ => record.put_at(self.last.buffer(), place.offset_delta, place.timestamp_delta),
         }
-    }
-
-    /// Whether a record has to be written across the [`seam`](Self::seam).
-    pub(crate) fn is_at_seam(&self) -> bool {
-        self.chunks.len() > 1 && self.last().as_ref().is_empty()
-    }
-
-    pub(crate) fn last_buffer(&mut self) -> &mut Vec<u8> {
-        let last = self.chunks.len() - 1;
-        self.chunks[last].buffer()
+        self.count_in(total, record.timestamp);
     }
 
     #[inline]
-    pub(crate) fn count_in(&mut self, total: usize, timestamp_ms: i64) {
+    fn count_in(&mut self, total: usize, timestamp_ms: i64) {
         self.bytes += total;
         self.count += 1;
         self.max_timestamp = self.max_timestamp.max(timestamp_ms);
     }
 
-    /// No record goes in any more.
-    pub(crate) fn close(self, core: &Arc<Core>) -> ClosedBatch {
-        let count = RecordCount::new(self.count as usize).expect("an open batch is made for its first record");
-        ClosedBatch {
-            core: Arc::clone(core),
-            story: self.story,
-            chunks: self.chunks,
-            bytes: self.bytes,
-            count,
-            base_timestamp: self.base_timestamp,
-            max_timestamp: self.max_timestamp,
-            created: self.created,
-        }
-    }
-
-    #[inline]
-    fn last(&self) -> &Chunk {
-        &self.chunks[self.chunks.len() - 1]
+    /// No record goes in any more. None if none ever did.
+    pub(crate) fn close(self, core: &Arc<Core>) -> Option<ClosedBatch> {
+        let Self { mut full, last, bytes, count, base_timestamp, max_timestamp, created, story, urgent: _ } = self;
+        let count = RecordCount::new(count as usize)?;
+        full.push(last);
+        let core = Arc::clone(core);
+        Some(ClosedBatch { core, story, chunks: full, bytes, count, base_timestamp, max_timestamp, created })
     }
 }
 
@@ -200,6 +181,11 @@ pub(crate) fn first_wish(core: &Core, last_batch: usize) -> usize {
 pub(crate) fn first_chunk(core: &Core, total: usize, last_batch: usize, funds: Funds<'_>) -> Option<Chunk> {
     let capacity = chunk_capacity(core, total, first_wish(core, last_batch), &funds);
     core.memory.chunk(capacity, funds)
+}
+
+/// As [`first_chunk`], for what must not wait.
+pub(crate) fn forced_chunk(core: &Core, total: usize, last_batch: usize) -> Chunk {
+    core.memory.forced_chunk(chunk_capacity(core, total, first_wish(core, last_batch), &Funds::Forced))
 }
 
 /// What an append that found no memory should reserve: enough wherever the record will go by then.

@@ -76,7 +76,7 @@ pub enum FailureKind {
     InvalidRecord,
     /// The producer cannot go on at all.
     Fatal,
-    /// The batch could not be encoded.
+    /// The batch had to be encoded anew, without records that the broker refused, and could not be.
     Encode,
     /// The task or runtime that would have delivered them ended.
     RuntimeGone,
@@ -141,7 +141,7 @@ impl Failure {
             FailureKind::Authorization => "writing there is not allowed",
             FailureKind::InvalidRecord => "the record is not valid for the topic",
             FailureKind::Fatal => "the producer can no longer send",
-            FailureKind::Encode => "the batch could not be encoded",
+            FailureKind::Encode => "the batch could not be encoded anew",
             FailureKind::RuntimeGone => "the producer's I/O task ended without delivering the records",
         }
     }
@@ -161,7 +161,7 @@ impl Failure {
             FailureKind::Authorization => "grant the principal WRITE on the topic",
             FailureKind::InvalidRecord => "a compacted topic needs a key in every record, for example",
             FailureKind::Fatal => "build a new producer",
-            FailureKind::Encode => "choose another codec and report this",
+            FailureKind::Encode => "produce the records again",
             FailureKind::RuntimeGone => "keep the runtime alive until close() returned",
         })
     }

@@ -104,8 +104,7 @@ impl QueueState {
 
     /// Closes the open batch, if there is one.
     pub(crate) fn close_open(&mut self, core: &Arc<Core>) -> bool {
-        let Some(open) = self.open.take() else { return false };
-        let batch = open.close(core);
+        let Some(batch) = self.open.take().and_then(|open| open.close(core)) else { return false };
         self.last_batch = batch.bytes();
         self.closed_bytes += batch.bytes();
         self.closed.push_back(batch);

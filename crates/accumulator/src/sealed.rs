@@ -34,6 +34,8 @@ pub struct SealedBatch {
     /// CRC and length of the payload, also after it was released.
     pub(crate) crc: PayloadCrc,
     pub(crate) codec: Codec,
+    /// Why the codec was not used, if it broke.
+    pub(crate) codec_failure: Option<Box<str>>,
     /// Uncompressed records.
     pub(crate) bytes: usize,
     pub(crate) count: RecordCount,
@@ -79,10 +81,17 @@ impl SealedBatch {
         BATCH_HEADER_LEN + self.bytes
     }
 
-    /// How it is compressed: the configured codec, or none where that saved nothing.
+    /// How it is compressed: the configured codec, or none where that saved nothing or [failed](Self::codec_failure).
     #[must_use]
     pub fn codec(&self) -> Codec {
         self.codec
+    }
+
+    /// What the codec said, if it returned an error or panicked, so that the batch goes uncompressed though another codec is configured.
+    /// Whoever sends the batch should tell.
+    #[must_use]
+    pub fn codec_failure(&self) -> Option<&str> {
+        self.codec_failure.as_deref()
     }
 
     /// What follows the header. Cloning a slice copies nothing; the memory stays counted until the last clone is dropped.

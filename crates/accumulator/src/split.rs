@@ -6,12 +6,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use milena_wire::{BATCH_HEADER_LEN, Codec, RecordTimes, RecordView, Records, decompress};
 
-use crate::cell::{BatchCell, Piece};
+use crate::cell::Piece;
 use crate::hooks::Tagged;
 use crate::memory::Funds;
-use crate::open::{OpenBatch, first_chunk};
+use crate::open::{OpenBatch, forced_chunk};
 use crate::story::Story;
-use crate::{Failure, Outcome, SealedBatch};
+use crate::{ClosedBatch, Failure, FailureKind, Fate, Outcome, SealedBatch};
 
 impl SealedBatch {
     /// Cuts the batch into at least two of at most `max_bytes` each (uncompressed, header included), as far as single records allow.
@@ -39,39 +39,56 @@ impl SealedBatch {
             cutter.put(index, &record);
         }
         let Cutter { batches, pieces, .. } = cutter;
-        Ok(self.replace(batches, pieces, &BTreeMap::new()))
+        Ok(self.replace(batches, pieces))
     }
 
     /// Fails the listed records (by index in the batch, each with its reason) and keeps the rest, in order, as a new batch to be sent;
     /// none if there is no rest. Indices the batch does not have are ignored, and of two reasons for one record the last counts.
     ///
-    /// If the payload was released all records fail, the others with the first reason.
+    /// If the batch cannot be taken apart, because its payload was released or does not read back, the others fail too
+    /// ([`Encode`](crate::FailureKind::Encode)), with the fate of the first that is listed: all were in the same attempts.
     pub fn split_out(self, bad: &[(u32, Arc<Failure>)]) -> Option<Self> {
         let count = self.count.get().cast_unsigned();
         let bad: BTreeMap<u32, &Arc<Failure>> =
             bad.iter().filter(|(index, _)| *index < count).map(|(index, failure)| (*index, failure)).collect();
         let Some((_, first)) = bad.first_key_value() else { return Some(self) };
-        let Some(records) = self.records() else {
-            let failure = Arc::clone(first);
-            self.settle(Outcome::Failed(failure));
+        let Some(Cutter { batches, pieces, .. }) = self.cut_out(&bad) else {
+            let pieces = self.fail_apart(&bad, first.fate);
+            drop(self.replace(Vec::new(), pieces));
             return None;
         };
-        let mut cutter = Cutter::new(&self, usize::MAX);
+        self.replace(batches, pieces).pop()
+    }
+
+    /// The records that are not `bad` in one new batch; none if they cannot be read.
+    fn cut_out(&self, bad: &BTreeMap<u32, &Arc<Failure>>) -> Option<Cutter<'_>> {
+        let records = self.records()?;
+        let mut cutter = Cutter::new(self, usize::MAX);
         for (index, record) in (0u32..).zip(&records) {
-            match record {
-                Ok(_) if bad.contains_key(&index) => cutter.leave_out(index),
-                Ok(record) => cutter.put(index, &record),
-                Err(_) => {
-                    // We encoded these bytes, so this is out of reach; the records must have an outcome nevertheless.
-                    let failure = Arc::clone(first);
-                    drop(cutter);
-                    self.settle(Outcome::Failed(failure));
-                    return None;
-                }
+            let record = record.ok()?;
+            match bad.get(&index) {
+                Some(failure) => cutter.leave_out(index, failure),
+                None => cutter.put(index, &record),
             }
         }
-        let Cutter { batches, pieces, .. } = cutter;
-        self.replace(batches, pieces, &bad).pop()
+        Some(cutter)
+    }
+
+    /// No record goes on: those that are `bad` for their own reasons, the others because they cannot be had without them.
+    fn fail_apart(&self, bad: &BTreeMap<u32, &Arc<Failure>>, fate: Fate) -> Vec<Cut> {
+        let home = self.story.home();
+        let mut rest = Failure::new(FailureKind::Encode, fate, home.topic.clone(), home.partition);
+        rest.message =
+            Some("the broker refused other records of the batch, which cannot be taken apart any more".to_owned());
+        let rest = Arc::new(rest);
+        let count = self.count.get().cast_unsigned();
+        (0..count)
+            .filter(|index| bad.contains_key(index) || *index == 0 || bad.contains_key(&(index - 1)))
+            .map(|first| {
+                let failure = bad.get(&first).map_or(&rest, |failure| *failure);
+                Cut { first, to: To::Failed(Arc::clone(failure)), at: 0 }
+            })
+            .collect()
     }
 
     /// The records, decoded from what was sealed.
@@ -88,52 +105,53 @@ impl SealedBatch {
     }
 
     /// Hands the story on: tokens to the new batches, handles along the pieces, outcomes to those that failed.
-    fn replace(self, mut batches: Vec<OpenBatch>, pieces: Vec<Cut>, bad: &BTreeMap<u32, &Arc<Failure>>) -> Vec<Self> {
+    fn replace(self, mut batches: Vec<OpenBatch>, pieces: Vec<Cut>) -> Vec<Self> {
         let Self { core, story, payload, .. } = self;
         let home = Arc::clone(story.home());
         let (old, tagged) = story.end();
-        let mut failed: Vec<(Story, u32)> = Vec::new();
+        let mut failed = Vec::new();
         let mut forwards = Vec::with_capacity(pieces.len());
-        let mut cuts = pieces.iter().peekable();
         let mut tagged = tagged.into_iter().peekable();
-        while let Some(cut) = cuts.next() {
+        let mut cuts = pieces.into_iter().peekable();
+        while let Some(Cut { first, to, at }) = cuts.next() {
             let end = cuts.peek().map_or(u32::MAX, |next| next.first);
-            let story = match cut.to {
-                Some(batch) => &mut batches[batch].story,
-                None => {
-                    failed.push((Story::new(Arc::clone(&home)), cut.first));
-                    &mut failed.last_mut().expect("just pushed").0
+            let mut hand_on = |story: &mut Story| {
+                while let Some(tag) = tagged.next_if(|tag| tag.index < end) {
+                    story.tag(Tagged { index: at + (tag.index - first), ..tag });
                 }
+                forwards.push(Piece { first, cell: Arc::clone(story.cell()), at });
             };
-            while let Some(tag) = tagged.next_if(|tag| tag.index < end) {
-                story.tag(Tagged { index: cut.at + (tag.index - cut.first), ..tag });
+            match to {
+                To::Batch(batch) => hand_on(&mut batches[batch].story),
+                To::Failed(failure) => {
+                    let mut story = Story::new(Arc::clone(&home));
+                    hand_on(&mut story);
+                    failed.push((story, failure));
+                }
             }
-            forwards.push(Piece { first: cut.first, cell: cell_of(story), at: cut.at });
         }
         old.forward(forwards);
-        for (story, index) in failed {
-            if let Some(failure) = bad.get(&index) {
-                story.settle(Outcome::Failed(Arc::clone(failure)), ());
-            }
-        }
-        let sealed = batches.into_iter().map(|batch| batch.close(&core).seal()).collect();
+        failed.into_iter().for_each(|(story, failure)| story.settle(Outcome::Failed(failure), ()));
+        let sealed = batches.into_iter().filter_map(|batch| batch.close(&core)).map(ClosedBatch::seal).collect();
         // The old payload counted until here: for a moment both are held.
         drop::<Vec<Bytes>>(payload);
         sealed
     }
 }
 
-fn cell_of(story: &Story) -> Arc<BatchCell> {
-    Arc::clone(story.cell())
-}
-
 /// Where a run of records goes.
 struct Cut {
     first: u32,
-    /// Index of the new batch; none for a single record that failed.
-    to: Option<usize>,
+    to: To,
     /// Index in the new batch.
     at: u32,
+}
+
+enum To {
+    /// The new batch of this number.
+    Batch(usize),
+    /// Nowhere.
+    Failed(Arc<Failure>),
 }
 
 /// Writes records into new batches, in order.
@@ -151,20 +169,20 @@ impl<'a> Cutter<'a> {
         Self { source, limit, batches: Vec::new(), pieces: Vec::new(), gap: true }
     }
 
-    fn leave_out(&mut self, index: u32) {
-        self.pieces.push(Cut { first: index, to: None, at: 0 });
+    fn leave_out(&mut self, index: u32, failure: &Arc<Failure>) {
+        self.pieces.push(Cut { first: index, to: To::Failed(Arc::clone(failure)), at: 0 });
         self.gap = true;
     }
 
     fn put(&mut self, index: u32, record: &RecordView<'_>) {
         let core = &self.source.core;
-        let fits = self.batches.last().is_some_and(|batch| {
+        let fits = self.batches.last().filter(|batch| {
             let place = batch.next(record.timestamp);
             batch.has_room(record.size_at(place.offset_delta, place.timestamp_delta).total, self.limit)
         });
-        if !fits {
-            let size = record.size_at(0, 0);
-            let chunk = first_chunk(core, size.total, self.limit, Funds::Forced).expect("forced funds always suffice");
+        if fits.is_none() {
+            let total = record.size_at(0, 0).total;
+            let chunk = forced_chunk(core, total, self.limit);
             let home = Arc::clone(self.source.story.home());
             self.batches.push(OpenBatch::new(home, chunk, self.source.created, record.timestamp));
             self.gap = true;
@@ -174,16 +192,12 @@ impl<'a> Cutter<'a> {
         let place = batch.next(record.timestamp);
         let total = record.size_at(place.offset_delta, place.timestamp_delta).total;
         if !batch.is_prepared(total) {
+            // Forced funds always suffice.
             batch.grow(core, total, self.limit, Funds::Forced);
         }
-        if batch.is_at_seam() {
-            record.put_at(&mut batch.seam(), place.offset_delta, place.timestamp_delta);
-        } else {
-            record.put_at(batch.last_buffer(), place.offset_delta, place.timestamp_delta);
-        }
-        batch.count_in(total, record.timestamp);
+        batch.put_again(place, total, record);
         if self.gap {
-            self.pieces.push(Cut { first: index, to: Some(to), at: place.index });
+            self.pieces.push(Cut { first: index, to: To::Batch(to), at: place.index });
             self.gap = false;
         }
     }

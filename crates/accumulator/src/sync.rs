@@ -16,9 +16,7 @@ pub(crate) use shuttle::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicU
 #[cfg(shuttle)]
 mod checked {
     pub(crate) use shuttle::sync::MutexGuard;
-    use shuttle::sync::{RwLockReadGuard, RwLockWriteGuard};
-
-    const POISONED: &str = "a poisoned lock means that the test has failed already";
+    use shuttle::sync::{PoisonError, RwLockReadGuard, RwLockWriteGuard};
 
     #[derive(Debug, Default)]
     pub(crate) struct Mutex<T>(shuttle::sync::Mutex<T>);
@@ -29,7 +27,7 @@ mod checked {
         }
 
         pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
-            self.0.lock().expect(POISONED)
+            self.0.lock().unwrap_or_else(PoisonError::into_inner)
         }
     }
 
@@ -38,11 +36,11 @@ mod checked {
 
     impl<T> RwLock<T> {
         pub(crate) fn read(&self) -> RwLockReadGuard<'_, T> {
-            self.0.read().expect(POISONED)
+            self.0.read().unwrap_or_else(PoisonError::into_inner)
         }
 
         pub(crate) fn write(&self) -> RwLockWriteGuard<'_, T> {
-            self.0.write().expect(POISONED)
+            self.0.write().unwrap_or_else(PoisonError::into_inner)
         }
     }
 }

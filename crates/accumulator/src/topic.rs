@@ -188,12 +188,15 @@ impl Topic {
                     ),
                 }),
             },
-            Err(panic) => Err(Refused::Partitioner { message: format!("the partitioner panicked: {}", text(&*panic)) }),
+            Err(panic) => {
+                Err(Refused::Partitioner { message: format!("the partitioner panicked: {}", panic_text(&*panic)) })
+            }
         }
     }
 }
 
-fn text(panic: &(dyn std::any::Any + Send)) -> &str {
+/// What a panic says.
+pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
     match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
         (Some(text), _) => text,
         (_, Some(text)) => text,

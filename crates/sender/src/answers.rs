@@ -257,6 +257,8 @@ impl Sender {
                     *open = open.saturating_sub(1) + u32::try_from(sealed.len()).unwrap_or(u32::MAX);
                 }
                 for sealed in sealed {
+                    let (topic, index) = (sealed.topic(), sealed.partition());
+                    self.codec.check(&self.metrics, self.now, topic, index, sealed.codec_failure());
                     let key = partition.next_key();
                     pieces.push((key, sealed.count()));
                     let last = batch.last.clone();

@@ -65,6 +65,8 @@ pub struct MetricsSnapshot {
     pub batches: u64,
     /// Batches split because a broker found them too large.
     pub splits: u64,
+    /// Batches that went uncompressed, though a codec is configured, because it failed. Those that it made no smaller do not count.
+    pub codec_failures: u64,
     /// Epoch bumps: how often a partition's numbering started again.
     pub epoch_bumps: u64,
     /// Batches that ended at their delivery deadline.

@@ -1,9 +1,12 @@
 //! Sealing: batches are encoded and compressed outside, in parallel, and come back to their places by ticket.
 
 use milena_accumulator::{ClosedBatch, SealedBytes, Take};
+use milena_wire::{PartitionId, Timestamp, TopicName};
 
 use crate::api::{Output, SealTicket};
+use crate::metrics::Metrics;
 use crate::partition::Sealing;
+use crate::quiet::Quiet;
 use crate::sender::Sender;
 
 impl Sender {
@@ -32,7 +35,9 @@ impl Sender {
         let (records, bytes) = (batch.count().as_usize() as u64, batch.bytes() as u64);
         self.metrics.update(|m| m.closed(&self.topics.list[partition.topic].name, records, bytes));
         if self.config.seal_inline {
-            partition.push_sealed(batch.seal(), ordinal);
+            let sealed = batch.seal();
+            self.codec.check(&self.metrics, self.now, sealed.topic(), sealed.partition(), sealed.codec_failure());
+            partition.push_sealed(sealed, ordinal);
             return;
         }
         self.tickets += 1;
@@ -52,10 +57,35 @@ impl Sender {
         let Some(partition) = self.partitions.get_mut(slot) else { return };
         // If it is not there, it was given up meanwhile.
         if let Some(sealing) = partition.sealing.iter_mut().find(|sealing| sealing.ticket == ticket) {
+            let name = &self.topics.list[partition.topic].name;
+            self.codec.check(&self.metrics, self.now, name, partition.index, bytes.codec_failure());
             sealing.sealed = Some(bytes);
             partition.collect_sealed();
         }
         self.expire(slot);
         self.touch(slot);
+    }
+}
+
+/// Tells of batches that had to go uncompressed: nothing is downgraded in silence.
+#[derive(Debug, Default)]
+pub(crate) struct CodecWatch(Quiet);
+
+impl CodecWatch {
+    /// `failure` is what the codec said of a batch, if it failed.
+    pub(crate) fn check(
+        &mut self,
+        metrics: &Metrics,
+        now: Timestamp,
+        topic: &TopicName,
+        partition: PartitionId,
+        failure: Option<&str>,
+    ) {
+        let Some(failure) = failure else { return };
+        metrics.update(|m| m.codec_failures += 1);
+        if let Some(suppressed) = self.0.speak(now) {
+            tracing::warn!(%topic, %partition, failure, suppressed,
+                "a batch goes uncompressed because its codec failed; please report this");
+        }
     }
 }

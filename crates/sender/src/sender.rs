@@ -19,6 +19,7 @@ use crate::metrics::Metrics;
 use crate::partition::{Hurry, Partition, Partitions, Standing};
 use crate::quiet::Quiet;
 use crate::requests::Request;
+use crate::seal::CodecWatch;
 use crate::timers::{Timer, Timers};
 use crate::topics::{Cause, Topics};
 
@@ -57,6 +58,7 @@ pub struct Sender {
     pub(crate) events: VecDeque<Event>,
     pub(crate) outputs: VecDeque<Output>,
     pub(crate) quiet: Complaints,
+    pub(crate) codec: CodecWatch,
 }
 
 /// What is said at most once in a while.
@@ -98,6 +100,7 @@ impl Sender {
             events: VecDeque::new(),
             outputs: VecDeque::new(),
             quiet: Complaints::default(),
+            codec: CodecWatch::default(),
         }
     }
 

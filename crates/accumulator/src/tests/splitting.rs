@@ -109,6 +109,26 @@ fn a_single_record_and_a_batch_without_payload_cannot_be_split() {
 }
 
 #[test]
+fn a_batch_that_cannot_be_taken_apart_fails_whole_each_record_for_its_own_reason() {
+    for bad in [vec![0], vec![2], vec![1, 2, 4]] {
+        let rig = rig(Codec::None);
+        let (mut batch, deliveries) = batch_of(&rig, 5);
+        batch.release_payload();
+        let mut invalid = failure(FailureKind::InvalidRecord);
+        invalid.fate = Fate::MaybeWritten;
+        let invalid = Arc::new(invalid);
+        let listed: Vec<_> = bad.iter().map(|index| (*index, Arc::clone(&invalid))).collect();
+        assert!(batch.split_out(&listed).is_none());
+        for (index, delivery) in (0..).zip(deliveries) {
+            let error = delivery.wait().unwrap_err();
+            let kind = if bad.contains(&index) { FailureKind::InvalidRecord } else { FailureKind::Encode };
+            assert_eq!((error.kind(), error.fate()), (kind, Fate::MaybeWritten), "record {index}");
+        }
+        assert_eq!(rig.accumulator.memory().used, 0);
+    }
+}
+
+#[test]
 fn handles_dropped_before_a_split_are_counted_with_the_piece_that_fails() {
     let rig = rig(Codec::None);
     let (batch, deliveries) = batch_of(&rig, 100);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use milena_accumulator::Urgency;
-use milena_wire::{Codec, Compression, Offset};
+use milena_wire::{Codec, Compression, Offset, PartitionId, Timestamp};
 
 use super::world::*;
 use crate::{Command, CommandResult, Guarantee};
@@ -322,4 +322,15 @@ fn an_idle_sender_sets_no_timers_of_its_own() {
     assert!(world.sender.busy.is_empty());
     let id = world.command(Command::Flush);
     assert!(matches!(world.done[&id], CommandResult::Flushed));
+}
+
+#[test]
+fn every_batch_whose_codec_failed_counts() {
+    let world = World::new();
+    let metrics = world.sender.metrics();
+    let mut watch = crate::seal::CodecWatch::default();
+    for failure in [None, Some("gzip encoder failed: no reason"), None, Some("the codec panicked: no reason")] {
+        watch.check(&metrics, Timestamp::ZERO, &name("letters"), PartitionId(0), failure);
+    }
+    assert_eq!(metrics.snapshot().codec_failures, 2);
 }
