@@ -185,24 +185,33 @@ impl Sender {
 
     /// Ends what has reached its delivery deadline.
     pub(crate) fn expire(&mut self, slot: usize) {
-        let timeout = self.config.delivery_timeout;
+        let timeout = u64::try_from(self.config.delivery_timeout.as_nanos()).unwrap_or(u64::MAX);
+        if let Some(until) = self.now.as_nanos().checked_sub(timeout).map(Timestamp::from_nanos) {
+            self.end_older(slot, until, FailureKind::DeliveryTimeout, None);
+        }
+    }
+
+    /// Ends a partition's batches that were created at `until` or before. But for the delivery deadline, what is in flight may be answered.
+    pub(crate) fn end_older(&mut self, slot: usize, until: Timestamp, kind: FailureKind, last: Option<&LastError>) {
         for key in self.keys_in_order(slot) {
-            let created = self.partitions.get(slot).and_then(|p| p.batches.get(&key)).map(|b| b.sealed.created());
-            if created.is_some_and(|created| created + timeout <= self.now) {
-                self.give_up(slot, key, FailureKind::DeliveryTimeout);
+            let Some(partition) = self.partitions.get_mut(slot) else { return };
+            let Some(batch) = partition.batches.get_mut(&key) else { continue };
+            let waits_for_answer = kind != FailureKind::DeliveryTimeout && partition.stream.is_in_flight(key);
+            if batch.sealed.created() > until || waits_for_answer {
+                continue;
             }
+            if let Some(last) = last {
+                batch.last = Some(last.clone());
+            }
+            self.give_up(slot, key, kind);
         }
-        let elapsed =
-            u64::try_from(timeout.as_nanos()).ok().and_then(|timeout| self.now.as_nanos().checked_sub(timeout));
-        if let Some(until) = elapsed {
-            self.fail_sealing(slot, FailureKind::DeliveryTimeout, None, Some(Timestamp::from_nanos(until)));
-        }
+        self.fail_sealing(slot, kind, last, Some(until));
         while let Some(partition) = self.partitions.get(slot).filter(|partition| !partition.queue_idle) {
-            if partition.queue.view().oldest.is_none_or(|created| created + timeout > self.now) {
+            if partition.queue.view().oldest.is_none_or(|created| created > until) {
                 return;
             }
             let Some(batch) = partition.queue.close_head(Take::OpenToo) else { return };
-            self.fail_closed(slot, batch, FailureKind::DeliveryTimeout, None);
+            self.fail_closed(slot, batch, kind, last);
         }
     }
 

@@ -78,6 +78,8 @@ pub(crate) struct Partition {
     pub(crate) index: PartitionId,
     pub(crate) stream: Stream,
     pub(crate) route: Option<Route>,
+    /// Since when the cluster says that there is no such partition; until it has a leader again.
+    pub(crate) gone_since: Option<Timestamp>,
     pub(crate) batches: BTreeMap<BatchKey, Batch>,
     pub(crate) front: VecDeque<BatchKey>,
     pub(crate) sealing: VecDeque<Sealing>,
@@ -108,6 +110,7 @@ impl Partition {
             topic,
             stream,
             route: None,
+            gone_since: None,
             batches: BTreeMap::new(),
             front: VecDeque::new(),
             sealing: VecDeque::new(),

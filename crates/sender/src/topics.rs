@@ -96,6 +96,13 @@ impl Sender {
             self.renew_topic(at);
             self.schedule_topic(at, self.now + self.config.retry_backoff_max);
         }
+        if self.topics.list[at]
+            .slots
+            .iter()
+            .any(|slot| self.partitions.get(*slot).is_some_and(|p| p.gone_since.is_some()))
+        {
+            self.schedule_topic(at, self.now + self.config.unknown_topic_grace);
+        }
     }
 
     /// Records wait for topics that the accumulator does not know.
@@ -132,6 +139,7 @@ impl Sender {
             News::Nothing => {}
         }
         self.expire_waiting(at);
+        self.expire_gone(at);
     }
 
     fn topic_news(&self, at: usize) -> News {
@@ -267,12 +275,43 @@ impl Sender {
         }
     }
 
+    /// Ends records of partitions that were known and are gone, once they had the grace that records of an unknown topic have. What is in
+    /// flight is answered first.
+    fn expire_gone(&mut self, at: usize) {
+        let code = match self.cluster.topic(&self.topics.list[at].name) {
+            TopicState::Missing { code, .. } => code,
+            _ => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+        };
+        let grace = self.config.unknown_topic_grace;
+        let last = LastError { broker: None, code, message: None, cause: None };
+        let nanos = u64::try_from(grace.as_nanos()).unwrap_or(u64::MAX);
+        let until = self.now.as_nanos().checked_sub(nanos).map(Timestamp::from_nanos);
+        for slot in self.topics.list[at].slots.clone() {
+            let Some(since) = self.partitions.get(slot).and_then(|partition| partition.gone_since) else { continue };
+            if let Some(until) = until.filter(|until| since <= *until) {
+                self.end_older(slot, until, FailureKind::TopicUnknown, Some(&last));
+                self.touch(slot);
+            }
+            if let Some(oldest) = self.partitions.get(slot).and_then(|partition| partition.oldest()) {
+                let end = since.max(oldest) + grace;
+                let end = if end > self.now { end } else { self.now + self.config.retry_backoff_max };
+                self.schedule_topic(at, end);
+            }
+        }
+    }
+
     /// Sends a partition's batches to its leader of now, and what was under way to a former one again if that cannot duplicate it.
     pub(crate) fn follow_leader(&mut self, slot: usize) {
         let Some(partition) = self.partitions.get_mut(slot) else { return };
         let name = &self.topics.list[partition.topic].name;
         let leader = self.cluster.leader(name, partition.index);
         let route = leader.map(|l| Route { leader: l.broker, epoch: l.epoch, topic: l.topic_id });
+        match (route, gone_since(self.cluster.topic(name), partition.index, self.now)) {
+            // Nothing but a leader ends it: a broker that says something else in between may still lose the topic.
+            (Some(_), _) => partition.gone_since = None,
+            (None, Some(since)) => partition.gone_since = partition.gone_since.or(Some(since)),
+            (None, None) => {}
+        }
         if partition.route == route {
             return;
         }
@@ -295,6 +334,19 @@ impl Sender {
         }
         self.finish_withdrawn(slot);
         self.touch(slot);
+    }
+}
+
+/// Since when there is no such partition, if there is none.
+fn gone_since(topic: TopicState<'_>, partition: PartitionId, now: Timestamp) -> Option<Timestamp> {
+    match topic {
+        TopicState::Missing { first_answer, .. } => Some(first_answer),
+        TopicState::Known(info) => {
+            let known = usize::try_from(partition.0).ok().and_then(|index| info.partitions.get(index));
+            let is_there = known.is_some_and(|p| p.leader.is_some() || p.code != ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
+            (!is_there).then_some(now)
+        }
+        TopicState::Unasked | TopicState::Asking | TopicState::Failed { .. } => None,
     }
 }
 

@@ -93,12 +93,12 @@ fn a_topic_that_vanishes_and_returns_loses_nothing() {
     let id = world.topics["t"].id;
     let partitions = std::mem::take(&mut world.topics.get_mut("t").unwrap().partitions);
     world.topics.get_mut("t").unwrap().error = ErrorCode::UNKNOWN_TOPIC_OR_PARTITION;
-    for _ in 0..4 {
+    for _ in 0..3 {
         world.refresh();
     }
     let a = world.send("a");
-    world.run_for(20_000);
-    assert!(!a.is_done());
+    world.run_for(9_000);
+    assert!(!a.is_done(), "it has as much time to come back as an unknown topic to appear");
     let topic = world.topics.get_mut("t").unwrap();
     topic.partitions = partitions;
     topic.error = ErrorCode::NONE;
@@ -107,6 +107,62 @@ fn a_topic_that_vanishes_and_returns_loses_nothing() {
     delivered(a);
     assert_eq!(world.log(), ["warm", "a"]);
     assert_eq!(world.seen.last().unwrap().stamp, (7000, 0, 1), "the sequence goes on");
+}
+
+#[test]
+fn a_topic_that_vanishes_for_good_fails_its_records_after_the_grace_with_their_true_fates() {
+    let mut world = World::new().warm();
+    world.fault(Fault::Cut { append: true });
+    (0..20).for_each(|_| world.fault(Fault::Refuse(3)));
+    let maybe = world.send("maybe");
+    world.topics.get_mut("t").unwrap().error = ErrorCode::UNKNOWN_TOPIC_OR_PARTITION;
+    for _ in 0..2 {
+        world.refresh();
+    }
+    let queued = world.send("queued");
+    world.run_for(5_000);
+    assert!(!maybe.is_done() && !queued.is_done());
+    world.run_for(5_100);
+    assert_eq!(failed(maybe), (FailureKind::TopicUnknown, Fate::MaybeWritten));
+    let error = outcome(queued).unwrap_err();
+    assert_eq!((error.kind(), error.fate()), (FailureKind::TopicUnknown, Fate::NotWritten));
+    assert!(error.to_string().contains("UNKNOWN_TOPIC_OR_PARTITION"), "{error}");
+    let later = world.send("later");
+    world.run_for(9_900);
+    assert!(!later.is_done(), "what comes later has a grace of its own");
+    world.run_for(200);
+    assert_eq!(failed(later), (FailureKind::TopicUnknown, Fate::NotWritten));
+    assert!(world.metadata_requests < 80, "{}", world.metadata_requests);
+    world.topics.get_mut("t").unwrap().error = ErrorCode::NONE;
+    world.partition("t", 0).faults.clear();
+    let back = world.send("back");
+    world.run_for(3_000);
+    delivered(back);
+    assert_eq!(world.log(), ["warm", "maybe", "back"]);
+}
+
+#[test]
+fn a_partition_that_stays_out_of_the_metadata_fails_its_records_whatever_else_is_said_in_between() {
+    let mut world = World::new().warm();
+    world.down = vec![1];
+    world.cut(1);
+    let gone = world.send_to("t", 3, "gone");
+    world.topics.get_mut("t").unwrap().partitions.truncate(3);
+    for _ in 0..4 {
+        world.refresh();
+    }
+    world.down.clear();
+    for code in [5, 3, 5, 0, 5] {
+        world.topics.get_mut("t").unwrap().error = ErrorCode(code);
+        world.run_for(800);
+    }
+    assert!(!gone.is_done());
+    world.run_for(6_000);
+    assert_eq!(failed(gone), (FailureKind::TopicUnknown, Fate::NotWritten));
+    world.topics.get_mut("t").unwrap().error = ErrorCode::NONE;
+    let other = world.send_to("t", 2, "other");
+    world.run_for(3_000);
+    delivered(other);
 }
 
 #[test]
