@@ -98,7 +98,7 @@ fn input(event: PoolEvent) -> Option<Input> {
         PoolEvent::Connected { conn } => Input::Connected { conn: ConnId(conn.0) },
         PoolEvent::Received { conn, frame } => Input::Received { conn: ConnId(conn.0), frame },
         PoolEvent::Written { conn } => Input::Written { conn: ConnId(conn.0) },
-        PoolEvent::Lost { conn, cause } => Input::Lost { conn: ConnId(conn.0), cause: lost(cause)? },
+        PoolEvent::Lost { conn, cause, begun } => Input::Lost { conn: ConnId(conn.0), cause: lost(cause)?, begun },
         other => {
             tracing::error!(?other, "the pool tells something that the cluster does not know");
             return None;

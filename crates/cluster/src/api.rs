@@ -56,6 +56,9 @@ pub enum Input {
         conn: ConnId,
         /// Why.
         cause: LostCause,
+        /// Of how many of the frames transmitted on it, from the first, any byte may have been handed to the kernel: what comes after them
+        /// was never sent. `None` if that is not known: then any may have been.
+        begun: Option<u64>,
     },
 }
 

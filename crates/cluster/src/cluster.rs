@@ -15,7 +15,7 @@ use milena_wire::message::NodeEndpoint;
 use milena_wire::message::produce::ProduceRequest;
 use milena_wire::{BrokerId, PartitionId, Timestamp, TopicName};
 
-use crate::api::{ControlRequest, Event, Input, Output, RequestId, Room};
+use crate::api::{ConnId, ControlRequest, Event, Input, Output, RequestId, Room};
 use crate::config::{ClusterConfig, HostPort};
 use crate::ctx::Ctx;
 use crate::errors::ConnError;
@@ -128,6 +128,12 @@ impl Cluster {
         let id = self.produce(now, broker, request);
         self.settle(now);
         id
+    }
+
+    /// The connection that a produce request to `broker` is in flight on; `None` once it is over, or if it was never sent.
+    #[must_use]
+    pub fn carrier(&self, broker: BrokerId, request: RequestId) -> Option<ConnId> {
+        self.conn_of(broker, request)
     }
 
     /// Sends a request to whichever broker is least loaded; exactly one [`Event::Controlled`] follows.

@@ -45,6 +45,13 @@ pub(crate) struct InFlight {
     unanswered: bool,
 }
 
+impl InFlight {
+    /// Whether it comes after the first `frames` of its connection.
+    pub(crate) fn is_beyond(&self, frames: u64) -> bool {
+        self.number > frames
+    }
+}
+
 /// A request that gets its answer.
 #[derive(Debug)]
 pub(crate) struct Answered {
@@ -190,6 +197,11 @@ impl Connection {
         }
         let unwritten = usize::try_from(UNWRITTEN.saturating_sub(self.sent - self.written)).unwrap_or(0);
         max_in_flight.max(1).saturating_sub(self.in_flight.len()).min(unwritten)
+    }
+
+    /// Whether a produce request is in flight here.
+    pub(crate) fn carries(&self, id: RequestId) -> bool {
+        self.in_flight.iter().any(|request| request.purpose == Purpose::Produce(id))
     }
 
     pub(crate) fn load(&self) -> usize {

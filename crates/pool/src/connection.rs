@@ -33,17 +33,19 @@ pub(crate) struct Setup {
 pub(crate) async fn live(setup: Setup) {
     let Setup { conn, target, connector, max_frame, frames, closed, events } = setup;
     let mut life = Life { conn, frames, events: events.clone(), outbox: Outbox::default() };
-    let cause = tokio::select! {
+    let run = async move {
+        let Err(cause) = life.run(connector, target, max_frame).await;
+        (cause, Some(life.outbox.begun()))
+    };
+    let (cause, begun) = tokio::select! {
         biased;
         // A dropped sender is a dropped pool, which aborts this task anyway.
-        _ = closed => LostCause::ClosedHere,
-        end = caught(async move { match life.run(connector, target, max_frame).await { Err(cause) => cause } }) => {
-            end.unwrap_or_else(|message| LostCause::Panicked { message })
-        }
+        _ = closed => (LostCause::ClosedHere, None),
+        end = caught(run) => end.unwrap_or_else(|message| (LostCause::Panicked { message }, None)),
     };
     debug!(conn = conn.0, %cause, "connection ended");
     // If nobody listens any more, nobody is left waiting either.
-    let _ = events.send(PoolEvent::Lost { conn, cause }).await;
+    let _ = events.send(PoolEvent::Lost { conn, cause, begun }).await;
 }
 
 struct Life {

@@ -52,6 +52,9 @@ pub enum PoolEvent {
         conn: ConnId,
         /// Why.
         cause: LostCause,
+        /// Of how many frames, from the connection's first, any byte may have left; of those after them, sent before or after this event,
+        /// none did. `None`: unknown, any may have left.
+        begun: Option<u64>,
     },
 }
 

@@ -21,6 +21,10 @@ pub(crate) struct Outbox {
     slices: VecDeque<Bytes>,
     /// Bytes left of each frame, oldest first. Sums to the length of all `slices`.
     frames: VecDeque<usize>,
+    /// Frames written whole, ever.
+    completed: u64,
+    /// How many of `frames` may have been written in part.
+    torn: usize,
 }
 
 impl Outbox {
@@ -41,15 +45,20 @@ impl Outbox {
         if self.slices.is_empty() {
             return Poll::Ready(Ok(self.advance(0)));
         }
-        let written = if self.slices.len() <= FEW_SLICES {
-            ready!(self.poll_slices::<FEW_SLICES, W>(cx, stream))?
+        let result = if self.slices.len() <= FEW_SLICES {
+            ready!(self.poll_slices::<FEW_SLICES, W>(cx, stream))
         } else {
-            ready!(self.poll_slices::<MAX_SLICES, W>(cx, stream))?
+            ready!(self.poll_slices::<MAX_SLICES, W>(cx, stream))
         };
-        if written == 0 {
-            return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+        match result {
+            Ok(1..) => {}
+            // A stream that encrypts may have sent a part before it failed, and does not say how much.
+            _ => self.torn = self.frames.len(),
         }
-        Poll::Ready(Ok(self.advance(written)))
+        match result? {
+            0 => Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+            written => Poll::Ready(Ok(self.advance(written))),
+        }
     }
 
     fn poll_slices<const N: usize, W>(&self, cx: &mut Context<'_>, stream: &mut W) -> Poll<io::Result<usize>>
@@ -82,13 +91,21 @@ impl Outbox {
         while let Some(frame) = self.frames.front_mut() {
             if left < *frame {
                 *frame -= left;
+                self.torn = self.torn.max(usize::from(left > 0));
                 break;
             }
             left -= *frame;
             self.frames.pop_front();
+            self.torn = self.torn.saturating_sub(1);
+            self.completed += 1;
             completed += 1;
         }
         completed
+    }
+
+    /// Of how many frames, from the first ever pushed, any byte may have been written.
+    pub(crate) fn begun(&self) -> u64 {
+        self.completed + self.torn as u64
     }
 }
 

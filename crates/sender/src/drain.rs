@@ -14,7 +14,6 @@ use milena_sequence::{Gate, Sent, Turn};
 use milena_wire::message::produce::ProducePartition;
 use milena_wire::{BrokerId, RecordCount};
 
-use crate::api::Output;
 use crate::partition::Standing;
 use crate::requests::{Builder, Item, Limits};
 use crate::sender::Sender;
@@ -235,17 +234,10 @@ impl Sender {
     fn send(&mut self, broker: BrokerId, builder: Builder) {
         let timeout_ms = i32::try_from(self.config.request_timeout.as_millis()).unwrap_or(i32::MAX);
         let (produce, request) = builder.build(self.config.guarantee.acks(), timeout_ms, self.now);
-        // Whatever the cluster has to transmit from before is not this request.
-        self.collect_cluster();
-        let before = self.outputs.len();
         let id = self.cluster.send_produce(self.now, broker, &produce);
         self.requests.insert(id, request);
         self.collect_cluster();
-        let conn = self.outputs.iter().skip(before).find_map(|output| match output {
-            Output::Transmit { conn, .. } => Some(*conn),
-            _ => None,
-        });
-        if let Some(conn) = conn {
+        if let Some(conn) = self.cluster.carrier(broker, id) {
             self.conns.insert(conn, broker);
             let lists = self.brokers.entry(broker).or_default();
             if lists.conn != Some(conn) {

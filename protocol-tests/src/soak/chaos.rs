@@ -175,7 +175,7 @@ impl World {
     fn cut(&mut self, conn: ConnId) {
         self.say(|| format!("{conn:?} is cut"));
         let cause = LostCause::Io { kind: ErrorKind::ConnectionReset, text: "connection reset".to_owned() };
-        self.net.send_client(conn, self.now, News::Lost { conn, cause });
+        self.net.send_client(conn, self.now, News::Lost { conn, cause, begun: None });
     }
 
     fn any_link(&mut self) -> Option<ConnId> {

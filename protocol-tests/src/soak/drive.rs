@@ -139,7 +139,7 @@ impl World {
             SimulatedEvent::SendPart(bytes) => link.received += bytes.len() as u64,
             SimulatedEvent::Closed => {
                 let cause = LostCause::Closed { bytes_received: link.received };
-                self.net.send_client(conn, arrives, News::Lost { conn, cause });
+                self.net.send_client(conn, arrives, News::Lost { conn, cause, begun: None });
             }
         }
     }
@@ -201,7 +201,7 @@ impl World {
             None => {
                 let text = "connection refused".to_owned();
                 let cause = LostCause::ConnectFailed { kind: std::io::ErrorKind::ConnectionRefused, text };
-                self.net.send_client(conn, arrives, News::Lost { conn, cause });
+                self.net.send_client(conn, arrives, News::Lost { conn, cause, begun: None });
             }
         }
     }

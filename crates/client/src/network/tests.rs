@@ -40,7 +40,7 @@ async fn connected() -> (Network, DuplexStream) {
 
 async fn cause(network: &mut Network) -> LostCause {
     match network.next().await {
-        Input::Lost { conn: CONN, cause } => cause,
+        Input::Lost { conn: CONN, cause, .. } => cause,
         other => panic!("{other:?}"),
     }
 }

@@ -44,9 +44,9 @@ impl Cluster {
                 }
                 self.after(now, key, None);
             }
-            Input::Lost { conn, cause } => {
+            Input::Lost { conn, cause, begun } => {
                 let Some(key) = self.ctx.owner(conn) else { return };
-                let fall = self.with(key, |link, ctx| link.on_lost(ctx, now, conn, cause)).flatten();
+                let fall = self.with(key, |link, ctx| link.on_lost(ctx, now, conn, cause, begun)).flatten();
                 self.after(now, key, fall);
             }
         }
@@ -231,14 +231,16 @@ impl Cluster {
     }
 
     fn on_fall(&mut self, now: Timestamp, key: LinkKey, fall: Fall) {
-        let Fall { error, lost, quiet, down, long_lived } = fall;
+        let Fall { error, lost, begun, quiet, down, long_lived } = fall;
         let code = match error.what {
             ConnErrorKind::RequestTimeout => ErrorCode::REQUEST_TIMED_OUT,
             _ => ErrorCode::NETWORK_EXCEPTION,
         };
         let broker = key.broker();
         for request in lost {
-            let lost = RequestLost { broker, reached: Reached::MaybeSent, code, cause: error.clone() };
+            let never = begun.is_some_and(|begun| request.is_beyond(begun));
+            let reached = if never { Reached::NotSent } else { Reached::MaybeSent };
+            let lost = RequestLost { broker, reached, code, cause: error.clone() };
             match (request.purpose, broker) {
                 (Purpose::Produce(request), Some(broker)) => {
                     self.ctx.event(Event::Produced { request, broker, answer: Err(lost) });

@@ -6,7 +6,7 @@ use milena_wire::message::produce::ProduceRequest;
 use milena_wire::{ApiKey, ApiVersion, BrokerId, ErrorCode, Timestamp};
 
 use super::Cluster;
-use crate::api::{Event, RequestId, Room};
+use crate::api::{ConnId, Event, RequestId, Room};
 use crate::connection::Purpose;
 use crate::errors::{ConnError, ConnErrorKind, Reached, RequestLost};
 use crate::link::{Class, Link, LinkKey, Node};
@@ -65,6 +65,11 @@ impl Cluster {
         }
         self.after(now, key, None);
         id
+    }
+
+    pub(super) fn conn_of(&self, broker: BrokerId, request: RequestId) -> Option<ConnId> {
+        let conn = self.links.get(&key_of(broker))?.ready()?;
+        conn.carries(request).then_some(conn.id)
     }
 
     fn not_sent(&mut self, id: RequestId, broker: BrokerId, code: ErrorCode, what: ConnErrorKind, detail: String) {

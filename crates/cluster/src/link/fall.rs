@@ -18,6 +18,8 @@ pub(crate) struct Fall {
     pub(crate) error: Arc<ConnError>,
     /// What was in flight; ApiVersions is not among it.
     pub(crate) lost: Vec<InFlight>,
+    /// Of how many frames of the connection any byte may have left, if that is known.
+    pub(crate) begun: Option<u64>,
     /// Nobody needs to hear of it: an idle connection was closed by either side.
     pub(crate) quiet: bool,
     /// No other address of the same round is being tried.
@@ -27,7 +29,14 @@ pub(crate) struct Fall {
 }
 
 impl Link {
-    pub(crate) fn on_lost(&mut self, ctx: &mut Ctx, now: Timestamp, lost: ConnId, cause: LostCause) -> Option<Fall> {
+    pub(crate) fn on_lost(
+        &mut self,
+        ctx: &mut Ctx,
+        now: Timestamp,
+        lost: ConnId,
+        cause: LostCause,
+        begun: Option<u64>,
+    ) -> Option<Fall> {
         let (id, silent) = match &self.stage {
             Stage::Connecting { conn, .. } => (*conn, false),
             Stage::Negotiating { conn, .. } | Stage::Ready { conn } => (conn.id, conn.received == 0),
@@ -39,7 +48,7 @@ impl Link {
         ctx.conn_gone(id);
         let connecting = matches!(self.stage, Stage::Connecting { .. });
         let (what, detail) = cause.judge(connecting, silent);
-        Some(self.fall(ctx, now, what, detail))
+        Some(Fall { begun, ..self.fall(ctx, now, what, detail) })
     }
 
     /// Ends the connection or attempt, and tries the round's next address if there is one.
@@ -89,7 +98,7 @@ impl Link {
         if quiet {
             tracing::debug!(%error, "idle connection closed");
             self.not_before = now;
-            return Fall { error, lost, quiet, down: true, long_lived };
+            return Fall { error, lost, begun: None, quiet, down: true, long_lived };
         }
         self.error = Some(error.clone());
         let down = !self.connect_next(ctx, now);
@@ -98,7 +107,7 @@ impl Link {
             self.failures = self.failures.saturating_add(1);
         }
         tracing::warn!(%error, lost = lost.len(), "connection failed");
-        Fall { error, lost, quiet, down, long_lived }
+        Fall { error, lost, begun: None, quiet, down, long_lived }
     }
 
     /// Goes down without a failure of anybody's, if nothing is in flight.

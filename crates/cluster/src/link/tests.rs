@@ -95,7 +95,7 @@ impl Rig {
 
     fn lost(&mut self, cause: LostCause) -> Option<Fall> {
         let conn = self.conn();
-        self.link.on_lost(&mut self.ctx, self.now, conn, cause)
+        self.link.on_lost(&mut self.ctx, self.now, conn, cause, None)
     }
 
     fn later(&mut self, after: Duration) -> Option<Fall> {
@@ -324,7 +324,7 @@ fn reports_about_other_connections_and_queries_are_ignored() {
     assert!(rig.link.on_resolved(&mut rig.ctx, rig.now, QueryId(77), Err("no".to_owned())).is_none());
     rig.link.on_connected(&mut rig.ctx, rig.now, ConnId(77));
     let lost = LostCause::Closed { bytes_received: 0 };
-    assert!(rig.link.on_lost(&mut rig.ctx, rig.now, ConnId(77), lost).is_none());
+    assert!(rig.link.on_lost(&mut rig.ctx, rig.now, ConnId(77), lost, None).is_none());
     assert_eq!((rig.stage(), rig.outputs().len()), ("Connecting", 0));
 }
 

@@ -80,6 +80,22 @@ fn a_frame_counts_as_written_with_its_last_byte_whatever_each_write_takes() {
 }
 
 #[test]
+fn a_frame_is_begun_with_its_first_byte() {
+    let starts = [0, 7, 8];
+    for most in 1..=15 {
+        let mut outbox = Outbox::default();
+        [frame(&["ab", "c", "defg"]), frame(&["h"]), frame(&["ij", "klmno"])].into_iter().for_each(|f| outbox.push(f));
+        let mut stream = Narrow::new(most);
+        let mut cx = Context::from_waker(Waker::noop());
+        while !outbox.is_empty() {
+            assert_eq!(outbox.begun(), starts.iter().filter(|at| **at < stream.taken.len()).count() as u64);
+            assert!(outbox.poll_write(&mut cx, &mut stream).is_ready());
+        }
+        assert_eq!(outbox.begun(), 3);
+    }
+}
+
+#[test]
 fn several_frames_go_out_in_one_write() {
     let mut outbox = Outbox::default();
     (0..10).for_each(|_| outbox.push(frame(&["head", "payload"])));
@@ -133,4 +149,5 @@ fn a_stream_that_takes_nothing_is_an_error_and_not_a_loop() {
     let mut cx = Context::from_waker(Waker::noop());
     let Poll::Ready(Err(error)) = outbox.poll_write(&mut cx, &mut Narrow::new(0)) else { panic!("no error") };
     assert_eq!(error.kind(), io::ErrorKind::WriteZero);
+    assert_eq!(outbox.begun(), 1, "a stream that fails may have sent what it was given");
 }

@@ -44,6 +44,31 @@ async fn a_refused_connection_is_lost_with_the_kind_and_words_of_its_error() {
 }
 
 #[tokio::test]
+async fn a_lost_connection_tells_which_frames_never_left() {
+    let (mut pool, mut events, mut peer) = over_memory(8).await;
+    for _ in 0..3 {
+        pool.send(CONN, frame(&[&[0; 100]]));
+    }
+    peer.read_exact(&mut [0; 110]).await.unwrap();
+    assert_written(next(&mut events).await);
+    // What the peer says ends the connection; two frames are begun, and the third waits.
+    peer.write_all(&(-1_i32).to_be_bytes()).await.unwrap();
+    match next(&mut events).await {
+        PoolEvent::Lost { cause: LostCause::FrameSize { .. }, begun, .. } => assert_eq!(begun, Some(2)),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_never_was_carried_nothing() {
+    let (mut pool, mut events) =
+        pool_with(By(|_| async { Err::<Box<dyn Stream>, _>(io::ErrorKind::ConnectionRefused.into()) }));
+    pool.connect(CONN, anywhere());
+    pool.send(CONN, frame(&[b"early"]));
+    assert!(matches!(next(&mut events).await, PoolEvent::Lost { begun: Some(0), .. }));
+}
+
+#[tokio::test]
 async fn closing_gives_up_a_connection_that_does_not_open() {
     let (mut pool, mut events) = pool_with(By(|_| pending()));
     pool.connect(CONN, anywhere());

@@ -104,7 +104,7 @@ pub(crate) fn received(event: PoolEvent) -> Bytes {
 
 pub(crate) fn lost(event: PoolEvent) -> LostCause {
     match event {
-        PoolEvent::Lost { conn: CONN, cause } => cause,
+        PoolEvent::Lost { conn: CONN, cause, .. } => cause,
         other => panic!("{other:?}"),
     }
 }

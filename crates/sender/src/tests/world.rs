@@ -326,7 +326,7 @@ impl World {
                 if self.down.contains(&node) {
                     let text = "refused".to_owned();
                     let cause = LostCause::ConnectFailed { kind: std::io::ErrorKind::ConnectionRefused, text };
-                    self.cluster_input(milena_cluster::Input::Lost { conn, cause });
+                    self.cluster_input(milena_cluster::Input::Lost { conn, cause, begun: None });
                 } else {
                     self.conns.insert(conn, node);
                     self.cluster_input(milena_cluster::Input::Connected { conn });
@@ -367,7 +367,7 @@ impl World {
             self.conns.remove(&conn);
             self.forget(conn);
             let cause = LostCause::Closed { bytes_received: 100 };
-            self.cluster_input(milena_cluster::Input::Lost { conn, cause });
+            self.cluster_input(milena_cluster::Input::Lost { conn, cause, begun: None });
         }
         self.run();
     }
@@ -523,7 +523,11 @@ impl World {
         if cut {
             self.conns.remove(&conn);
             self.forget(conn);
-            self.cluster_input(milena_cluster::Input::Lost { conn, cause: LostCause::Closed { bytes_received: 9 } });
+            self.cluster_input(milena_cluster::Input::Lost {
+                conn,
+                cause: LostCause::Closed { bytes_received: 9 },
+                begun: None,
+            });
             return;
         }
         if request.acks == 0 {

@@ -98,6 +98,38 @@ fn a_connection_that_breaks_with_requests_on_it_may_have_sent_them() {
 }
 
 #[test]
+fn what_never_left_with_a_connection_that_breaks_was_not_sent() {
+    let mut world = connected();
+    world.script.silent.insert(ApiKey::PRODUCE);
+    world.jammed = true;
+    send(&mut world, ONE, -1);
+    send(&mut world, ONE, -1);
+    let conn = world.conn_to("10.0.0.1:9092");
+    world.conns.remove(&conn);
+    world.closed.insert(conn);
+    // Its first frame asked for versions, the second was the first of these.
+    world.cluster.handle(world.now, Input::Lost { conn, cause: closed(), begun: Some(2) });
+    world.drain();
+    let events = world.take_events();
+    assert!(events[0].starts_with("lost 1 MaybeSent NETWORK_EXCEPTION (13)"), "{events:?}");
+    assert!(events[1].starts_with("lost 1 NotSent NETWORK_EXCEPTION (13)"), "{events:?}");
+}
+
+#[test]
+fn a_produce_request_has_a_carrier_while_it_is_in_flight_and_none_if_it_was_never_sent() {
+    let mut world = connected();
+    let id = world.cluster.send_produce(world.now, ONE, &produce("a", -1));
+    world.drain();
+    assert_eq!(world.cluster.carrier(ONE, id), Some(world.conn_to("10.0.0.1:9092")));
+    assert_eq!(world.cluster.carrier(TWO, id), None);
+    world.run_ms(10);
+    assert_eq!(world.cluster.carrier(ONE, id), None);
+    let id = world.cluster.send_produce(world.now, BrokerId(3), &produce("a", -1));
+    world.drain();
+    assert_eq!(world.cluster.carrier(BrokerId(3), id), None);
+}
+
+#[test]
 fn a_response_that_makes_no_sense_ends_the_connection() {
     for frame in [&b"\0\0\0\x01\0\xff\xff\xff"[..], b"", b"\0\0", b"\0\0\0\x63", b"\0\0\0\x01\xff\xff\xff\xff\xff"] {
         let mut world = connected();
@@ -111,7 +143,7 @@ fn a_response_that_makes_no_sense_ends_the_connection() {
         assert!(events[0].starts_with("lost 1 MaybeSent NETWORK_EXCEPTION (13)"), "{frame:?}: {events:?}");
         assert!(!world.conns.contains_key(&conn), "{frame:?}");
         world.cluster.handle(world.now, Input::Received { conn, frame: frame.into() });
-        world.cluster.handle(world.now, Input::Lost { conn, cause: closed() });
+        world.cluster.handle(world.now, Input::Lost { conn, cause: closed(), begun: None });
         world.drain();
         assert_eq!(world.take_events(), NOTHING, "what is still reported of it is ignored");
     }

@@ -157,7 +157,7 @@ impl Chaos {
                 2 => LostCause::BadSize { first_bytes },
                 _ => LostCause::Closed { bytes_received: self.rng.below(2) },
             };
-            return self.handle(Input::Lost { conn, cause });
+            return self.handle(Input::Lost { conn, cause, begun: None });
         }
         if !self.healthy && self.chance(3) {
             let len = usize::try_from(self.rng.below(40)).unwrap();

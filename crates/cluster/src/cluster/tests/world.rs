@@ -116,7 +116,7 @@ pub(super) struct World<S> {
     /// The servers of open connections.
     pub(super) conns: BTreeMap<ConnId, SocketAddr>,
     arriving: BTreeMap<(Timestamp, u64), Input>,
-    closed: BTreeSet<ConnId>,
+    pub(super) closed: BTreeSet<ConnId>,
     next: u64,
     /// Steps without time passing.
     steps: usize,
@@ -157,7 +157,7 @@ impl<S: Script> World<S> {
     pub(super) fn break_conn(&mut self, conn: ConnId, cause: LostCause) {
         self.conns.remove(&conn);
         self.closed.insert(conn);
-        self.cluster.handle(self.now, Input::Lost { conn, cause });
+        self.cluster.handle(self.now, Input::Lost { conn, cause, begun: None });
         self.drain();
     }
 
@@ -186,7 +186,7 @@ impl<S: Script> World<S> {
                             self.conns.insert(conn, addr);
                             self.later(self.delay, Input::Connected { conn });
                         }
-                        Dialled::Failed(cause) => self.later(self.delay, Input::Lost { conn, cause }),
+                        Dialled::Failed(cause) => self.later(self.delay, Input::Lost { conn, cause, begun: None }),
                         Dialled::BlackHole => {}
                     }
                 }
@@ -221,7 +221,7 @@ impl<S: Script> World<S> {
                 self.later(self.delay, Input::Received { conn, frame: frame.slice(4..) });
                 self.later(self.delay, Input::Received { conn, frame: frame.slice(4..) });
             }
-            Reply::Lost(cause) => self.later(self.delay, Input::Lost { conn, cause }),
+            Reply::Lost(cause) => self.later(self.delay, Input::Lost { conn, cause, begun: None }),
             Reply::Silence => {}
         }
     }
