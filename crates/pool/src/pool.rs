@@ -7,6 +7,7 @@ use std::sync::Arc;
 use milena_wire::Frame;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
+use tracing::Instrument;
 
 use crate::connection::{Setup, live};
 use crate::connector::{Connector, Target};
@@ -94,7 +95,8 @@ impl Pool {
         assert!(!self.connections.contains_key(&conn), "connection {} is in use", conn.0);
         let (frames, queued) = mpsc::unbounded_channel();
         let (close, closed) = oneshot::channel();
-        let task = tokio::spawn(live(Setup {
+        let span = tracing::debug_span!("connection", conn = conn.0, host = target.host, addr = %target.addr);
+        let life = live(Setup {
             conn,
             target,
             connector: Arc::clone(&self.connector),
@@ -102,7 +104,8 @@ impl Pool {
             frames: queued,
             closed,
             events: self.events.clone(),
-        }));
+        });
+        let task = tokio::spawn(life.instrument(span));
         self.connections.insert(conn, Handle { frames, close: Some(close), task: task.abort_handle() });
     }
 

@@ -12,6 +12,7 @@ use milena_pool::{Connector, Resolver, SystemResolver, TcpConnector};
 use milena_sender::{Guarantee, RecreatedTopic, Sender, SenderConfig};
 use milena_wire::{Codec, Compression};
 use tokio::sync::watch;
+use tracing::Instrument;
 
 use crate::clock::Clock;
 use crate::commands::{self, Ending};
@@ -217,6 +218,7 @@ impl ProducerBuilder {
         let threads = if config.compression.codec() == Codec::None { 0 } else { config.compression_threads };
         let seals = SealPool::start(&config.client_id, threads)?;
         let wake = Arc::clone(&watch);
+        let span = tracing::info_span!("producer", client_id = config.client_id);
         let mut abandon =
             Abandon { accumulator: accumulator.clone(), watch: Arc::clone(&watch), ending, ended_well: false };
         let io = self.io.start(&config.client_id, async move {
@@ -224,7 +226,7 @@ impl ProducerBuilder {
             // what the sender holds fails as it is dropped, and what it has not taken fails here.
             let abandon = &mut abandon;
             let world = Real::start(clock, sockets, queue, wake, seals);
-            drive(sender, world).await;
+            drive(sender, world).instrument(span).await;
             abandon.ended_well = true;
         })?;
         Ok(Producer::new(Shared {

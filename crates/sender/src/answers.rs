@@ -28,6 +28,8 @@ impl Sender {
             debug_assert!(false, "an answer to a request that nobody made: {id:?}");
             return;
         };
+        let span = request.span.clone();
+        let _inside = span.enter();
         let latency = u64::try_from(self.now.since(request.sent_at).as_micros()).unwrap_or(u64::MAX);
         self.metrics.update(|m| {
             m.requests_in_flight = m.requests_in_flight.saturating_sub(1);
@@ -61,7 +63,7 @@ impl Sender {
     }
 
     fn lost(&mut self, broker: BrokerId, request: &Request, lost: &RequestLost) {
-        if let Some(suppressed) = self.quiet.lost.speak(self.now) {
+        if let Some(suppressed) = self.quiet.lost.speak(broker, self.now) {
             tracing::warn!(%broker, code = %lost.code, cause = %lost.cause, batches = request.items().count(), suppressed,
                 "a produce request got no answer");
         }
@@ -137,7 +139,7 @@ impl Sender {
     }
 
     fn odd_answer(&mut self, broker: BrokerId, what: &str) {
-        if let Some(suppressed) = self.quiet.odd_answers.speak(self.now) {
+        if let Some(suppressed) = self.quiet.odd_answers.speak(broker, self.now) {
             tracing::warn!(%broker, suppressed, "a produce answer says {what}");
         }
     }
@@ -205,7 +207,7 @@ impl Sender {
         }
         match verdict {
             Verdict::Resend { refresh, ambiguous } => {
-                if let Some(suppressed) = self.quiet.retries.speak(self.now) {
+                if let Some(suppressed) = self.quiet.retries.speak(topic, self.now) {
                     tracing::warn!(topic = %self.topics.list[topic].name, partition = %partition.index, %broker, %code,
                         ambiguous, suppressed, "a batch is sent again");
                 }

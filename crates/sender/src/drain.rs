@@ -233,7 +233,7 @@ impl Sender {
 
     fn send(&mut self, broker: BrokerId, builder: Builder) {
         let timeout_ms = i32::try_from(self.config.request_timeout.as_millis()).unwrap_or(i32::MAX);
-        let (produce, request) = builder.build(self.config.guarantee.acks(), timeout_ms, self.now);
+        let (produce, request) = builder.build(broker, self.config.guarantee.acks(), timeout_ms, self.now);
         let id = self.cluster.send_produce(self.now, broker, &produce);
         self.requests.insert(id, request);
         self.collect_cluster();

@@ -36,7 +36,8 @@ impl Sender {
         let Some(partition) = self.partitions.get_mut(slot) else { return };
         let Some(batch) = partition.batches.remove(&key) else { return };
         partition.front.retain(|other| *other != key);
-        let name = &self.topics.list[partition.topic].name;
+        let topic = partition.topic;
+        let name = &self.topics.list[topic].name;
         let (records, bytes) = (batch.sealed.count().as_usize() as u64, batch.sealed.wire_size() as u64);
         let mut failure = Failure::new(kind, fate(truth), name.clone(), Some(partition.index));
         failure.attempts = batch.attempts;
@@ -46,7 +47,7 @@ impl Sender {
             failure.cause = cause_below(self, slot);
         }
         let partition_index = failure.partition;
-        if let Some(suppressed) = self.quiet.failures.speak(self.now) {
+        if let Some(suppressed) = self.quiet.failures.speak(topic, self.now) {
             tracing::warn!(topic = %failure.topic, partition = ?partition_index, records, suppressed, %failure, "a batch failed");
         }
         self.metrics.update(|m| {
@@ -94,6 +95,7 @@ impl Sender {
         last: Option<&LastError>,
     ) -> Failure {
         let partition = self.partitions.get(slot);
+        let topic = partition.map_or(usize::MAX, |partition| partition.topic);
         let name = partition.map_or_else(|| TopicName::new(""), |p| self.topics.list[p.topic].name.clone());
         let mut failure =
             Failure::new(kind, milena_accumulator::Fate::NotWritten, name, partition.map(|partition| partition.index));
@@ -102,7 +104,7 @@ impl Sender {
         if failure.cause.is_none() && failure.code.is_none() {
             failure.cause = cause_below(self, slot);
         }
-        if let Some(suppressed) = self.quiet.failures.speak(self.now) {
+        if let Some(suppressed) = self.quiet.failures.speak(topic, self.now) {
             tracing::warn!(topic = %failure.topic, partition = ?failure.partition, records, suppressed, %failure, "a batch failed");
         }
         self.metrics.update(|m| {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use milena_sequence::{Attempt, BatchKey};
 use milena_wire::message::produce::{ProducePartition, ProduceRequest, ProduceTopic};
-use milena_wire::{BATCH_HEADER_LEN, PartitionId, Timestamp, TopicId, TopicName};
+use milena_wire::{BATCH_HEADER_LEN, BrokerId, PartitionId, Timestamp, TopicId, TopicName};
 
 /// One batch in a request.
 #[derive(Clone, Copy, Debug)]
@@ -28,6 +28,8 @@ pub(crate) struct TopicItems {
 #[derive(Debug)]
 pub(crate) struct Request {
     pub(crate) sent_at: Timestamp,
+    /// What is told of its answer is told inside this.
+    pub(crate) span: tracing::Span,
     pub(crate) topics: Vec<TopicItems>,
 }
 
@@ -96,9 +98,17 @@ impl Builder {
         self.topics.entry(topic).or_insert_with(new).batches.push((item, batch));
     }
 
-    pub(crate) fn build(self, acks: i16, timeout_ms: i32, now: Timestamp) -> (ProduceRequest, Request) {
+    pub(crate) fn build(
+        self,
+        broker: BrokerId,
+        acks: i16,
+        timeout_ms: i32,
+        now: Timestamp,
+    ) -> (ProduceRequest, Request) {
+        let batches: usize = self.topics.values().map(|topic| topic.batches.len()).sum();
+        let span = tracing::debug_span!("produce", %broker, batches, bytes = self.bytes);
         let mut out = ProduceRequest { transactional_id: None, acks, timeout_ms, topics: Vec::new() };
-        let mut request = Request { sent_at: now, topics: Vec::new() };
+        let mut request = Request { sent_at: now, span, topics: Vec::new() };
         for TopicBatches { name, id, mut batches } in self.topics.into_values() {
             batches.sort_by_key(|(item, _)| item.partition);
             let (items, partitions) = batches.into_iter().unzip();

@@ -17,7 +17,7 @@ use crate::flush::Flushes;
 use crate::identity::ProducerIdentity;
 use crate::metrics::Metrics;
 use crate::partition::{Hurry, Partition, Partitions, Standing};
-use crate::quiet::Quiet;
+use crate::quiet::{Quiet, QuietBy};
 use crate::requests::Request;
 use crate::seal::CodecWatch;
 use crate::timers::{Timer, Timers};
@@ -64,10 +64,12 @@ pub struct Sender {
 /// What is said at most once in a while.
 #[derive(Debug, Default)]
 pub(crate) struct Complaints {
-    pub(crate) retries: Quiet,
-    pub(crate) failures: Quiet,
-    pub(crate) lost: Quiet,
-    pub(crate) odd_answers: Quiet,
+    /// By topic.
+    pub(crate) retries: QuietBy<usize>,
+    /// By topic.
+    pub(crate) failures: QuietBy<usize>,
+    pub(crate) lost: QuietBy<BrokerId>,
+    pub(crate) odd_answers: QuietBy<BrokerId>,
     pub(crate) identity: Quiet,
 }
 

@@ -3,5 +3,6 @@ mod faults;
 mod flow;
 mod idempotence;
 mod lifecycle;
+mod spans;
 mod topics;
 mod world;
