@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use crate::accumulator::Accumulator;
 use crate::cell::BatchCell;
+use crate::core::Core;
 use crate::delivery::{Delivery, Sizes};
 use crate::hooks::Tagged;
 use crate::memory::Funds;
@@ -20,6 +21,7 @@ use crate::queue::{PartitionQueue, QueueState};
 use crate::reserve::Reservation;
 use crate::sticky::Sticky;
 use crate::sync::MutexGuard;
+use crate::tokens::{self, Tokens};
 use crate::topic::{Target, Topic};
 use crate::{Clock, RecordRef, Refused, Urgency};
 
@@ -184,10 +186,14 @@ impl Topic {
         if !open.has_room(size.total, limit) || size.total > self.core.surely_fits || refusing {
             return self.begin(queue, state, target, entry, payer, claim);
         }
-        if !open.is_prepared(size.total) && !open.grow(&self.core, size.total, limit, payer.funds()) {
-            return Err(Refused::Memory { bytes: worth_reserving(&self.core, size.total, limit) });
+        // The token's room first: for the record's a reservation is spent as far as it goes.
+        let room = claim.token().is_none()
+            || open.story.tokens.has_room()
+            || open.story.tokens.grow(&self.core, size.total, payer.funds());
+        if !room || !open.is_prepared(size.total) && !open.grow(&self.core, size.total, limit, payer.funds()) {
+            return Err(self.lacks_memory(size.total, limit, claim));
         }
-        let handle = write(open, place, size, entry, claim);
+        let handle = write(&self.core, open, place, size, entry, claim);
         let tell = entry.urgency == Urgency::Now
             && !std::mem::replace(&mut open.urgent, true)
             && queue.announce(&mut state, true);
@@ -232,20 +238,24 @@ impl Topic {
             return self.put_again(Target::stuck_to(self.sticky.move_on(choice, self)), entry, payer, claim);
         }
         let size = Place::FIRST.size(&entry.record.parts);
-        let Some(chunk) = first_chunk(core, size.total, state.last_batch, payer.funds()) else {
-            let bytes = worth_reserving(core, size.total, first_wish(core, state.last_batch));
+        let mut tokens = Tokens::default();
+        let room = claim.token().is_none() || tokens.grow(core, size.total, payer.funds());
+        let chunk = if room { first_chunk(core, size.total, state.last_batch, payer.funds()) } else { None };
+        let Some(chunk) = chunk else {
+            let wish = first_wish(core, state.last_batch);
             let tell = closed && queue.announce(&mut state, true);
             drop(state);
             if tell {
                 core.wake_sender();
             }
-            return Err(Refused::Memory { bytes });
+            return Err(self.lacks_memory(size.total, wish, claim));
         };
         let home = Arc::clone(queue.home());
         let open = state.open.insert(OpenBatch::new(home, chunk, entry.clock.now(), entry.timestamp_ms));
+        open.story.tokens = tokens;
         open.urgent = entry.urgency == Urgency::Now;
         let mut pressing = closed || open.urgent;
-        let handle = write(open, Place::FIRST, size, entry, claim);
+        let handle = write(core, open, Place::FIRST, size, entry, claim);
         let bytes = open.wire_bytes();
         if bytes >= core.config.batch_size {
             state.close_open(core);
@@ -263,6 +273,14 @@ impl Topic {
         Ok(handle)
     }
 
+    /// What to reserve for a record that takes `total` bytes, where a chunk of `wish` would be bought.
+    #[cold]
+    fn lacks_memory(&self, total: usize, wish: usize, claim: impl Claim) -> Refused {
+        let tokens = if claim.token().is_some() { tokens::WORTH_RESERVING } else { 0 };
+        let bytes = worth_reserving(&self.core, total, wish).saturating_add(tokens).min(self.core.memory.limit());
+        Refused::Memory { bytes }
+    }
+
     fn refuse_too_large(&self, entry: &Entry<'_>) -> Result<(), Refused> {
         let size = single_record_batch_bound(&entry.record.parts);
         let limit = self.core.config.max_record_size.min(self.core.memory.limit());
@@ -271,10 +289,18 @@ impl Topic {
 }
 
 #[inline(always)]
-fn write<C: Claim>(open: &mut OpenBatch, place: Place, size: RecordSize, entry: &Entry<'_>, claim: C) -> C::Handle {
+fn write<C: Claim>(
+    core: &Core,
+    open: &mut OpenBatch,
+    place: Place,
+    size: RecordSize,
+    entry: &Entry<'_>,
+    claim: C,
+) -> C::Handle {
     open.put(place, size, entry.timestamp_ms, &entry.record.parts);
     if let Some(token) = claim.token() {
-        open.story.tag(Tagged { token, timestamp_ms: entry.timestamp_ms, index: place.index });
+        let tagged = Tagged { token, timestamp_ms: entry.timestamp_ms, index: place.index };
+        open.story.tokens.push(&core.memory, tagged);
     }
     claim.handle(open.story.cell(), place.index, entry, size.total)
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use milena_wire::{Offset, PartitionId, TopicName};
 
+use crate::tokens::Tokens;
 use crate::{Failure, Outcome};
 
 /// What the accumulator tells its owner. All are called outside every lock, on whatever thread caused them.
@@ -31,12 +32,13 @@ pub struct BatchReport {
     pub(crate) topic: TopicName,
     pub(crate) partition: Option<PartitionId>,
     pub(crate) outcome: Outcome,
-    pub(crate) records: Vec<Tagged>,
+    /// Count against `buffer_memory`, as does what follows.
+    pub(crate) records: Arc<Tokens>,
     /// Counts against `buffer_memory` until the last copy of the report is dropped.
     pub(crate) _memory: Arc<dyn Any + Send + Sync>,
 }
 
-/// One record with a token, in its batch.
+/// One record with a token, in its batch; see [`Tokens`].
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Tagged {
     pub(crate) token: u64,

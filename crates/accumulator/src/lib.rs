@@ -48,6 +48,7 @@ mod test_support;
 #[cfg(test)]
 #[cfg(not(shuttle))]
 mod tests;
+mod tokens;
 mod topic;
 mod waiters;
 mod waiting;

@@ -154,14 +154,15 @@ impl OpenBatch {
 ///
 /// A reservation buys the largest chunk it can pay for: who waited for memory should not have to wait again for the next record.
 pub(crate) fn chunk_capacity(core: &Core, need: usize, wish: usize, funds: &Funds<'_>) -> usize {
-    let least = capacity_for(need, core.memory.limit());
     match funds {
         Funds::Reserved(reserved) => {
+            let least = capacity_for(need, **reserved);
             let affordable = 1 << reserved.checked_ilog2().unwrap_or(0);
             affordable.min(CHUNK_MAX).max(least)
         }
         // A sixteenth of the memory, so that a small budget is not spent on a few partitions.
         Funds::Budget | Funds::Forced => {
+            let least = capacity_for(need, core.memory.limit());
             let most = (core.memory.limit() / 16).clamp(CHUNK_MIN, CHUNK_MAX);
             wish.min(1 << most.ilog2()).max(least)
         }

@@ -108,16 +108,16 @@ impl SealedBatch {
     fn replace(self, mut batches: Vec<OpenBatch>, pieces: Vec<Cut>) -> Vec<Self> {
         let Self { core, story, payload, .. } = self;
         let home = Arc::clone(story.home());
-        let (old, tagged) = story.end();
+        let (old, tokens) = story.end();
         let mut failed = Vec::new();
         let mut forwards = Vec::with_capacity(pieces.len());
-        let mut tagged = tagged.into_iter().peekable();
+        let mut tagged = tokens.iter().peekable();
         let mut cuts = pieces.into_iter().peekable();
         while let Some(Cut { first, to, at }) = cuts.next() {
             let end = cuts.peek().map_or(u32::MAX, |next| next.first);
             let mut hand_on = |story: &mut Story| {
                 while let Some(tag) = tagged.next_if(|tag| tag.index < end) {
-                    story.tag(Tagged { index: at + (tag.index - first), ..tag });
+                    story.tokens.push(&core.memory, Tagged { index: at + (tag.index - first), ..tag });
                 }
                 forwards.push(Piece { first, cell: Arc::clone(story.cell()), at });
             };

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use milena_wire::PartitionId;
 
 use crate::cell::{BatchCell, Home};
-use crate::hooks::{BatchReport, Tagged};
+use crate::hooks::BatchReport;
 use crate::sync::{AtomicBool, Ordering};
+use crate::tokens::Tokens;
 use crate::{Failure, FailureKind, Fate, Outcome};
 
 /// What is owed for the records of one batch: an outcome to its handles, a report to its tokens.
@@ -16,7 +17,7 @@ use crate::{Failure, FailureKind, Fate, Outcome};
 #[derive(Debug)]
 pub(crate) struct Story {
     cell: Arc<BatchCell>,
-    tagged: Vec<Tagged>,
+    pub(crate) tokens: Tokens,
     /// Whether a header was made, so that an attempt may have reached a broker.
     attempted: AtomicBool,
     told: bool,
@@ -24,7 +25,7 @@ pub(crate) struct Story {
 
 impl Story {
     pub(crate) fn new(home: Arc<Home>) -> Self {
-        Self { cell: BatchCell::new(home), tagged: Vec::new(), attempted: AtomicBool::new(false), told: false }
+        Self { cell: BatchCell::new(home), tokens: Tokens::default(), attempted: AtomicBool::new(false), told: false }
     }
 
     #[inline]
@@ -40,10 +41,6 @@ impl Story {
         self.home().partition
     }
 
-    pub(crate) fn tag(&mut self, tagged: Tagged) {
-        self.tagged.push(tagged);
-    }
-
     pub(crate) fn set_attempted(&self) {
         self.attempted.store(true, Ordering::Relaxed);
     }
@@ -54,15 +51,15 @@ impl Story {
     }
 
     /// Hands the records on to other stories: their cells by `forward`ing, their tokens by what this returns.
-    pub(crate) fn end(mut self) -> (Arc<BatchCell>, Vec<Tagged>) {
+    pub(crate) fn end(mut self) -> (Arc<BatchCell>, Tokens) {
         self.told = true;
-        (Arc::clone(&self.cell), std::mem::take(&mut self.tagged))
+        (Arc::clone(&self.cell), std::mem::take(&mut self.tokens))
     }
 
     fn tell(&mut self, outcome: Outcome, memory: impl Any + Send + Sync) {
         self.told = true;
-        let tagged = std::mem::take(&mut self.tagged);
-        if tagged.is_empty() {
+        let tokens = std::mem::take(&mut self.tokens);
+        if tokens.is_empty() {
             return self.cell.settle(outcome);
         }
         self.cell.settle(outcome.clone());
@@ -71,7 +68,7 @@ impl Story {
             topic: home.topic.clone(),
             partition: home.partition,
             outcome,
-            records: tagged,
+            records: Arc::new(tokens),
             _memory: Arc::new(memory),
         });
     }

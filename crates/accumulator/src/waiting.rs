@@ -80,7 +80,7 @@ impl Topic {
             let bytes = worth_reserving(&self.core, total, 0).max(cost);
             return Err(Refused::Memory { bytes }.into());
         }
-        let counted = Reservation::counted(&self.core.memory, cost);
+        let mut counted = Reservation::counted(&self.core.memory, cost);
         let home = Arc::new(Home {
             topic: self.name.clone(),
             partition: entry.record.partition,
@@ -89,7 +89,10 @@ impl Topic {
         let mut story = Story::new(home);
         let token = claim.token();
         if let Some(token) = token {
-            story.tag(Tagged { token, timestamp_ms: entry.timestamp_ms, index: 0 });
+            // Out of what was charged just now, which is more.
+            story.tokens.grow_by_one(&self.core.memory, counted.funds());
+            let tagged = Tagged { token, timestamp_ms: entry.timestamp_ms, index: 0 };
+            story.tokens.push(&self.core.memory, tagged);
         }
         let cell = Arc::clone(story.cell());
         let record = WaitingRecord {

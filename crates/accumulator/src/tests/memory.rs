@@ -355,3 +355,54 @@ fn memory_comes_back_only_after_the_outcome_was_told() {
     assert_eq!(accumulator.memory().used, 0);
     *onlooker.accumulator.lock() = None;
 }
+
+#[test]
+fn tokens_count_against_the_memory_until_their_report_is_dropped() {
+    const LIMIT: usize = 1 << 20;
+    let rig = Rig::with_partitions(AccumulatorConfig { buffer_memory: LIMIT, ..AccumulatorConfig::default() }, 1);
+    let record = to_partition(0, Default::default()); // seven bytes or a few more
+    let mut records = 0_usize;
+    while rig.accumulator.append_with_token(at(0), &record, Urgency::Linger, None, records as u64).is_ok() {
+        records += 1;
+    }
+    assert!(rig.accumulator.memory().used <= LIMIT);
+    assert!(records * (20 + 7) <= LIMIT, "{records} records");
+    assert!(records * (20 + 10) > LIMIT / 2, "{records} records");
+    for batch in rig.drain() {
+        batch.settle(delivered(0));
+    }
+    assert!(rig.accumulator.memory().used >= records * 20);
+    let reports = std::mem::take(&mut *rig.heard.reports.lock());
+    let told: Vec<u64> = reports.iter().flat_map(BatchReport::records).map(|record| record.token).collect();
+    assert_eq!(told, (0..records as u64).collect::<Vec<_>>());
+    assert!(reports.iter().all(|report| report.records().len() > 0));
+    drop(reports);
+    assert_eq!(rig.accumulator.memory().used, 0);
+}
+
+#[test]
+fn what_a_refusal_says_to_reserve_is_enough_for_a_token_too() {
+    for limit in [900, 1_024, 2_000, 4_096, 64 << 10] {
+        for size in [0, 100, 700] {
+            let config = AccumulatorConfig { buffer_memory: limit, ..AccumulatorConfig::default() };
+            let rig = Rig::with_partitions(config, 2);
+            let bytes = vec![7; size];
+            for token in 0..200 {
+                let partition = i32::try_from(token % 2).unwrap();
+                let record = to_partition(partition, value(&bytes));
+                let refused = rig.accumulator.append_with_token(at(0), &record, Urgency::Linger, None, token);
+                let Err(Refused::Memory { bytes }) = refused else {
+                    refused.expect("there is memory, or will be");
+                    continue;
+                };
+                rig.drain().into_iter().for_each(|batch| batch.settle(delivered(0)));
+                rig.heard.reports.lock().clear();
+                let memory =
+                    rig.accumulator.reserve(bytes).wait_blocking(Duration::ZERO).expect("all is free").unwrap();
+                let again = rig.accumulator.append_with_token(at(0), &record, Urgency::Linger, Some(memory), token);
+                again.unwrap_or_else(|refused| panic!("limit {limit}, size {size}: {refused:?}"));
+            }
+            assert!(rig.accumulator.memory().used <= limit);
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! The tokens of a batch's records, in chunks: counted against the memory, and used again, as the records' bytes are.
+
+use std::sync::Arc;
+
+use bytes::{Buf, BufMut};
+
+use crate::chunk::{CHUNK_MAX, CHUNK_MIN, Chunk, capacity_for};
+use crate::core::Core;
+use crate::hooks::Tagged;
+use crate::memory::{Funds, Memory};
+
+/// Bytes of one token with what is kept beside it.
+const SIZE: usize = 8 + 8 + 4;
+
+/// What an append with a token should reserve for it, beside what the record takes.
+pub(crate) const WORTH_RESERVING: usize = CHUNK_MIN;
+
+/// Tokens, in the order of their records.
+#[derive(Debug, Default)]
+pub(crate) struct Tokens {
+    /// All but the last are full.
+    chunks: Vec<Chunk>,
+    count: usize,
+}
+
+impl Tokens {
+    /// Whether one more can be [`push`](Self::push)ed into memory that is counted already.
+    #[inline]
+    pub(crate) fn has_room(&self) -> bool {
+        self.chunks.last().is_some_and(|last| last.room() >= SIZE)
+    }
+
+    /// Makes room for the token of a record that takes `record` bytes, and leaves as much of a reservation; `false` if the funds do not
+    /// suffice.
+    #[cold]
+    pub(crate) fn grow(&mut self, core: &Core, record: usize, funds: Funds<'_>) -> bool {
+        let limit = core.memory.limit();
+        let capacity = match &funds {
+            Funds::Reserved(reserved) if **reserved >= WORTH_RESERVING + capacity_for(record, limit) => WORTH_RESERVING,
+            Funds::Reserved(_) => SIZE,
+            // As with the records' chunks: twice the last, but only a sixteenth of the memory.
+            Funds::Budget | Funds::Forced => {
+                let most = (limit / 16).clamp(CHUNK_MIN, CHUNK_MAX);
+                let wish = self.chunks.last().map_or(CHUNK_MIN, |last| last.capacity() * 2);
+                wish.next_power_of_two().clamp(CHUNK_MIN, 1 << most.ilog2())
+            }
+        };
+        core.memory.chunk(capacity, funds).map(|chunk| self.chunks.push(chunk)).is_some()
+    }
+
+    /// Makes room for exactly one token at the expense of a reservation.
+    pub(crate) fn grow_by_one(&mut self, memory: &Arc<Memory>, reserved: &mut usize) -> bool {
+        memory.chunk(SIZE, Funds::Reserved(reserved)).map(|chunk| self.chunks.push(chunk)).is_some()
+    }
+
+    /// Adds the token of a record behind all others. Without room the memory is charged all the same.
+    #[inline]
+    pub(crate) fn push(&mut self, memory: &Arc<Memory>, tagged: Tagged) {
+        match self.chunks.last_mut() {
+            Some(last) if last.room() >= SIZE => write(last, tagged),
+            _ => {
+                let mut chunk = memory.forced_chunk(if self.count == 0 { SIZE } else { CHUNK_MIN });
+                write(&mut chunk, tagged);
+                self.chunks.push(chunk);
+            }
+        }
+        self.count += 1;
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    pub(crate) fn iter(&self) -> Iter<impl Iterator<Item = Tagged>> {
+        let tokens = self.chunks.iter().flat_map(|chunk| chunk.as_ref().chunks_exact(SIZE)).map(read);
+        Iter { tokens, left: self.count }
+    }
+}
+
+fn write(chunk: &mut Chunk, tagged: Tagged) {
+    let buffer = chunk.buffer();
+    buffer.put_u64_ne(tagged.token);
+    buffer.put_i64_ne(tagged.timestamp_ms);
+    buffer.put_u32_ne(tagged.index);
+}
+
+/// `bytes` are as many as [`write`] wrote.
+fn read(mut bytes: &[u8]) -> Tagged {
+    Tagged { token: bytes.get_u64_ne(), timestamp_ms: bytes.get_i64_ne(), index: bytes.get_u32_ne() }
+}
+
+/// Tokens of which it is known how many they are.
+pub(crate) struct Iter<I> {
+    tokens: I,
+    left: usize,
+}
+
+impl<I: Iterator<Item = Tagged>> Iterator for Iter<I> {
+    type Item = Tagged;
+
+    fn next(&mut self) -> Option<Tagged> {
+        let tagged = self.tokens.next()?;
+        self.left -= 1;
+        Some(tagged)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.left, Some(self.left))
+    }
+}
+
+impl<I: Iterator<Item = Tagged>> ExactSizeIterator for Iter<I> {}
