@@ -209,10 +209,13 @@ impl Core {
         }
     }
 
-    /// Closes all logs; nothing can be done with the cluster afterwards.
+    /// Closes all logs and lets go of the disk, which another cluster may then have; nothing can be done with this one
+    /// afterwards.
     pub(crate) fn close(&mut self) -> std::io::Result<()> {
         let topics = std::mem::take(&mut self.topics);
         let partitions = topics.into_values().flat_map(|topic| topic.partitions);
-        partitions.map(|partition| partition.log.close()).fold(Ok(()), std::io::Result::and)
+        let closed = partitions.map(|partition| partition.log.close()).fold(Ok(()), std::io::Result::and);
+        self.disk = None;
+        closed
     }
 }
