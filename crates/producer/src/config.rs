@@ -60,7 +60,8 @@ pub struct ProducerConfig {
     /// Unanswered batches per partition. Default: 5 with exactly once (the broker remembers five), 1 at least once (a
     /// retry then cannot reorder), without limit at most once.
     pub partition_in_flight: Option<usize>,
-    /// How long records for a topic that the cluster does not know wait for it. Default: 10 s.
+    /// How long records for a topic or partition that the cluster does not know, or knows no more, wait for it. Default:
+    /// 10 s.
     pub unknown_topic_grace: Duration,
     /// What becomes of unsent records when their topic is deleted and created again. Default: they fail.
     pub recreated_topic: RecreatedTopic,

@@ -80,7 +80,8 @@ pub struct SenderConfig {
     /// Batches in flight per partition; `None`: 5 for exactly once (which is also the most it can be), 1 for at least once (more could
     /// reorder records on a retry), unlimited for at most once.
     pub partition_in_flight: Option<usize>,
-    /// How long records wait for a topic that the cluster says does not exist, from its first such answer. Default: 10 s.
+    /// How long records wait for a topic that the cluster says does not exist, from its first such answer; also for one that was known, and
+    /// for a partition. Default: 10 s.
     pub unknown_topic_grace: Duration,
     /// What happens to unsent batches of a topic that was deleted and created again. Default: they fail.
     pub recreated_topic: RecreatedTopic,

@@ -34,6 +34,8 @@ pub(crate) struct Topic {
 pub(crate) struct Topics {
     pub(crate) list: Vec<Topic>,
     by_name: BTreeMap<TopicName, usize>,
+    /// Places in `list` of topics that were forgotten.
+    free: Vec<usize>,
 }
 
 impl Topics {
@@ -41,9 +43,7 @@ impl Topics {
         if let Some(at) = self.by_name.get(name) {
             return *at;
         }
-        let at = self.list.len();
-        self.by_name.insert(name.clone(), at);
-        self.list.push(Topic {
+        let topic = Topic {
             name: name.clone(),
             id: TopicId::ZERO,
             slots: Vec::new(),
@@ -52,8 +52,30 @@ impl Topics {
             flushes: Vec::new(),
             timer: None,
             renew_at: Timestamp::ZERO,
-        });
+        };
+        let at = match self.free.pop() {
+            Some(at) => {
+                self.list[at] = topic;
+                at
+            }
+            None => {
+                self.list.push(topic);
+                self.list.len() - 1
+            }
+        };
+        self.by_name.insert(name.clone(), at);
         at
+    }
+
+    /// Lets go of a topic that never was: wrong names may be many.
+    fn forget_unknown(&mut self, at: usize) {
+        let topic = &mut self.list[at];
+        let unknown = topic.slots.is_empty() && topic.shape.partitions == 0;
+        if unknown && topic.waiting.is_none() && topic.flushes.is_empty() && self.by_name.remove(&topic.name).is_some()
+        {
+            topic.timer = None;
+            self.free.push(at);
+        }
     }
 
     pub(crate) fn find(&self, name: &TopicName) -> Option<usize> {
@@ -240,6 +262,7 @@ impl Sender {
             tracing::warn!(topic = %name, records, ?kind, %code, "records failed while they waited for their topic");
         }
         self.release_topic_flushes(at);
+        self.topics.forget_unknown(at);
         records
     }
 

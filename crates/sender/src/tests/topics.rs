@@ -48,6 +48,25 @@ fn a_second_record_for_a_missing_topic_has_its_own_grace() {
 }
 
 #[test]
+fn names_of_topics_that_never_were_are_forgotten() {
+    let mut world = World::new().warm();
+    for round in 0..20 {
+        let name = format!("nope-{round}");
+        let a = world.append(&name, None, "a", milena_accumulator::Urgency::Linger);
+        world.run_for(11_000);
+        assert_eq!(failed(a), (FailureKind::TopicUnknown, Fate::NotWritten));
+    }
+    assert_eq!(world.sender.topics.list.len(), 2, "one place, used again and again");
+    // A name that was forgotten is as good as a new one.
+    world.add_topic("nope-3", 1);
+    let b = world.append("nope-3", None, "b", milena_accumulator::Urgency::Linger);
+    let other = world.append("nope-4", None, "c", milena_accumulator::Urgency::Linger);
+    world.run_for(11_000);
+    delivered(b);
+    failed(other);
+}
+
+#[test]
 fn records_for_a_cluster_that_never_answers_expire_as_not_written() {
     let mut world = World::new();
     world.down = vec![1, 2, 3];
