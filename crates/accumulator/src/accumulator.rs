@@ -6,14 +6,12 @@ use milena_wire::{PartitionId, Timestamp, TopicName};
 
 use crate::append::{ByHandle, ByToken, Payer};
 use crate::core::Core;
+use crate::inner::Inner;
 use crate::memory::{MemoryUse, Queued};
 use crate::queue::PartitionQueue;
 use crate::reserve::{Reservation, Reserve};
-use crate::sticky::Sticky;
-use crate::sync::{AtomicBool, Mutex, Ordering, RwLock};
-use crate::table::{Table, hash};
+use crate::sync::Ordering;
 use crate::topic::{Topic, TopicShape};
-use crate::waiting::Waiting;
 use crate::{AccumulatorConfig, At, Clock, Delivery, Failure, Hooks, Outcome, RecordRef, Refused, Urgency};
 
 /// All that is queued, shared between the threads that append and the sender. Cheap to clone.
@@ -25,20 +23,12 @@ pub struct Accumulator {
     inner: Arc<Inner>,
 }
 
-struct Inner {
-    core: Arc<Core>,
-    seed: u64,
-    /// Locked after a topic's waiting queue, never before it.
-    topics: RwLock<Table>,
-    closed: AtomicBool,
-}
-
 impl Accumulator {
     /// An empty one. `seed` decides where sticky and random records go, and nothing else.
     #[must_use]
     pub fn new(config: AccumulatorConfig, seed: u64, hooks: Arc<dyn Hooks>) -> Self {
         let core = Arc::new(Core::new(config, hooks));
-        let inner = Inner { core, seed, topics: RwLock::default(), closed: AtomicBool::new(false) };
+        let inner = Inner::new(core, seed);
         Self { inner: Arc::new(inner) }
     }
 
@@ -107,71 +97,18 @@ impl Accumulator {
     /// A [`CustomPartitioner`](crate::CustomPartitioner) is asked here, under no lock, for the records that waited. Returns how many of those
     /// failed, because they name a partition that does not exist or the partitioner chose none.
     pub fn set_topic(&self, _at: At, name: &TopicName, shape: &TopicShape) -> usize {
-        if shape.partitions == 0 {
-            return 0;
-        }
-        let count = shape.partitions;
-        let with_leader: Box<[PartitionId]> =
-            shape.with_leader.iter().copied().filter(|id| usize::try_from(id.0).is_ok_and(|id| id < count)).collect();
-        let (old, new) = {
-            let mut topics = self.inner.topics.write();
-            if topics.get(name.as_str()).is_none() {
-                topics.add(Arc::new(self.inner.unknown_topic(name.clone())));
-            }
-            let Some(entry) = topics.get_mut(name.as_str()) else { return 0 };
-            let old = Arc::clone(&entry.topic);
-            if old.queues.len() == count && old.with_leader == with_leader {
-                return 0;
-            }
-            for partition in entry.queues.len()..count {
-                let partition = PartitionId(i32::try_from(partition).unwrap_or(i32::MAX));
-                let queue = PartitionQueue::new(&self.inner.core, name.clone(), partition);
-                if self.inner.closed.load(Ordering::SeqCst) {
-                    queue.refuse();
-                }
-                entry.queues.push(queue);
-            }
-            let new = Arc::new(Topic {
-                core: Arc::clone(&self.inner.core),
-                name: old.name.clone(),
-                queues: entry.queues[..count].into(),
-                with_leader,
-                sticky: Arc::clone(&old.sticky),
-                waiting: Mutex::new(Waiting::default()),
-                stale: AtomicBool::new(false),
-            });
-            if !old.queues.is_empty() {
-                entry.topic = new;
-                old.stale.store(true, Ordering::Release);
-                return 0;
-            }
-            (old, new)
-        };
-        let mut failed = 0;
-        loop {
-            let records = old.take_waiting(|| {
-                if let Some(entry) = self.inner.topics.write().get_mut(name.as_str()) {
-                    entry.topic = Arc::clone(&new);
-                }
-                old.stale.store(true, Ordering::Release);
-            });
-            if records.is_empty() {
-                return failed;
-            }
-            // More may come meanwhile, and will be behind these. It ends: they fill the memory, which nobody empties before this returns.
-            failed += records.into_iter().map(|record| record.move_to(&new)).filter(|moved| !moved).count();
-        }
+        self.inner.describe(name, shape)
     }
 
     /// Fails the records that wait for `topic` to become known; how many they were.
     pub fn fail_waiting(&self, topic: &TopicName, failure: Failure) -> usize {
-        self.known(topic.as_str()).map_or(0, |topic| topic.fail_waiting(&Arc::new(failure)))
+        self.inner.known(topic.as_str()).map_or(0, |topic| topic.fail_waiting(&Arc::new(failure)))
     }
 
     /// Fails those of the records waiting for `topic` that were appended at `before` or earlier; how many they were, and when the oldest of
     /// the rest was appended.
     pub fn expire_waiting(&self, topic: &TopicName, before: Timestamp, failure: Failure) -> (usize, Option<Timestamp>) {
-        self.known(topic.as_str()).map_or((0, None), |topic| topic.expire_waiting(before, &Arc::new(failure)))
+        self.inner.known(topic.as_str()).map_or((0, None), |topic| topic.expire_waiting(before, &Arc::new(failure)))
     }
 
     /// What the sender has not taken yet, topic by topic: waiting records, open and closed batches. Looks at every queue once.
@@ -200,7 +137,7 @@ impl Accumulator {
     pub fn hurry(&self, delivery: &Delivery) {
         loop {
             let cell = delivery.cell();
-            let topic = self.known(cell.home().topic.as_str());
+            let topic = self.inner.known(cell.home().topic.as_str());
             if topic.is_some_and(|topic| topic.hurry(cell)) || cell.hurry() {
                 return;
             }
@@ -211,7 +148,7 @@ impl Accumulator {
     /// How many partitions `name` has, if that is known.
     #[must_use]
     pub fn topic_partitions(&self, name: &str) -> Option<usize> {
-        self.known(name).map(|topic| topic.queues.len()).filter(|count| *count > 0)
+        self.inner.known(name).map(|topic| topic.queues.len()).filter(|count| *count > 0)
     }
 
     /// Refuses records from now on, and lets nobody wait for memory. What is queued stays queued. Once this has returned, no append that
@@ -256,7 +193,7 @@ impl Accumulator {
     /// The topic of a record from the table, or a new one whose partitions are unknown.
     #[cold]
     pub(crate) fn find_topic(&self, name: &str) -> Result<Arc<Topic>, Refused> {
-        match self.known(name) {
+        match self.inner.known(name) {
             Some(topic) => Ok(topic),
             None => self.inner.add(name),
         }
@@ -271,10 +208,6 @@ impl Accumulator {
             let _ = LAST.try_with(|last| last.set(Some(topic)));
         }
     }
-
-    fn known(&self, name: &str) -> Option<Arc<Topic>> {
-        self.inner.topics.read().get(name).map(|entry| Arc::clone(&entry.topic))
-    }
 }
 
 thread_local! {
@@ -282,50 +215,6 @@ thread_local! {
     ///
     /// Taken out while in use: a partitioner that appends to another topic finds it empty, and all is well.
     static LAST: Cell<Option<Arc<Topic>>> = const { Cell::new(None) };
-}
-
-impl Inner {
-    fn unknown_topic(&self, name: TopicName) -> Topic {
-        Topic {
-            core: Arc::clone(&self.core),
-            sticky: Arc::new(Sticky::new(self.seed ^ hash(name.as_str()))),
-            name,
-            queues: Box::default(),
-            with_leader: Box::default(),
-            waiting: Mutex::new(Waiting::default()),
-            stale: AtomicBool::new(false),
-        }
-    }
-
-    #[cold]
-    fn add(&self, name: &str) -> Result<Arc<Topic>, Refused> {
-        let mut topics = self.topics.write();
-        // Under the lock that `close` takes after it set this: a topic is either refused here or found there.
-        if self.closed.load(Ordering::SeqCst) {
-            return Err(Refused::Closed);
-        }
-        if let Some(entry) = topics.get(name) {
-            return Ok(Arc::clone(&entry.topic));
-        }
-        let topic = Arc::new(self.unknown_topic(TopicName::new(name)));
-        Ok(Arc::clone(&topics.add(topic).topic))
-    }
-
-    fn all(&self) -> Vec<(Arc<Topic>, Vec<Arc<PartitionQueue>>)> {
-        self.topics.read().iter().map(|entry| (Arc::clone(&entry.topic), entry.queues.clone())).collect()
-    }
-}
-
-impl Drop for Inner {
-    fn drop(&mut self) {
-        // A thread may still hold one topic (see LAST); it must hold no records.
-        for (topic, queues) in self.all() {
-            drop(topic.take_waiting(|| ()));
-            queues.iter().for_each(|queue| drop(queue.empty()));
-        }
-        self.core.memory.close();
-        self.core.forget();
-    }
 }
 
 impl fmt::Debug for Accumulator {

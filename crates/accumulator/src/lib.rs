@@ -24,6 +24,7 @@ mod core;
 mod delivery;
 mod dropped;
 mod hooks;
+mod inner;
 #[cfg(test)]
 #[cfg(shuttle)]
 mod interleavings;

@@ -84,7 +84,7 @@ fn write(chunk: &mut Chunk, tagged: Tagged) {
     buffer.put_u32_ne(tagged.index);
 }
 
-/// `bytes` are as many as [`write`] wrote.
+/// `bytes` are as many as [`write()`] wrote.
 fn read(mut bytes: &[u8]) -> Tagged {
     Tagged { token: bytes.get_u64_ne(), timestamp_ms: bytes.get_i64_ne(), index: bytes.get_u32_ne() }
 }
