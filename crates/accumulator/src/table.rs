@@ -10,7 +10,7 @@ use crate::topic::Topic;
 pub(crate) struct Table {
     entries: Vec<TopicEntry>,
     /// Number of an entry + 1, at or after its hash; 0 is free. A power of two long, and at most half full.
-    index: Vec<u32>,
+    index: Vec<usize>,
 }
 
 #[derive(Debug)]
@@ -54,7 +54,7 @@ impl Table {
         let mask = self.index.len() - 1;
         let mut at = slot(name, mask);
         loop {
-            let entry = (self.index[at] as usize).checked_sub(1)?;
+            let entry = self.index[at].checked_sub(1)?;
             if self.entries[entry].topic.name.as_str() == name {
                 return Some(entry);
             }
@@ -68,7 +68,7 @@ impl Table {
         while self.index[at] != 0 {
             at = (at + 1) & mask;
         }
-        self.index[at] = u32::try_from(entry + 1).expect("memory ends before 2^32 topics");
+        self.index[at] = entry + 1;
     }
 }
 

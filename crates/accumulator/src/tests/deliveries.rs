@@ -65,6 +65,21 @@ fn without_an_answer_a_receipt_says_so() {
 }
 
 #[test]
+fn many_tasks_that_poll_again_and_again_are_woken_once_each() {
+    let rig = one_partition();
+    let mut deliveries: Vec<_> = (0..20).map(|_| rig.append(&to_partition(0, value(b"x")))).collect();
+    let bells: Vec<_> = deliveries.iter().map(|_| Bell::new()).collect();
+    for _ in 0..100 {
+        for (delivery, (_, waker)) in deliveries.iter_mut().zip(&bells) {
+            assert!(poll(delivery, waker).is_pending());
+        }
+    }
+    rig.drain().pop().unwrap().settle(delivered(0));
+    assert!(bells.iter().all(|(bell, _)| bell.rings() == 1));
+    drop(deliveries);
+}
+
+#[test]
 fn a_task_that_waits_for_many_records_of_a_batch_is_woken_once() {
     let rig = one_partition();
     let mut deliveries: Vec<_> = (0..100).map(|_| rig.append(&to_partition(0, value(b"x")))).collect();
