@@ -34,7 +34,7 @@ pub(crate) struct Args {
     /// Produce to an embedded broker that lives as long as the command
     #[arg(long)]
     embedded: bool,
-    /// The file to read; standard input without it, or for `-`
+    /// The file to read; standard input without it, or for `-`. A newline ends a record, every other byte belongs to it
     file: Option<PathBuf>,
     /// What stands between a line's key and its value; without it lines have no key
     #[arg(long, value_name = "TEXT", value_parser = lines::separator)]

