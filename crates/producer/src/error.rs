@@ -23,6 +23,11 @@ pub enum EnqueueError {
     },
     /// The producer is closed, or its runtime has ended.
     Closed,
+    /// A broker refused this producer for good; nothing more can be delivered with it.
+    Fatal {
+        /// The broker's error.
+        code: ErrorCode,
+    },
     /// The record names a partition that the topic does not have, or the partitioner chose one.
     NoSuchPartition {
         /// The topic.
@@ -61,6 +66,11 @@ impl fmt::Display for EnqueueError {
                 waited.as_millis()
             ),
             Self::Closed => f.write_str("the producer is closed and takes no more records"),
+            Self::Fatal { code } => write!(
+                f,
+                "the producer takes no more records, because a broker refused it for good: {code}, {}; build a new producer",
+                code.description()
+            ),
             Self::NoSuchPartition { topic, partition, count } => write!(
                 f,
                 "topic {topic} has no partition {partition}: it has {count}, counted from 0; create more or choose another"

@@ -362,7 +362,7 @@ impl Producer {
         .await;
         match reserved {
             Some(Ok(reservation)) => Ok(reservation),
-            Some(Err(_)) => Err(EnqueueError::Closed),
+            Some(Err(_)) => Err(self.shared.closed_because()),
             None => Err(self.shared.explain(refused, record, started.elapsed())),
         }
     }
@@ -410,8 +410,12 @@ impl Shared {
             }
             Refused::InvalidTimestamp { timestamp_ms } => EnqueueError::Timestamp { given: timestamp_ms },
             Refused::Partitioner { message } => EnqueueError::Partitioner { message },
-            _ => EnqueueError::Closed,
+            _ => self.closed_because(),
         }
+    }
+
+    fn closed_because(&self) -> EnqueueError {
+        self.metrics.fatal().map_or(EnqueueError::Closed, |code| EnqueueError::Fatal { code })
     }
 }
 

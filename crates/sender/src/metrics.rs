@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use milena_accumulator::{Accumulator, MemoryUse};
 use milena_sequence::Fate;
-use milena_wire::TopicName;
+use milena_wire::{ErrorCode, TopicName};
 
 pub use histogram::Histogram;
 
@@ -85,6 +85,8 @@ pub struct MetricsSnapshot {
     pub batch_records: Histogram,
     /// The buffer: its limit, bytes held, and callers that wait for room.
     pub buffer: MemoryUse,
+    /// The broker's error after which the producer could not go on, if there was one.
+    pub fatal: Option<ErrorCode>,
 }
 
 /// The counters of one sender.
@@ -114,6 +116,12 @@ impl Metrics {
         }
         snapshot.buffer = self.accumulator.memory();
         snapshot
+    }
+
+    /// The error after which the producer could not go on: why it takes no more records.
+    #[must_use]
+    pub fn fatal(&self) -> Option<ErrorCode> {
+        self.lock().fatal
     }
 
     fn lock(&self) -> MutexGuard<'_, MetricsSnapshot> {

@@ -246,6 +246,8 @@ impl Sender {
         if self.commands.fatal.is_none() {
             tracing::error!(%code, meaning = code.description(), "the producer cannot go on");
             self.commands.fatal = Some(code);
+            // First this: who is refused from now on asks why.
+            self.metrics.update(|metrics| metrics.fatal = Some(code));
             self.accumulator.close();
             self.touch_all();
         }

@@ -431,3 +431,19 @@ fn retries_are_counted_and_their_limit_is_kept() {
         producer.send(Record::to("t")).await.unwrap();
     });
 }
+
+#[test]
+fn after_a_fatal_error_every_call_says_which_it_was() {
+    run(async {
+        let cluster = started(EmbeddedCluster::builder()).await;
+        cluster.create_topic("t", 1, 1).unwrap();
+        cluster.script(Rule::on(ApiKey::PRODUCE, Reaction::Error(milena_wire::ErrorCode::PRODUCER_FENCED)));
+        let producer = Producer::builder(cluster.bootstrap()).build().unwrap();
+        let Err(SendError::Delivery(error)) = producer.send(Record::to("t").value("v")).await else { panic!("sent") };
+        assert_eq!((error.kind(), error.fate()), (FailureKind::Fatal, Fate::NotWritten));
+        let refused = producer.enqueue(Record::to("t")).await.map(drop).unwrap_err();
+        assert_eq!(refused, EnqueueError::Fatal { code: milena_wire::ErrorCode::PRODUCER_FENCED });
+        assert!(refused.to_string().contains("PRODUCER_FENCED (90)"), "{refused}");
+        assert!(producer.try_enqueue(Record::to("t")).unwrap_err().to_string().contains("build a new producer"));
+    });
+}
