@@ -84,8 +84,8 @@ impl World for Real {
             Output::Close { conn } => self.network.close(conn),
             Output::Done { id, result } => self.commands.answer(id, result),
             Output::Seal { ticket, batch } => self.seals.seal(ticket, batch),
-            // The driver ends with `Closed`.
-            _ => {}
+            // The driver ends with it.
+            Output::Closed => {}
         }
     }
 

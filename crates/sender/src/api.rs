@@ -177,7 +177,6 @@ impl std::error::Error for CommandError {
 /// What the sender asks of the world.
 #[derive(Debug)]
 #[must_use = "dropping an output drops a request or a user's result"]
-#[non_exhaustive]
 pub enum Output {
     /// As [`milena_cluster::Output::Resolve`].
     Resolve {
