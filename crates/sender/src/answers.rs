@@ -227,8 +227,10 @@ impl Sender {
             Verdict::FailRecords => self.fail_records(broker, slot, key, code, details),
             Verdict::Fail { fate } => self.fail(slot, key, kind_of(code), fate),
             Verdict::Fatal { fate } => {
+                // Whoever hears of this failure must not find the producer still open.
+                self.refuse_all(code);
                 self.fail(slot, key, FailureKind::Fatal, fate);
-                self.go_fatal(code);
+                self.touch_all();
             }
             Verdict::Complete { .. } => {}
         }

@@ -241,15 +241,14 @@ impl Sender {
         self.touch(slot);
     }
 
-    /// The producer may not write any more: everything fails, and everything that comes.
-    pub(crate) fn go_fatal(&mut self, code: ErrorCode) {
+    /// The producer may not write any more: nothing is taken from now on, and what is queued fails when its partition is looked at.
+    pub(crate) fn refuse_all(&mut self, code: ErrorCode) {
         if self.commands.fatal.is_none() {
             tracing::error!(%code, meaning = code.description(), "the producer cannot go on");
             self.commands.fatal = Some(code);
             // First this: who is refused from now on asks why.
             self.metrics.update(|metrics| metrics.fatal = Some(code));
             self.accumulator.close();
-            self.touch_all();
         }
     }
 
