@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use milena::{Fate, Outcome};
+use milena::{Fate, MetricsSnapshot, Outcome};
 use parking_lot::{Condvar, Mutex};
 
 use crate::complain;
@@ -113,9 +113,35 @@ impl fmt::Display for Totals {
     }
 }
 
+/// What else happened on the way that a person should know of; nothing if nothing did.
+pub(crate) fn notes(metrics: &MetricsSnapshot) -> Option<String> {
+    let noted: Vec<String> = [
+        ("spooled", metrics.total.spooled.records),
+        ("replayed", metrics.total.replayed.records),
+        ("dead letters", metrics.dead_letters),
+        ("dead letters lost", metrics.dead_letters_lost),
+        ("unobserved", metrics.unobserved),
+        ("epoch bumps", metrics.epoch_bumps),
+    ]
+    .into_iter()
+    .filter(|(_, count)| *count > 0)
+    .map(|(name, count)| format!("{name} {count}"))
+    .collect();
+    (!noted.is_empty()).then(|| format!("of note: {}", noted.join(", ")))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_what_happened_is_noted() {
+        let mut metrics = MetricsSnapshot::default();
+        assert_eq!(notes(&metrics), None);
+        metrics.epoch_bumps = 2;
+        metrics.total.spooled.records = 5;
+        assert_eq!(notes(&metrics).as_deref(), Some("of note: spooled 5, epoch bumps 2"));
+    }
 
     #[test]
     fn the_json_has_the_fields_scripts_rely_on() {

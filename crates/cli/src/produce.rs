@@ -14,7 +14,7 @@ use milena::{BatchReport, DeliveryHandler, EnqueueError, Producer, Record};
 use milena_broker::EmbeddedCluster;
 use tokio::runtime::Runtime;
 
-use crate::account::Account;
+use crate::account::{self, Account};
 use crate::options::Settings;
 use crate::signal::Stop;
 use crate::{Exit, complain, complain_with_causes, say};
@@ -249,6 +249,9 @@ impl<'a> Session<'a> {
             say(totals.to_json());
         } else {
             complain(totals);
+        }
+        if let Some(notes) = account::notes(&self.producer.metrics()) {
+            complain(notes);
         }
         totals.is_whole()
     }

@@ -208,6 +208,7 @@ impl ProducerBuilder {
         let cluster = Cluster::new(cluster_config(&config), seed);
         let sender = Sender::new(sender_config(&config), accumulator.clone(), cluster, seed);
         let metrics = sender.metrics();
+        watch.count_in(&metrics);
         let (ending, ended) = watch::channel(Ending::NotYet);
         let (commands, queue) = commands::channel(ended);
         let sockets = Sockets {

@@ -2,11 +2,12 @@
 
 use std::io;
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use milena_accumulator::{BatchReport, Failure, Hooks};
+use milena_sender::Metrics;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
@@ -24,6 +25,8 @@ pub(crate) struct Watch {
     rung: AtomicBool,
     bell: Notify,
     unseen: Mutex<Option<UnobservedFailures>>,
+    /// Made after this, by what needs this; nothing fails before.
+    metrics: OnceLock<Arc<Metrics>>,
     notices: Arc<Notices>,
 }
 
@@ -31,7 +34,19 @@ impl Watch {
     /// Starts the handler's thread, which ends after [`end`](Self::end).
     pub(crate) fn start(name: &str, handler: Arc<dyn DeliveryHandler>) -> io::Result<Arc<Self>> {
         let notices = Notices::start(name, handler)?;
-        Ok(Arc::new(Self { rung: AtomicBool::new(false), bell: Notify::new(), unseen: Mutex::new(None), notices }))
+        Ok(Arc::new(Self {
+            rung: AtomicBool::new(false),
+            bell: Notify::new(),
+            unseen: Mutex::new(None),
+            metrics: OnceLock::new(),
+            notices,
+        }))
+    }
+
+    /// Counts unobserved failures here as well.
+    pub(crate) fn count_in(&self, metrics: &Arc<Metrics>) {
+        // It is called once; a second time would change nothing.
+        let _ = self.metrics.set(Arc::clone(metrics));
     }
 
     /// Takes the unobserved failures since the last call, whichever clone made it.
@@ -89,6 +104,9 @@ impl Hooks for Watch {
                 Some(failures) => failures.records += u64::from(records),
                 None => *unseen = Some(UnobservedFailures { records: records.into(), first: Arc::clone(failure) }),
             }
+        }
+        if let Some(metrics) = self.metrics.get() {
+            metrics.unobserved(records.into());
         }
         self.notices.unobserved(failure, records);
     }

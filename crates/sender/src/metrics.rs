@@ -45,6 +45,10 @@ pub struct Counters {
     pub failed_not_written: Tally,
     /// Failed, and maybe on the log.
     pub failed_maybe_written: Tally,
+    /// Written to the spool on disk instead of delivered; not counted as failed.
+    pub spooled: Tally,
+    /// Delivered out of the spool. By another producer than this one, perhaps: an earlier process may have spooled them.
+    pub replayed: Tally,
 }
 
 /// All numbers at one moment. Times are in microseconds.
@@ -69,6 +73,12 @@ pub struct MetricsSnapshot {
     pub codec_failures: u64,
     /// Epoch bumps: how often a partition's numbering started again.
     pub epoch_bumps: u64,
+    /// Failed records whose delivery had been dropped, so that nobody heard of them but the handler.
+    pub unobserved: u64,
+    /// Failed records that were handed to the failure policy.
+    pub dead_letters: u64,
+    /// Those of them that the failure policy could not keep either.
+    pub dead_letters_lost: u64,
     /// Batches that ended at their delivery deadline.
     pub expired: u64,
     /// Answers that told this client to keep quiet for a while.
@@ -122,6 +132,31 @@ impl Metrics {
     #[must_use]
     pub fn fatal(&self) -> Option<ErrorCode> {
         self.lock().fatal
+    }
+
+    /// Failed records whose delivery had been dropped.
+    pub fn unobserved(&self, records: u64) {
+        self.update(|m| m.unobserved += records);
+    }
+
+    /// Failed records that were handed to the failure policy.
+    pub fn dead_letters(&self, records: u64) {
+        self.update(|m| m.dead_letters += records);
+    }
+
+    /// Failed records that the failure policy could not keep.
+    pub fn dead_letters_lost(&self, records: u64) {
+        self.update(|m| m.dead_letters_lost += records);
+    }
+
+    /// Records that were written to the spool.
+    pub fn spooled(&self, topic: &TopicName, records: u64, bytes: u64) {
+        self.update(|m| m.both(topic, |c| c.spooled.add(records, bytes)));
+    }
+
+    /// Records that were delivered out of the spool.
+    pub fn replayed(&self, topic: &TopicName, records: u64, bytes: u64) {
+        self.update(|m| m.both(topic, |c| c.replayed.add(records, bytes)));
     }
 
     fn lock(&self) -> MutexGuard<'_, MetricsSnapshot> {

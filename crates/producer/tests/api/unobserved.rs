@@ -42,6 +42,7 @@ fn a_delivery_dropped_before_its_failure_is_told_once_to_the_handler_and_once_to
         assert!(failed.to_string().contains("3 records") && failed.to_string().contains("topic t"), "{failed}");
         assert_eq!(unseen(producer.flush().await), 0);
         until("the handler heard", || heard.unobserved_records() == 3).await;
+        assert_eq!(producer.metrics().unobserved, 3, "the count of the metrics is never taken back");
         producer.close(LONG).await.unwrap();
         assert_eq!(heard.unobserved_records(), 3);
     });
