@@ -109,8 +109,8 @@ impl BatchCell {
     /// Gives all records their outcome. Called once, instead of [`forward`](Self::forward).
     pub(crate) fn settle(&self, outcome: Outcome) {
         let failure = match &outcome {
-            Outcome::Failed(failure) => Some(Arc::clone(failure)),
-            Outcome::Delivered { .. } | Outcome::Unacknowledged => None,
+            Outcome::Failed(failure) if failure.is_final() => Some(Arc::clone(failure)),
+            Outcome::Failed(_) | Outcome::Delivered { .. } | Outcome::Unacknowledged => None,
         };
         let dropped = self.publish(Verdict::Settled(outcome));
         let Some(failure) = failure else { return };
@@ -149,7 +149,9 @@ impl BatchCell {
             }
             match cell.status(index) {
                 Status::Moved(next, there) => (cell, index) = (next, there),
-                Status::Settled(Outcome::Failed(failure)) => return cell.home.hooks.unobserved(failure, 1),
+                Status::Settled(Outcome::Failed(failure)) if failure.is_final() => {
+                    return cell.home.hooks.unobserved(failure, 1);
+                }
                 Status::Settled(_) | Status::Open => return,
             }
         }

@@ -8,11 +8,13 @@ use milena_wire::{
 
 use crate::chunk::Chunk;
 use crate::core::Core;
+use crate::diverted::Body;
 use crate::memory::{Funds, Memory};
 use crate::sealed::SealedBatch;
 use crate::story::Story;
+use crate::sync::Mutex;
 use crate::topic::panic_text;
-use crate::{Outcome, sealed};
+use crate::{Diverted, Outcome, sealed};
 
 /// A batch that takes no more records, not yet compressed.
 ///
@@ -79,15 +81,27 @@ impl ClosedBatch {
     /// Parts what is owed to callers from the bytes, so that they can be told while the bytes are with a codec on another thread.
     pub fn part(self) -> (OwedBatch, SealJob) {
         let Self { core, story, chunks, bytes, count, base_timestamp, max_timestamp, created } = self;
-        let job = SealJob { core: Arc::clone(&core), chunks, bytes };
-        (OwedBatch { core, story, bytes, count, base_timestamp, max_timestamp, created }, job)
+        let plain = frozen(chunks);
+        let kept = if core.config.divert { plain.clone() } else { Vec::new() };
+        let job = SealJob { core: Arc::clone(&core), plain, bytes };
+        (OwedBatch { core, story, kept, bytes, count, base_timestamp, max_timestamp, created }, job)
     }
 
     /// Gives its records their outcome without sealing it: it expired, was purged, or its topic is gone.
     pub fn settle(self, outcome: Outcome) {
-        let Self { story, chunks, .. } = self;
-        story.settle(outcome, chunks);
+        let Self { core, story, chunks, bytes, count, base_timestamp, max_timestamp, created } = self;
+        match outcome {
+            Outcome::Failed(failure) if core.config.divert => {
+                let body = Body::plain(frozen(chunks), bytes, count, (base_timestamp, max_timestamp), created);
+                Diverted::hand_out(story, failure, body);
+            }
+            outcome => story.settle(outcome, chunks),
+        }
     }
+}
+
+fn frozen(chunks: Vec<Chunk>) -> Vec<Bytes> {
+    chunks.into_iter().map(Bytes::from_owner).collect()
 }
 
 /// A batch whose bytes are elsewhere.
@@ -98,6 +112,8 @@ impl ClosedBatch {
 pub struct OwedBatch {
     core: Arc<Core>,
     story: Story,
+    /// The bytes as they went to the codec, if somebody wants them should the batch fail meanwhile.
+    kept: Vec<Bytes>,
     bytes: usize,
     count: RecordCount,
     base_timestamp: i64,
@@ -126,7 +142,7 @@ impl OwedBatch {
 
     /// Joins it with its bytes again. Those of another batch would be sent under this one's name.
     pub fn seal_with(self, sealed: SealedBytes) -> SealedBatch {
-        let Self { core, story, bytes, count, base_timestamp, max_timestamp, created } = self;
+        let Self { core, story, kept: _, bytes, count, base_timestamp, max_timestamp, created } = self;
         let SealedBytes { codec, codec_failure, crc, payload } = sealed;
         SealedBatch {
             core,
@@ -135,6 +151,7 @@ impl OwedBatch {
             crc,
             codec,
             codec_failure,
+            stamp: Mutex::default(),
             bytes,
             count,
             base_timestamp,
@@ -145,7 +162,20 @@ impl OwedBatch {
 
     /// Gives its records their outcome. Their memory is given back when the bytes are dropped, wherever they are.
     pub fn settle(self, outcome: Outcome) {
-        self.story.settle(outcome, ());
+        let Self { core, story, kept, bytes, count, base_timestamp, max_timestamp, created } = self;
+        match outcome {
+            Outcome::Failed(failure) if core.config.divert => {
+                let body = Body::plain(kept, bytes, count, (base_timestamp, max_timestamp), created);
+                Diverted::hand_out(story, failure, body);
+            }
+            outcome => story.settle(outcome, ()),
+        }
+    }
+
+    /// Settles it as dropping it would, but hands it out first if failed batches are: for whoever will not deliver anything any more.
+    pub fn abandon(self) {
+        let failure = self.story.gone();
+        self.settle(Outcome::Failed(failure));
     }
 }
 
@@ -154,15 +184,14 @@ impl OwedBatch {
 #[must_use = "the batch waits for its bytes"]
 pub struct SealJob {
     core: Arc<Core>,
-    chunks: Vec<Chunk>,
+    plain: Vec<Bytes>,
     bytes: usize,
 }
 
 impl SealJob {
     /// Freezes the bytes, as [`ClosedBatch::seal`] does.
     pub fn seal(self) -> SealedBytes {
-        let Self { core, chunks, bytes } = self;
-        let plain: Vec<Bytes> = chunks.into_iter().map(Bytes::from_owner).collect();
+        let Self { core, plain, bytes } = self;
         let compression = core.config.compression;
         let squeezed = match compression.codec() {
             Codec::None => Ok(None),

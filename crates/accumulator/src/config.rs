@@ -25,6 +25,8 @@ pub struct AccumulatorConfig {
     pub adaptive: bool,
     /// Whether every batch is urgent: the sender waits for no further records. Default: no.
     pub linger_zero: bool,
+    /// Whether failed batches are handed out with their records ([`Hooks::divert`](crate::Hooks::divert)). Default: no.
+    pub divert: bool,
 }
 
 impl Default for AccumulatorConfig {
@@ -38,6 +40,7 @@ impl Default for AccumulatorConfig {
             sticky_bytes: 16 << 10,
             adaptive: true,
             linger_zero: false,
+            divert: false,
         }
     }
 }

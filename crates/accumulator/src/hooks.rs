@@ -5,7 +5,7 @@ use std::sync::Arc;
 use milena_wire::{Offset, PartitionId, TopicName};
 
 use crate::tokens::Tokens;
-use crate::{Failure, Outcome};
+use crate::{Diverted, Failure, Outcome};
 
 /// What the accumulator tells its owner. All are called outside every lock, on whatever thread caused them.
 ///
@@ -24,6 +24,14 @@ pub trait Hooks: Send + Sync {
     ///
     /// Each such record is counted once, at its failure or at the drop, whichever is later.
     fn unobserved(&self, failure: &Arc<Failure>, records: u32);
+
+    /// A batch failed, and its callers have not heard of it: whoever takes it owes them the outcome. Called in the order in which the
+    /// batches of a partition fail, and only if [`divert`](crate::AccumulatorConfig::divert) is set.
+    ///
+    /// By default they hear of the failure.
+    fn divert(&self, batch: Diverted) {
+        drop(batch);
+    }
 }
 
 /// The outcome of all records with tokens of one batch.

@@ -10,6 +10,7 @@
 //! In reading order:
 //! - [`Accumulator`] is what callers and the sender share; `append.rs` is the path of every record.
 //! - [`PartitionQueue`], [`ClosedBatch`], [`SealedBatch`] are a batch's stations.
+//! - [`Diverted`] is a failed batch that still has its records, for whoever can do more with them.
 //! - [`Delivery`] and [`Hooks`] are how callers hear of outcomes; [`Failure`] says what went wrong.
 //! - [`Reserve`] is the line in which callers wait for memory.
 //! - [`PartitionerKind`] chooses partitions.
@@ -22,6 +23,7 @@ mod closed;
 mod config;
 mod core;
 mod delivery;
+mod diverted;
 mod dropped;
 mod hooks;
 mod inner;
@@ -58,6 +60,7 @@ pub use accumulator::Accumulator;
 pub use closed::{ClosedBatch, OwedBatch, SealJob, SealedBytes};
 pub use config::AccumulatorConfig;
 pub use delivery::{Delivery, DeliveryError, Receipt};
+pub use diverted::Diverted;
 pub use hooks::{BatchReport, Hooks, Reported};
 pub use memory::{MemoryUse, Queued};
 pub use outcome::{Failure, FailureKind, Fate, Outcome};

@@ -44,6 +44,8 @@ pub enum Fate {
     NotWritten,
     /// Some attempt may have been appended: producing them again may duplicate them.
     MaybeWritten,
+    /// Not delivered yet: they are on this machine's disk, and will be sent again by the replay. No failure that anybody has to hear of.
+    Spooled,
 }
 
 /// Why records were not delivered, in one word.
@@ -126,6 +128,11 @@ impl Failure {
         }
     }
 
+    /// Whether somebody has to hear of it: not if the records are kept and will be sent again.
+    pub(crate) fn is_final(&self) -> bool {
+        self.fate != Fate::Spooled
+    }
+
     fn what(&self) -> &'static str {
         match self.kind {
             FailureKind::Broker => "the broker refused the batch",
@@ -195,7 +202,11 @@ impl fmt::Display for Failure {
         f.write_str(match self.fate {
             Fate::NotWritten => "; the records are not on the log",
             Fate::MaybeWritten => "; the records may be on the log: producing them again may duplicate them",
+            Fate::Spooled => "; the records are on this machine's disk and will be sent again",
         })?;
+        if self.fate == Fate::Spooled {
+            return Ok(());
+        }
         if let Some(remedy) = self.remedy() {
             write!(f, "; {remedy}")?;
         }

@@ -6,9 +6,11 @@ use milena_wire::{
     ProducerId, RecordCount, Sequence, Timestamp, TopicName,
 };
 
-use crate::Outcome;
 use crate::core::Core;
+use crate::diverted::Body;
 use crate::story::Story;
+use crate::sync::Mutex;
+use crate::{Diverted, Outcome};
 
 /// Identity and place of a batch in its partition's stream.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -36,6 +38,8 @@ pub struct SealedBatch {
     pub(crate) codec: Codec,
     /// Why the codec was not used, if it broke.
     pub(crate) codec_failure: Option<Box<str>>,
+    /// What the last header was stamped with.
+    pub(crate) stamp: Mutex<Option<Stamp>>,
     /// Uncompressed records.
     pub(crate) bytes: usize,
     pub(crate) count: RecordCount,
@@ -106,36 +110,61 @@ impl SealedBatch {
     #[must_use]
     pub fn header(&self, stamp: Option<Stamp>) -> [u8; BATCH_HEADER_LEN] {
         self.story.set_attempted();
-        let (producer_id, producer_epoch, base_sequence) = match stamp {
-            Some(stamp) => (stamp.producer_id, stamp.epoch, stamp.sequence.get()),
-            None => (ProducerId::NONE, ProducerEpoch::NONE, Sequence::NONE.get()),
-        };
-        let header = BatchHeader {
-            base_offset: Offset(0),
-            batch_length: 0, // computed below, as is the CRC
-            leader_epoch: LeaderEpoch::UNKNOWN,
-            crc: 0,
-            attributes: Attributes::new(self.codec),
-            last_offset_delta: self.count.get() - 1,
-            base_timestamp: self.base_timestamp,
-            max_timestamp: self.max_timestamp,
-            producer_id,
-            producer_epoch,
-            base_sequence,
-            record_count: self.count.get(),
-        };
-        header.encode_in_front_of(&self.crc)
+        *self.stamp.lock() = stamp;
+        header_of(self.codec, self.count, (self.base_timestamp, self.max_timestamp), stamp)
+            .encode_in_front_of(&self.crc)
     }
 
     /// Gives all its records their outcome, and then the memory back (but for what a request in flight still holds).
     pub fn settle(self, outcome: Outcome) {
-        let Self { story, payload, .. } = self;
-        story.settle(outcome, payload);
+        let Self { core, story, payload, codec, stamp, bytes, count, base_timestamp, max_timestamp, created, .. } =
+            self;
+        match outcome {
+            Outcome::Failed(failure) if core.config.divert => {
+                let stamp = *stamp.lock();
+                let plain = Body::plain(payload, bytes, count, (base_timestamp, max_timestamp), created);
+                Diverted::hand_out(story, failure, Body { codec, stamp, ..plain });
+            }
+            outcome => story.settle(outcome, payload),
+        }
+    }
+
+    /// Settles it as dropping it would, but hands it out first if failed batches are: for whoever will not deliver anything any more.
+    pub fn abandon(self) {
+        let failure = self.story.gone();
+        self.settle(Outcome::Failed(failure));
     }
 
     /// Frees the payload of a batch that will not be sent again, though its outcome is not known yet.
     pub fn release_payload(&mut self) {
         self.payload = Vec::new();
+    }
+}
+
+/// The header of records with these first and greatest timestamps; its length and CRC are computed when it is encoded.
+pub(crate) fn header_of(
+    codec: Codec,
+    count: RecordCount,
+    (base_timestamp, max_timestamp): (i64, i64),
+    stamp: Option<Stamp>,
+) -> BatchHeader {
+    let (producer_id, producer_epoch, base_sequence) = match stamp {
+        Some(stamp) => (stamp.producer_id, stamp.epoch, stamp.sequence.get()),
+        None => (ProducerId::NONE, ProducerEpoch::NONE, Sequence::NONE.get()),
+    };
+    BatchHeader {
+        base_offset: Offset(0),
+        batch_length: 0,
+        leader_epoch: LeaderEpoch::UNKNOWN,
+        crc: 0,
+        attributes: Attributes::new(codec),
+        last_offset_delta: count.get() - 1,
+        base_timestamp,
+        max_timestamp,
+        producer_id,
+        producer_epoch,
+        base_sequence,
+        record_count: count.get(),
     }
 }
 

@@ -11,7 +11,7 @@ use crate::hooks::Tagged;
 use crate::memory::Funds;
 use crate::open::{OpenBatch, forced_chunk};
 use crate::story::Story;
-use crate::{ClosedBatch, Failure, FailureKind, Fate, Outcome, SealedBatch};
+use crate::{Failure, FailureKind, Fate, Outcome, SealedBatch};
 
 impl SealedBatch {
     /// Cuts the batch into at least two of at most `max_bytes` each (uncompressed, header included), as far as single records allow.
@@ -38,8 +38,8 @@ impl SealedBatch {
             let Ok(record) = record else { return Err(self) };
             cutter.put(index, &record);
         }
-        let Cutter { batches, pieces, .. } = cutter;
-        Ok(self.replace(batches, pieces))
+        let Cutter { parts, pieces, .. } = cutter;
+        Ok(self.replace(parts, pieces))
     }
 
     /// Fails the listed records (by index in the batch, each with its reason) and keeps the rest, in order, as a new batch to be sent;
@@ -52,12 +52,12 @@ impl SealedBatch {
         let bad: BTreeMap<u32, &Arc<Failure>> =
             bad.iter().filter(|(index, _)| *index < count).map(|(index, failure)| (*index, failure)).collect();
         let Some((_, first)) = bad.first_key_value() else { return Some(self) };
-        let Some(Cutter { batches, pieces, .. }) = self.cut_out(&bad) else {
+        let Some(Cutter { parts, pieces, .. }) = self.cut_out(&bad) else {
             let pieces = self.fail_apart(&bad, first.fate);
             drop(self.replace(Vec::new(), pieces));
             return None;
         };
-        self.replace(batches, pieces).pop()
+        self.replace(parts, pieces).pop()
     }
 
     /// The records that are not `bad` in one new batch; none if they cannot be read.
@@ -67,7 +67,7 @@ impl SealedBatch {
         for (index, record) in (0u32..).zip(&records) {
             let record = record.ok()?;
             match bad.get(&index) {
-                Some(failure) => cutter.leave_out(index, failure),
+                Some(failure) => cutter.leave_out(index, &record, failure),
                 None => cutter.put(index, &record),
             }
         }
@@ -105,7 +105,7 @@ impl SealedBatch {
     }
 
     /// Hands the story on: tokens to the new batches, handles along the pieces, outcomes to those that failed.
-    fn replace(self, mut batches: Vec<OpenBatch>, pieces: Vec<Cut>) -> Vec<Self> {
+    fn replace(self, mut parts: Vec<Part>, pieces: Vec<Cut>) -> Vec<Self> {
         let Self { core, story, payload, .. } = self;
         let home = Arc::clone(story.home());
         let (old, tokens) = story.end();
@@ -122,7 +122,7 @@ impl SealedBatch {
                 forwards.push(Piece { first, cell: Arc::clone(story.cell()), at });
             };
             match to {
-                To::Batch(batch) => hand_on(&mut batches[batch].story),
+                To::Part(part) => hand_on(&mut parts[part].batch.story),
                 To::Failed(failure) => {
                     let mut story = Story::new(Arc::clone(&home));
                     hand_on(&mut story);
@@ -132,7 +132,14 @@ impl SealedBatch {
         }
         old.forward(forwards);
         failed.into_iter().for_each(|(story, failure)| story.settle(Outcome::Failed(failure), ()));
-        let sealed = batches.into_iter().filter_map(|batch| batch.close(&core)).map(ClosedBatch::seal).collect();
+        let mut sealed = Vec::with_capacity(parts.len());
+        for Part { batch, failure } in parts {
+            match (batch.close(&core), failure) {
+                (Some(batch), None) => sealed.push(batch.seal()),
+                (Some(batch), Some(failure)) => batch.settle(Outcome::Failed(failure)),
+                (None, _) => {}
+            }
+        }
         // The old payload counted until here: for a moment both are held.
         drop::<Vec<Bytes>>(payload);
         sealed
@@ -148,57 +155,99 @@ struct Cut {
 }
 
 enum To {
-    /// The new batch of this number.
-    Batch(usize),
+    /// The part of this number.
+    Part(usize),
     /// Nowhere.
     Failed(Arc<Failure>),
+}
+
+/// A new batch.
+struct Part {
+    batch: OpenBatch,
+    /// It holds records that fail, which are wanted all the same.
+    failure: Option<Arc<Failure>>,
 }
 
 /// Writes records into new batches, in order.
 struct Cutter<'a> {
     source: &'a SealedBatch,
     limit: usize,
-    batches: Vec<OpenBatch>,
+    parts: Vec<Part>,
     pieces: Vec<Cut>,
+    /// Of `parts` the one that grows.
+    current: Option<usize>,
+    /// Of `parts` those that fail, by the address of the failure, which they keep.
+    failing: BTreeMap<usize, usize>,
     /// The last record was left out, so that the next begins a piece.
     gap: bool,
 }
 
 impl<'a> Cutter<'a> {
     fn new(source: &'a SealedBatch, limit: usize) -> Self {
-        Self { source, limit, batches: Vec::new(), pieces: Vec::new(), gap: true }
+        let (parts, pieces, failing) = (Vec::new(), Vec::new(), BTreeMap::new());
+        Self { source, limit, parts, pieces, current: None, failing, gap: true }
     }
 
-    fn leave_out(&mut self, index: u32, failure: &Arc<Failure>) {
-        self.pieces.push(Cut { first: index, to: To::Failed(Arc::clone(failure)), at: 0 });
+    fn leave_out(&mut self, index: u32, record: &RecordView<'_>, failure: &Arc<Failure>) {
         self.gap = true;
+        if !self.source.core.config.divert {
+            self.pieces.push(Cut { first: index, to: To::Failed(Arc::clone(failure)), at: 0 });
+            return;
+        }
+        let to = match self.failing.get(&Arc::as_ptr(failure).addr()) {
+            Some(part) => *part,
+            None => {
+                let part = self.add(record, Some(Arc::clone(failure)));
+                self.failing.insert(Arc::as_ptr(failure).addr(), part);
+                part
+            }
+        };
+        let at = self.write(to, record);
+        self.pieces.push(Cut { first: index, to: To::Part(to), at });
     }
 
     fn put(&mut self, index: u32, record: &RecordView<'_>) {
-        let core = &self.source.core;
-        let fits = self.batches.last().filter(|batch| {
+        let fits = self.current.filter(|part| {
+            let batch = &self.parts[*part].batch;
             let place = batch.next(record.timestamp);
             batch.has_room(record.size_at(place.offset_delta, place.timestamp_delta).total, self.limit)
         });
-        if fits.is_none() {
-            let total = record.size_at(0, 0).total;
-            let chunk = forced_chunk(core, total, self.limit);
-            let home = Arc::clone(self.source.story.home());
-            self.batches.push(OpenBatch::new(home, chunk, self.source.created, record.timestamp));
-            self.gap = true;
+        let to = match fits {
+            Some(part) => part,
+            None => {
+                self.gap = true;
+                self.add(record, None)
+            }
+        };
+        self.current = Some(to);
+        let at = self.write(to, record);
+        if self.gap {
+            self.pieces.push(Cut { first: index, to: To::Part(to), at });
+            self.gap = false;
         }
-        let to = self.batches.len() - 1;
-        let batch = &mut self.batches[to];
+    }
+
+    /// A new part that begins with `record`.
+    fn add(&mut self, record: &RecordView<'_>, failure: Option<Arc<Failure>>) -> usize {
+        let total = record.size_at(0, 0).total;
+        let wish = if failure.is_some() { total } else { self.limit };
+        let chunk = forced_chunk(&self.source.core, total, wish);
+        let home = Arc::clone(self.source.story.home());
+        let batch = OpenBatch::new(home, chunk, self.source.created, record.timestamp);
+        self.parts.push(Part { batch, failure });
+        self.parts.len() - 1
+    }
+
+    /// Writes a record behind all others of a part, and says where that is.
+    fn write(&mut self, part: usize, record: &RecordView<'_>) -> u32 {
+        let batch = &mut self.parts[part].batch;
         let place = batch.next(record.timestamp);
         let total = record.size_at(place.offset_delta, place.timestamp_delta).total;
         if !batch.is_prepared(total) {
             // Forced funds always suffice.
-            batch.grow(core, total, self.limit, Funds::Forced);
+            batch.grow(&self.source.core, total, self.limit, Funds::Forced);
         }
         batch.put_again(place, total, record);
-        if self.gap {
-            self.pieces.push(Cut { first: index, to: To::Batch(to), at: place.index });
-            self.gap = false;
-        }
+        place.index
     }
 }

@@ -56,6 +56,12 @@ impl Story {
         (Arc::clone(&self.cell), std::mem::take(&mut self.tokens))
     }
 
+    /// The failure of records that nobody will deliver any more.
+    pub(crate) fn gone(&self) -> Arc<Failure> {
+        let fate = if self.attempted.load(Ordering::Relaxed) { Fate::MaybeWritten } else { Fate::NotWritten };
+        Arc::new(Failure::new(FailureKind::RuntimeGone, fate, self.home().topic.clone(), self.partition()))
+    }
+
     fn tell(&mut self, outcome: Outcome, memory: impl Any + Send + Sync) {
         self.told = true;
         let tokens = std::mem::take(&mut self.tokens);
@@ -79,8 +85,7 @@ impl Drop for Story {
         if self.told {
             return;
         }
-        let fate = if self.attempted.load(Ordering::Relaxed) { Fate::MaybeWritten } else { Fate::NotWritten };
-        let failure = Failure::new(FailureKind::RuntimeGone, fate, self.home().topic.clone(), self.partition());
-        self.tell(Outcome::Failed(Arc::new(failure)), ());
+        let failure = self.gone();
+        self.tell(Outcome::Failed(failure), ());
     }
 }

@@ -4,7 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Wake, Waker};
 
-use milena_wire::{BATCH_HEADER_LEN, BatchView, HeaderRef, Offset, PartitionId, RecordParts, Timestamp, TopicName};
+use milena_wire::{
+    BATCH_HEADER_LEN, BatchHeader, BatchView, HeaderRef, Offset, PartitionId, RecordParts, RecordView, Timestamp,
+    TopicName,
+};
 use parking_lot::Mutex;
 
 use crate::core::Core;
@@ -21,6 +24,7 @@ pub(crate) struct Heard {
     pub(crate) wakes: AtomicUsize,
     pub(crate) reports: Mutex<Vec<BatchReport>>,
     pub(crate) unobserved: AtomicUsize,
+    pub(crate) diverted: Mutex<Vec<Diverted>>,
 }
 
 impl Hooks for Heard {
@@ -34,6 +38,10 @@ impl Hooks for Heard {
 
     fn unobserved(&self, _: &Arc<Failure>, records: u32) {
         self.unobserved.fetch_add(records as usize, Ordering::SeqCst);
+    }
+
+    fn divert(&self, batch: Diverted) {
+        self.diverted.lock().push(batch);
     }
 }
 
@@ -159,6 +167,18 @@ pub(crate) struct ReadRecord {
 }
 
 impl ReadRecord {
+    pub(crate) fn of(record: &RecordView<'_>) -> Self {
+        Self {
+            key: record.key.map(<[u8]>::to_vec),
+            value: record.value.map(<[u8]>::to_vec),
+            headers: record
+                .headers()
+                .map(|header| (header.key_text().into_owned(), header.value.map(<[u8]>::to_vec)))
+                .collect(),
+            timestamp: record.timestamp,
+        }
+    }
+
     pub(crate) fn with_refs<R>(&self, then: impl FnOnce(RecordParts<'_>) -> R) -> R {
         let headers: Vec<HeaderRef<'_>> =
             self.headers.iter().map(|(key, value)| HeaderRef { key, value: value.as_deref() }).collect();
@@ -171,14 +191,21 @@ pub(crate) fn read(batch: &SealedBatch) -> Vec<ReadRecord> {
     let mut wire = batch.header(None).to_vec();
     batch.payload().iter().for_each(|part| wire.extend_from_slice(part));
     assert_eq!(wire.len(), batch.wire_size());
-    let (view, rest) = BatchView::parse(&wire).expect("a batch");
+    let (header, read) = read_wire(&wire);
+    assert_eq!(header.record_count, batch.count().get());
+    assert_eq!(header.last_offset_delta, batch.count().get() - 1);
+    let (view, _) = BatchView::parse(&wire).expect("a batch");
+    assert_eq!(view.records(1 << 30).expect("records").payload().len() + BATCH_HEADER_LEN, batch.bytes());
+    read
+}
+
+/// As [`read`].
+pub(crate) fn read_wire(wire: &[u8]) -> (BatchHeader, Vec<ReadRecord>) {
+    let (view, rest) = BatchView::parse(wire).expect("a batch");
     assert!(rest.is_empty());
     view.verify_crc().expect("the CRC");
     let header = *view.header();
-    assert_eq!(header.record_count, batch.count().get());
-    assert_eq!(header.last_offset_delta, batch.count().get() - 1);
     let records = view.records(1 << 30).expect("records");
-    assert_eq!(records.payload().len() + BATCH_HEADER_LEN, batch.bytes());
     let mut most = i64::MIN;
     let read: Vec<ReadRecord> = (0..)
         .zip(&records)
@@ -186,21 +213,13 @@ pub(crate) fn read(batch: &SealedBatch) -> Vec<ReadRecord> {
             let record = record.expect("a record");
             assert_eq!(record.offset_delta, index);
             most = most.max(record.timestamp);
-            ReadRecord {
-                key: record.key.map(<[u8]>::to_vec),
-                value: record.value.map(<[u8]>::to_vec),
-                headers: record
-                    .headers()
-                    .map(|header| (header.key_text().into_owned(), header.value.map(<[u8]>::to_vec)))
-                    .collect(),
-                timestamp: record.timestamp,
-            }
+            ReadRecord::of(&record)
         })
         .collect();
-    assert_eq!(read.len(), batch.count().as_usize());
+    assert_eq!(read.len(), usize::try_from(header.record_count).unwrap());
     assert_eq!(read[0].timestamp, header.base_timestamp);
     assert_eq!(most, header.max_timestamp);
-    read
+    (header, read)
 }
 
 pub(crate) fn values(batch: &SealedBatch) -> Vec<Vec<u8>> {

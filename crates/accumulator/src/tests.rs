@@ -2,6 +2,7 @@
 
 mod appending;
 mod deliveries;
+mod diverting;
 mod memory;
 mod model;
 mod partitions;

@@ -3,16 +3,18 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use milena_wire::{HeaderRef, PartitionId, RecordParts, Timestamp, single_record_batch_bound};
+use milena_wire::{HeaderRef, PartitionId, RecordCount, RecordParts, Timestamp, put_record, single_record_batch_bound};
 
 use crate::append::{Claim, Detour, Entry, Payer};
 use crate::cell::{BatchCell, Home, Piece};
+use crate::core::Core;
+use crate::diverted::Body;
 use crate::hooks::Tagged;
 use crate::open::{Place, worth_reserving};
 use crate::reserve::Reservation;
 use crate::story::Story;
 use crate::topic::Topic;
-use crate::{At, Failure, FailureKind, Fate, Outcome, Refused, Urgency};
+use crate::{At, Diverted, Failure, FailureKind, Fate, Outcome, Refused, Urgency};
 
 /// What a waiting record costs beside its bytes: its place in the queue, its cell, the allocator's share.
 const OVERHEAD: usize = 512;
@@ -147,7 +149,7 @@ impl Topic {
     pub(crate) fn fail_waiting(&self, failure: &Arc<Failure>) -> usize {
         let records = std::mem::take(&mut self.waiting.lock().records);
         let count = records.len();
-        records.into_iter().for_each(|record| record.fail(Arc::clone(failure)));
+        records.into_iter().for_each(|record| record.fail(&self.core, Arc::clone(failure)));
         count
     }
 
@@ -162,7 +164,7 @@ impl Topic {
             (expired, waiting.records.front().map(|record| record.created))
         };
         let count = expired.len();
-        expired.into_iter().for_each(|record| record.fail(Arc::clone(failure)));
+        expired.into_iter().for_each(|record| record.fail(&self.core, Arc::clone(failure)));
         (count, oldest)
     }
 }
@@ -176,7 +178,8 @@ impl WaitingRecord {
             Ok(target) => target,
             Err(refused) => {
                 let failure = self.failure_of(topic, &refused);
-                self.fail(failure);
+                drop(headers);
+                self.fail(&topic.core, failure);
                 return false;
             }
         };
@@ -204,7 +207,8 @@ impl WaitingRecord {
             }
             Err(refused) => {
                 let failure = self.failure_of(topic, &refused);
-                self.fail(failure);
+                drop(headers);
+                self.fail(&topic.core, failure);
                 false
             }
         }
@@ -222,9 +226,20 @@ impl WaitingRecord {
         Arc::new(failure)
     }
 
-    fn fail(self, failure: Arc<Failure>) {
-        let Self { story, _counted: counted, .. } = self;
-        story.settle(Outcome::Failed(failure), counted);
+    fn fail(self, core: &Core, failure: Arc<Failure>) {
+        let Self { story, timestamp_ms, created, fields, _counted: counted, .. } = self;
+        if !core.config.divert {
+            return story.settle(Outcome::Failed(failure), counted);
+        }
+        let headers = fields.headers();
+        let parts = fields.parts(&headers);
+        let size = Place::FIRST.size(&parts);
+        let mut record = Vec::with_capacity(size.total);
+        put_record(&mut record, size, Place::FIRST.offset_delta, Place::FIRST.timestamp_delta, &parts);
+        let times = (timestamp_ms, timestamp_ms);
+        let body = Body::plain(vec![record.into()], size.total, RecordCount::ONE, times, created);
+        // What the copy of its fields cost is enough for the record.
+        Diverted::hand_out(story, failure, Body { _counted: Some(counted), ..body });
     }
 
     /// Lets go of a record that was not queued after all, without an outcome: nobody has a handle.

@@ -253,6 +253,7 @@ fn accumulator_config(config: &ProducerConfig) -> AccumulatorConfig {
         sticky_bytes: config.sticky_bytes,
         adaptive: config.adaptive,
         linger_zero: config.linger.is_zero(),
+        divert: false,
     }
 }
 

@@ -259,6 +259,25 @@ impl Sender {
     }
 }
 
+impl Drop for Sender {
+    /// What is still here will not be delivered: the runtime ended, or a panic came through. Batches go out as those do that fail.
+    fn drop(&mut self) {
+        for partition in self.partitions.iter_mut() {
+            for key in partition.keys_in_order() {
+                if let Some(batch) = partition.batches.remove(&key) {
+                    batch.sealed.abandon();
+                }
+            }
+            for Sealing { owed, sealed, .. } in partition.sealing.drain(..) {
+                match sealed {
+                    Some(bytes) => owed.seal_with(bytes).abandon(),
+                    None => owed.abandon(),
+                }
+            }
+        }
+    }
+}
+
 fn describe(failure: &mut Failure, last: Option<&LastError>) {
     if let Some(last) = last {
         failure.broker = last.broker;

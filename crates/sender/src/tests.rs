@@ -1,4 +1,5 @@
 mod chaos;
+mod diverting;
 mod faults;
 mod flow;
 mod idempotence;

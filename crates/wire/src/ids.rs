@@ -178,6 +178,9 @@ impl ApiKey {
 pub struct RecordCount(i32);
 
 impl RecordCount {
+    /// A record alone.
+    pub const ONE: Self = Self(1);
+
     /// `None` unless `1 <= count <= i32::MAX`.
     #[must_use]
     pub fn new(count: usize) -> Option<Self> {

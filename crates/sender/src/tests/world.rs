@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use milena_accumulator::{
-    Accumulator, AccumulatorConfig, At, BatchReport, Delivery, DeliveryError, Failure, FailureKind, Fate, Hooks,
-    Receipt, RecordRef, SealJob, Urgency,
+    Accumulator, AccumulatorConfig, At, BatchReport, Delivery, DeliveryError, Diverted, Failure, FailureKind, Fate,
+    Hooks, Receipt, RecordRef, SealJob, Urgency,
 };
 use milena_cluster::{Cluster, ClusterConfig, ConnId, HostPort, LostCause};
 use milena_wire::message::api_versions::{ApiRange, ApiVersionsResponse};
@@ -88,6 +88,7 @@ pub(super) struct TestHooks {
     wake: Mutex<bool>,
     pub(super) unobserved: Mutex<u32>,
     pub(super) reports: Mutex<Vec<BatchReport>>,
+    pub(super) diverted: Mutex<Vec<Diverted>>,
 }
 
 impl Hooks for TestHooks {
@@ -101,6 +102,10 @@ impl Hooks for TestHooks {
 
     fn unobserved(&self, _: &Arc<Failure>, records: u32) {
         *self.unobserved.lock().unwrap() += records;
+    }
+
+    fn divert(&self, batch: Diverted) {
+        self.diverted.lock().unwrap().push(batch);
     }
 }
 
