@@ -98,6 +98,7 @@ fn outcome(record: &ToSend, result: Result<Receipt, DeliveryError>) -> Outcome {
         Err(error) => match error.fate() {
             Fate::NotWritten => Outcome::NotWritten(error.to_string()),
             Fate::MaybeWritten => Outcome::MaybeWritten(error.to_string()),
+            Fate::Spooled => panic!("there is no spool here: {error}"),
         },
     }
 }

@@ -236,6 +236,8 @@ impl Plan {
             sticky_bytes: batch_size,
             adaptive: rng.percent(50),
             linger_zero: sender.linger.is_zero(),
+            // Not drawn, so that older seeds play as they did.
+            divert: batch_size.is_multiple_of(2),
         };
         let mut cluster = ClusterConfig::new(vec![HostPort::new("boot", 9092)]);
         cluster.request_timeout = request_timeout;
