@@ -254,14 +254,21 @@ impl Partition {
 #[derive(Debug, Default)]
 pub(crate) struct Partitions {
     slots: Vec<Option<Box<Partition>>>,
+    /// How often a partition was looked at: the work is to follow what is active, not what exists.
+    #[cfg(test)]
+    pub(crate) looks: std::cell::Cell<usize>,
 }
 
 impl Partitions {
     pub(crate) fn get(&self, slot: usize) -> Option<&Partition> {
+        #[cfg(test)]
+        self.looks.set(self.looks.get() + 1);
         self.slots.get(slot)?.as_deref()
     }
 
     pub(crate) fn get_mut(&mut self, slot: usize) -> Option<&mut Partition> {
+        #[cfg(test)]
+        self.looks.set(self.looks.get() + 1);
         self.slots.get_mut(slot)?.as_deref_mut()
     }
 
@@ -273,6 +280,8 @@ impl Partitions {
     }
 
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Partition> {
+        #[cfg(test)]
+        self.looks.set(self.looks.get() + self.slots.len());
         self.slots.iter_mut().filter_map(Option::as_deref_mut)
     }
 }

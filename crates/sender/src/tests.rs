@@ -4,6 +4,7 @@ mod faults;
 mod flow;
 mod idempotence;
 mod lifecycle;
+mod rows;
 mod spans;
 mod topics;
 mod world;

@@ -132,6 +132,13 @@ impl Stream {
         }
     }
 
+    /// Gives the next new batch this sequence instead of the one that follows, which a broker without memory of the producer accepts: the wrap
+    /// cannot be reached one by one.
+    pub fn start_at(&mut self, next: Sequence) {
+        debug_assert!(self.is_resolved(), "what is open goes on from its own sequence");
+        self.next = next;
+    }
+
     fn is_stamped(&self) -> bool {
         self.protection == Protection::Stamped
     }

@@ -5,7 +5,6 @@ use std::time::Duration;
 use milena_accumulator::{FailureKind, Fate};
 
 use super::world::*;
-use crate::Guarantee;
 
 fn timeout(seconds: u64) -> World {
     World::with(|s| s.sender.delivery_timeout = Duration::from_secs(seconds)).warm()
@@ -106,23 +105,6 @@ fn an_ambiguous_batch_of_a_fenced_epoch_may_be_written() {
 }
 
 #[test]
-fn after_the_last_epoch_a_new_producer_id_is_asked_for() {
-    let mut world = World::new();
-    world.next_epoch = i16::MAX;
-    let mut world = world.warm();
-    let elsewhere = world.send_to("t", 1, "elsewhere");
-    delivered(elsewhere);
-    world.fault(Fault::Refuse(45));
-    let a = world.send("a");
-    world.run_for(1000);
-    delivered(a);
-    assert_eq!(world.init_requests, 2);
-    assert_eq!(world.seen.last().unwrap().stamp, (7001, 0, 0));
-    delivered(world.send_to("t", 1, "adopts"));
-    assert_eq!(world.seen.last().unwrap().stamp, (7001, 0, 0), "the other partition was resolved");
-}
-
-#[test]
 fn a_bump_is_local_to_its_partition() {
     let mut world = World::new().warm();
     delivered(world.send_to("t", 1, "x"));
@@ -134,23 +116,6 @@ fn a_bump_is_local_to_its_partition() {
     delivered(b);
     assert_eq!(world.partition("t", 1).log.values, ["x", "b"]);
     assert!(world.seen.iter().filter(|s| s.partition == 1).all(|s| s.stamp.1 == 0));
-}
-
-#[test]
-fn a_queued_batch_expires_behind_those_in_flight() {
-    let mut world = timeout(10);
-    world.hold_answers = true;
-    let stuck: Vec<_> = (0..5).map(|n| world.send(&n.to_string())).collect();
-    let queued = world.send("queued");
-    world.run_for(10_000);
-    for delivery in stuck {
-        assert_eq!(failed(delivery), (FailureKind::DeliveryTimeout, Fate::MaybeWritten));
-    }
-    assert_eq!(failed(queued), (FailureKind::DeliveryTimeout, Fate::NotWritten));
-    world.release_answers();
-    delivered(world.send("after"));
-    assert_eq!(world.log().concat(), "warm01234after");
-    assert_eq!(world.sender.metrics().snapshot().epoch_bumps, 0, "all turned out written");
 }
 
 #[test]
@@ -166,113 +131,6 @@ fn nothing_new_is_sent_while_a_settled_batch_is_unanswered() {
     world.release_answers();
     delivered(next);
     assert_eq!(world.log(), ["warm", "stuck", "next"]);
-}
-
-#[test]
-fn a_tombstone_that_was_written_lets_the_probe_through() {
-    let mut world = timeout(10);
-    world.fault(Fault::AppendThen(7));
-    for _ in 0..200 {
-        world.fault(Fault::Refuse(19));
-    }
-    let a = world.send("a");
-    world.run_for(10_000);
-    assert_eq!(failed(a), (FailureKind::DeliveryTimeout, Fate::MaybeWritten));
-    world.partition("t", 0).faults.clear();
-    delivered(world.send("b"));
-    assert_eq!(world.log(), ["warm", "a", "b"]);
-    assert_eq!(world.seen.last().unwrap().stamp, (7000, 0, 2));
-}
-
-#[test]
-fn a_tombstone_that_was_not_written_is_found_out_by_the_probe() {
-    let mut world = timeout(10);
-    world.fault(Fault::Refuse(7));
-    for _ in 0..200 {
-        world.fault(Fault::Refuse(7));
-    }
-    let a = world.send("a");
-    world.run_for(10_000);
-    assert_eq!(failed(a), (FailureKind::DeliveryTimeout, Fate::MaybeWritten));
-    world.partition("t", 0).faults.clear();
-    let b = world.send("b");
-    world.run_for(1000);
-    delivered(b);
-    assert_eq!(world.log(), ["warm", "b"]);
-    assert_eq!(world.seen.last().unwrap().stamp, (7000, 1, 0));
-}
-
-#[test]
-fn an_outage_without_end_settles_every_record_in_time_and_duplicates_nothing_afterwards() {
-    let mut world = timeout(10);
-    world.hold_answers = true;
-    let mut ends = Vec::new();
-    for round in 0..40 {
-        ends.push((world.now_ms(), world.send(&format!("r{round}"))));
-        world.run_for(2_000);
-        if round % 7 == 3 {
-            world.cut(1);
-        }
-    }
-    world.run_for(10_000);
-    let mut not_written = Vec::new();
-    for (n, (_, delivery)) in ends.into_iter().enumerate() {
-        let (kind, fate) = failed(delivery);
-        assert_eq!(kind, FailureKind::DeliveryTimeout);
-        if fate == Fate::NotWritten {
-            not_written.push(format!("r{n}"));
-        }
-    }
-    world.hold_answers = false;
-    world.release_answers();
-    let after = world.send("after");
-    world.run_for(5_000);
-    delivered(after);
-    let log = world.log();
-    assert!(log.iter().all(|value| !not_written.contains(value)), "{log:?} {not_written:?}");
-    let mut unique = log.clone();
-    unique.sort();
-    unique.dedup();
-    assert_eq!(unique.len(), log.len(), "{log:?}");
-}
-
-#[test]
-fn a_leader_moves_and_what_was_in_flight_is_sent_to_the_new_one_in_order() {
-    for appended in [true, false] {
-        let mut world = World::new().warm();
-        world.hold_answers = true;
-        if !appended {
-            for _ in 0..3 {
-                world.fault(Fault::Refuse(6));
-            }
-        }
-        let deliveries: Vec<_> = (0..3).map(|n| world.send(&n.to_string())).collect();
-        world.move_leader("t", 0, 2);
-        // A new leader has the whole log, and with it the producer's state.
-        world.refresh();
-        assert!(world.seen.iter().any(|seen| seen.node == 2), "not waited for the old leader");
-        world.release_answers();
-        world.run_for(2000);
-        deliveries.into_iter().for_each(|delivery| drop(delivered(delivery)));
-        assert_eq!(world.log().concat(), "warm012", "appended on the old leader: {appended}");
-    }
-}
-
-#[test]
-fn without_stamps_nothing_goes_to_the_new_leader_before_the_old_one_answered() {
-    let mut world = World::with(|s| s.sender.guarantee = Guarantee::AtLeastOnce { all_replicas: false }).warm();
-    world.hold_answers = true;
-    let a = world.send("a");
-    let b = world.send("b");
-    world.move_leader("t", 0, 2);
-    world.refresh();
-    assert!(world.seen.iter().all(|seen| seen.node == 1));
-    world.release_answers();
-    world.run_for(1000);
-    delivered(a);
-    delivered(b);
-    assert_eq!(world.seen.last().unwrap().node, 2);
-    assert_eq!(world.log(), ["warm", "a", "b"]);
 }
 
 #[test]

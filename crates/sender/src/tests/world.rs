@@ -145,6 +145,14 @@ pub(super) struct World {
     pub(super) silent_metadata: bool,
     pub(super) produce_max: i16,
     pub(super) throttle_ms: i32,
+    /// What the wall clock shows.
+    pub(super) wall_ms: i64,
+    /// How often the sender was told anything.
+    pub(super) inputs: usize,
+    /// How often time alone woke it.
+    pub(super) wakeups: usize,
+    /// How often a node was dialled.
+    pub(super) dials: usize,
     commands: u64,
 }
 
@@ -206,6 +214,10 @@ impl World {
             silent_metadata: false,
             produce_max: 13,
             throttle_ms: 0,
+            wall_ms: 1_700_000_000_000,
+            inputs: 0,
+            wakeups: 0,
+            dials: 0,
             commands: 0,
         };
         world.add_topic("t", 4);
@@ -213,10 +225,11 @@ impl World {
     }
 
     pub(super) fn add_topic(&mut self, name: &str, partitions: usize) {
-        let id = u8::try_from(self.topics.len() + 1).unwrap();
+        let mut id = [0; 16];
+        id[8..].copy_from_slice(&u64::try_from(self.topics.len() + 1).unwrap().to_be_bytes());
         let new = || PartitionModel { leader: 1, epoch: 5, log: Log::default(), faults: VecDeque::new() };
         let partitions = (0..partitions).map(|_| new()).collect();
-        self.topics.insert(name.into(), TopicModel { id: TopicId([id; 16]), error: ErrorCode::NONE, partitions });
+        self.topics.insert(name.into(), TopicModel { id: TopicId(id), error: ErrorCode::NONE, partitions });
     }
 
     pub(super) fn partition(&mut self, topic: &str, partition: usize) -> &mut PartitionModel {
@@ -239,7 +252,7 @@ impl World {
     pub(super) fn append(&mut self, topic: &str, partition: Option<i32>, value: &str, urgency: Urgency) -> Delivery {
         let parts = RecordParts { value: Some(value.as_bytes()), ..RecordParts::default() };
         let record = RecordRef { topic, partition: partition.map(PartitionId), parts, timestamp_ms: None };
-        let at = At { now: self.now, wall_ms: 1_700_000_000_000 };
+        let at = At { now: self.now, wall_ms: self.wall_ms };
         self.accumulator.append(at, &record, urgency, None).unwrap()
     }
 
@@ -280,7 +293,8 @@ impl World {
     }
 
     fn input(&mut self, input: Input) {
-        self.sender.handle(self.now, 1_700_000_000_000, input);
+        self.inputs += 1;
+        self.sender.handle(self.now, self.wall_ms, input);
     }
 
     /// Carries out everything that needs no time.
@@ -308,6 +322,7 @@ impl World {
         self.run();
         while let Some(at) = self.sender.next_timer().filter(|at| *at <= end) {
             self.now = self.now.max(at);
+            self.wakeups += 1;
             self.input(Input::Tick);
             self.run();
         }
@@ -326,6 +341,7 @@ impl World {
                 self.cluster_input(milena_cluster::Input::Resolved { query, result });
             }
             Output::Connect { conn, addr, .. } => {
+                self.dials += 1;
                 let SocketAddr::V4(v4) = addr else { panic!("{addr}") };
                 let node = i32::from(v4.ip().octets()[3]);
                 if self.down.contains(&node) {
