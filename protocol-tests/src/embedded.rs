@@ -140,7 +140,7 @@ impl Cluster for Embedded {
     }
 }
 
-fn stored(partition: PartitionId, record: StoredRecord) -> Stored {
+pub(crate) fn stored(partition: PartitionId, record: StoredRecord) -> Stored {
     let owned = |bytes: Option<bytes::Bytes>| bytes.map(|bytes| bytes.to_vec());
     Stored {
         partition: partition.0,

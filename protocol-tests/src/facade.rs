@@ -56,7 +56,7 @@ impl Session for MilenaSession {
     }
 }
 
-fn record<'a>(topic: &'a str, to_send: &'a ToSend) -> Record<'a> {
+pub(crate) fn record<'a>(topic: &'a str, to_send: &'a ToSend) -> Record<'a> {
     let content = &to_send.content;
     let mut record = Record::to(topic);
     if let Some(partition) = to_send.partition {
@@ -80,7 +80,7 @@ fn record<'a>(topic: &'a str, to_send: &'a ToSend) -> Record<'a> {
     record
 }
 
-fn outcome(record: &ToSend, result: Result<Receipt, DeliveryError>) -> Outcome {
+pub(crate) fn outcome(record: &ToSend, result: Result<Receipt, DeliveryError>) -> Outcome {
     match result {
         Ok(receipt) => {
             let content = &record.content;

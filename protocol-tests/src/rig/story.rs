@@ -1,0 +1,202 @@
+//! One producer through one fault: what it was given, what it said, and whether that is so.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use milena::{Delivery, Failure, FailureKind, Fate, MetricsSnapshot, PartitionId, Producer, ProducerBuilder};
+
+use super::{LONG, Rig};
+use crate::account::{Account, Content, Outcome, Sent, Stored, ToSend, check};
+use crate::{embedded, facade};
+
+/// A producer and all its records.
+#[derive(Debug)]
+pub struct Story<'a> {
+    rig: &'a Rig,
+    producer: Producer,
+    queued: Vec<(String, ToSend, Delivery)>,
+    count: usize,
+    requests: u64,
+    connections: u64,
+}
+
+/// How it ended, when all of it was found to be true.
+#[derive(Debug)]
+pub struct Ended {
+    /// Each record with its outcome, by the order of enqueueing.
+    pub sent: Vec<Sent>,
+    /// The failures of those that failed, in the same order.
+    pub failures: Vec<Arc<Failure>>,
+    /// What is on the logs in the end, and why.
+    pub account: Account,
+    /// The producer's own numbers.
+    pub metrics: MetricsSnapshot,
+    /// Requests that brokers have read.
+    pub requests: u64,
+}
+
+impl<'a> Story<'a> {
+    /// Begins with a producer as [`Rig::producer`] makes it.
+    #[must_use]
+    pub fn new(rig: &'a Rig) -> Self {
+        Self::with(rig, rig.producer())
+    }
+
+    /// Begins with a producer of one's own making.
+    ///
+    /// # Panics
+    /// If it cannot be built.
+    #[must_use]
+    pub fn with(rig: &'a Rig, producer: ProducerBuilder) -> Self {
+        let producer = producer.build().expect("a config without problems");
+        let (requests, connections) = (rig.requests(), rig.connections());
+        Self { rig, producer, queued: Vec::new(), count: 0, requests, connections }
+    }
+
+    /// The producer.
+    #[must_use]
+    pub fn producer(&self) -> &Producer {
+        &self.producer
+    }
+
+    /// Enqueues `count` records for partition 0 of a topic, no two records of a story alike.
+    pub async fn enqueue(&mut self, topic: &str, count: usize) {
+        self.enqueue_to(topic, Some(0), count).await;
+    }
+
+    /// Enqueues `count` records for a partition, or for any.
+    pub async fn enqueue_to(&mut self, topic: &str, partition: Option<i32>, count: usize) {
+        for _ in 0..count {
+            self.enqueue_one(topic, partition, b"").await;
+        }
+    }
+
+    /// Enqueues a record whose value begins with its number and ends with `rest`.
+    ///
+    /// # Panics
+    /// If it is not taken.
+    pub async fn enqueue_one(&mut self, topic: &str, partition: Option<i32>, rest: &[u8]) {
+        let mut value = format!("{} ", self.count).into_bytes();
+        value.extend_from_slice(rest);
+        self.count += 1;
+        let content = Content { value: Some(value), ..Content::default() };
+        let record = ToSend { content, partition, ..ToSend::default() };
+        let delivery = self.producer.enqueue(facade::record(topic, &record)).await.expect("a record that is taken");
+        self.queued.push((topic.to_owned(), record, delivery));
+    }
+
+    /// Enqueues records of a partition and waits until they are delivered, so that the producer is under way.
+    ///
+    /// # Panics
+    /// If they are not.
+    pub async fn deliver(&mut self, topic: &str, count: usize) {
+        self.enqueue(topic, count).await;
+        self.settled().await;
+        let undelivered = self.queued.iter().filter(|(.., delivery)| !delivery.is_done()).count();
+        assert_eq!(undelivered, 0);
+    }
+
+    /// Waits until everything so far has its outcome.
+    ///
+    /// # Panics
+    /// If that does not happen before the deadlines are long over.
+    pub async fn settled(&self) {
+        let patience = self.producer.config().delivery_timeout + LONG;
+        let all = async {
+            while !self.queued.iter().all(|(.., delivery)| delivery.is_done()) {
+                tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+            }
+        };
+        assert!(
+            tokio::time::timeout(patience, all).await.is_ok(),
+            "records without an outcome long after their deadline"
+        );
+    }
+
+    /// Waits for all outcomes, closes the producer, and holds everything to account: one outcome for each record, the logs what the outcomes say, in
+    /// order; memory empty; and no more than `requests` requests read by brokers, or connections opened.
+    ///
+    /// # Panics
+    /// If any of it is not so.
+    pub async fn end(self, requests: u64) -> Ended {
+        self.settled().await;
+        let mut topics = BTreeSet::new();
+        let (mut sent, mut failures) = (Vec::new(), Vec::new());
+        for (topic, record, delivery) in self.queued {
+            let result = delivery.await;
+            if let Err(error) = &result {
+                failures.push(Arc::clone(error.failure()));
+            }
+            let outcome = facade::outcome(&record, result);
+            sent.push((topic.clone(), Sent { record, outcome }));
+            topics.insert(topic);
+        }
+        self.producer.close(LONG).await.expect("every outcome was heard, and in time");
+        let metrics = self.producer.metrics();
+        let total = metrics.total;
+        let ended = [total.delivered, total.failed_not_written, total.failed_maybe_written];
+        let counted: u64 = ended.iter().map(|tally| tally.records).sum();
+        assert_eq!(counted, sent.len() as u64, "one outcome for each record: {total:?}");
+        assert_eq!((metrics.buffer.used, metrics.buffer.waiting), (0, 0), "memory is held, or waited for");
+        let account = account(self.rig, &topics, &sent);
+        let read = self.rig.requests() - self.requests;
+        let opened = self.rig.connections() - self.connections;
+        assert!(read <= requests, "{read} requests, where {requests} would do: {:?}", self.rig.cluster().requests());
+        assert!(opened <= requests, "{opened} connections");
+        let sent = sent.into_iter().map(|(_, sent)| sent).collect();
+        Ended { sent, failures, account, metrics, requests: read }
+    }
+}
+
+impl Ended {
+    /// All were delivered, and the logs hold them and nothing else.
+    ///
+    /// # Panics
+    /// If they were not.
+    #[track_caller]
+    pub fn all_delivered(&self) -> &Self {
+        let failed = self.sent.iter().find(|sent| !matches!(sent.outcome, Outcome::Delivered { .. }));
+        assert!(failed.is_none(), "{failed:?}, {:?}", self.account);
+        assert_eq!(self.account.stored, self.sent.len());
+        self
+    }
+
+    /// So many failed, all for this reason and with this fate.
+    ///
+    /// # Panics
+    /// If not.
+    #[track_caller]
+    pub fn failed(&self, count: usize, kind: FailureKind, fate: Fate) -> &Self {
+        assert_eq!(self.failures.len(), count, "{:?}", self.failures.first());
+        for failure in &self.failures {
+            assert_eq!((failure.kind, failure.fate), (kind, fate), "{failure}");
+        }
+        self
+    }
+}
+
+/// Holds what was said against the logs.
+fn account(rig: &Rig, topics: &BTreeSet<String>, sent: &[(String, Sent)]) -> Account {
+    let mut all = Account::default();
+    for topic in topics {
+        let session: Vec<Sent> = sent.iter().filter(|(to, _)| to == topic).map(|(_, sent)| sent.clone()).collect();
+        let account = check(&[&session], &log(rig, topic)).unwrap_or_else(|wrong| panic!("topic {topic}: {wrong}"));
+        all.sent += account.sent;
+        all.delivered += account.delivered;
+        all.not_written += account.not_written;
+        all.maybe_written += account.maybe_written;
+        all.stored += account.stored;
+    }
+    all
+}
+
+fn log(rig: &Rig, topic: &str) -> Vec<Stored> {
+    let count = rig.cluster().partition_count(topic).unwrap_or(0);
+    let partitions = (0..i32::try_from(count).expect("few partitions")).map(PartitionId);
+    let of = |partition| {
+        let batches = rig.cluster().log(topic, partition);
+        let records = batches.into_iter().flat_map(|batch| batch.records().expect("a batch that can be read"));
+        records.map(move |record| embedded::stored(partition, record)).collect::<Vec<_>>()
+    };
+    partitions.flat_map(of).collect()
+}
