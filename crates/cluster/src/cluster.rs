@@ -2,9 +2,11 @@
 //!
 //! - [`input`]: what happened on connections, and what follows from it
 //! - [`control`]: which broker to ask, for metadata and for control requests
+//! - [`health`]: what is seen of all this from outside
 //! - [`produce`]: requests to the broker that leads a partition
 
 mod control;
+mod health;
 mod input;
 mod produce;
 
@@ -19,6 +21,7 @@ use crate::api::{ConnId, ControlRequest, Event, Input, Output, RequestId, Room};
 use crate::config::{ClusterConfig, HostPort};
 use crate::ctx::Ctx;
 use crate::errors::ConnError;
+use crate::health::ClusterHealth;
 use crate::link::{Class, Link, LinkKey, Node};
 use crate::metadata::Metadata;
 use crate::timers::{Timer, Timers};
@@ -62,6 +65,8 @@ pub struct Cluster {
     /// When failing to learn metadata leads to a rebootstrap; set while it fails.
     rebootstrap_at: Option<Timestamp>,
     last_error: Option<Arc<ConnError>>,
+    health: ClusterHealth,
+    health_news: bool,
 }
 
 impl Cluster {
@@ -83,6 +88,8 @@ impl Cluster {
             dial_after: Timestamp::ZERO,
             rebootstrap_at: None,
             last_error: None,
+            health: ClusterHealth::new(),
+            health_news: false,
         }
     }
 
@@ -181,6 +188,7 @@ impl Cluster {
     pub fn apply_hints(&mut self, now: Timestamp, hints: &[LeaderHint], endpoints: &[NodeEndpoint]) -> usize {
         let now = self.advance(now);
         let (taken, moved) = self.metadata.apply_hints(now, hints, endpoints, self.ctx.config.retry_backoff);
+        self.ctx.health_doubtful |= taken > 0;
         for broker in moved {
             self.move_links(now, broker);
         }

@@ -190,6 +190,11 @@ impl Connection {
         (self.throttled_until > now).then_some(self.throttled_until)
     }
 
+    /// Until when the last throttle lasts or lasted.
+    pub(crate) fn last_throttle(&self) -> Option<Timestamp> {
+        (self.throttled_until > Timestamp::ZERO).then_some(self.throttled_until)
+    }
+
     /// How many more requests can be sent now.
     pub(crate) fn slots(&self, now: Timestamp, max_in_flight: usize) -> usize {
         if self.throttled(now).is_some() {

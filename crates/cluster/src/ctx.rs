@@ -15,6 +15,8 @@ use crate::rng::Rng;
 pub(crate) struct Ctx {
     pub(crate) config: ClusterConfig,
     pub(crate) rng: Rng,
+    /// Something happened that may show in the health.
+    pub(crate) health_doubtful: bool,
     outputs: VecDeque<Output>,
     /// To whom inputs about a connection belong. A connection that is over is in here no more.
     conns: BTreeMap<ConnId, LinkKey>,
@@ -27,6 +29,7 @@ impl Ctx {
         Self {
             config,
             rng: Rng::new(seed),
+            health_doubtful: false,
             outputs: VecDeque::new(),
             conns: BTreeMap::new(),
             queries: BTreeMap::new(),
@@ -45,6 +48,7 @@ impl Ctx {
 
     /// Asks for a connection that belongs to `owner`.
     pub(crate) fn connect(&mut self, owner: LinkKey, to: &HostPort, addr: SocketAddr) -> ConnId {
+        self.health_doubtful = true;
         let conn = ConnId(self.name());
         self.conns.insert(conn, owner);
         self.outputs.push_back(Output::Connect { conn, host: to.host.clone(), port: to.port, addr });
@@ -53,6 +57,7 @@ impl Ctx {
 
     /// Asks for a name's addresses on behalf of `owner`.
     pub(crate) fn resolve(&mut self, owner: LinkKey, name: &HostPort) -> QueryId {
+        self.health_doubtful = true;
         let query = QueryId(self.name());
         self.queries.insert(query, owner);
         self.outputs.push_back(Output::Resolve { query, host: name.host.clone(), port: name.port });

@@ -176,6 +176,14 @@ pub struct ConnError {
     pub detail: String,
 }
 
+impl ConnError {
+    /// An error of these parts.
+    #[must_use]
+    pub fn new(what: ConnErrorKind, address: String, broker: Option<BrokerId>, detail: String) -> Self {
+        Self { what, address, broker, detail }
+    }
+}
+
 impl fmt::Display for ConnError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.broker {

@@ -12,6 +12,7 @@
 //! - `metadata`: which topics are in use, when to ask about them (`refresh`), what an answer changes (`apply`), and
 //!   what produce responses hint at (`hints`)
 //! - `cluster::control`: which broker is asked
+//! - `health`: what somebody who watches is told
 //!
 //! **The law of this crate: nothing is asked twice in a hurry.** Every way to ask again goes through a backoff, and all
 //! that ask for the same thing share one request; `cluster/tests/storm.rs` holds it to that.
@@ -23,6 +24,7 @@ mod config;
 mod connection;
 mod ctx;
 mod errors;
+mod health;
 mod link;
 mod metadata;
 mod rng;
@@ -36,4 +38,5 @@ pub use api::{ConnId, ControlRequest, ControlResponse, Event, Input, Output, Pro
 pub use cluster::Cluster;
 pub use config::{ClusterConfig, HostPort, HostPortError};
 pub use errors::{ConnError, ConnErrorKind, LooksLike, LostCause, Reached, RequestLost};
+pub use health::{BrokerHealth, BrokerState, ClusterHealth, ClusterState, LastError, Throttle};
 pub use topology::{Leader, LeaderHint, PartitionInfo, TopicInfo, TopicState};

@@ -209,6 +209,7 @@ impl ProducerBuilder {
         let sender = Sender::new(sender_config(&config), accumulator.clone(), cluster, seed);
         let metrics = sender.metrics();
         watch.count_in(&metrics);
+        let health = sender.health();
         let (ending, ended) = watch::channel(Ending::NotYet);
         let (commands, queue) = commands::channel(ended);
         let sockets = Sockets {
@@ -237,6 +238,7 @@ impl ProducerBuilder {
             config,
             io,
             metrics,
+            health,
             watch,
             closed: AtomicBool::new(false),
         }))

@@ -66,6 +66,17 @@ impl Commands {
         self.cut_off.load(Ordering::Relaxed)
     }
 
+    /// How far the driver has come by now.
+    pub(crate) fn ending(&self) -> Ending {
+        // Asked first: whoever ends says how before it is gone.
+        let gone = self.ending.has_changed().is_err();
+        match *self.ending.borrow() {
+            // It never got as far as to run.
+            Ending::NotYet if gone => Ending::CutShort,
+            ending => ending,
+        }
+    }
+
     /// Waits until the driver has ended, and tells how.
     pub(crate) async fn end(&self) -> Ending {
         let mut ending = self.ending.clone();

@@ -17,6 +17,7 @@ mod config;
 mod driver;
 mod error;
 mod handler;
+mod health;
 mod notices;
 mod producer;
 mod properties;
@@ -33,7 +34,7 @@ pub use milena_accumulator::{
     PartitionRequest, PartitionerKind, Receipt, Reported,
 };
 pub use milena_client::property;
-pub use milena_cluster::HostPort;
+pub use milena_cluster::{ClusterState, ConnError, ConnErrorKind, HostPort};
 pub use milena_pool::{BoxFuture, Connector, Keepalive, Resolver, Stream, SystemResolver, Target, TcpConnector};
 pub use milena_sender::{Counters, Guarantee, Histogram, MetricsSnapshot, RecreatedTopic, Tally, TopicPartitions};
 pub use milena_wire::{
@@ -48,6 +49,7 @@ pub use error::{
     CloseError, EnqueueError, FlushError, NotReady, NotReadyKind, Rejected, SendError, UnobservedFailures,
 };
 pub use handler::DeliveryHandler;
+pub use health::{BrokerHealth, BrokerState, ClusterHealth, Health, LastError, ProducerState};
 pub use producer::{Producer, Purge};
 pub use record::{Payload, Record};
 pub use runtime::Io;

@@ -8,7 +8,7 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use milena_accumulator::{Accumulator, Delivery, Receipt, Refused, Reservation, Urgency};
-use milena_sender::{Command, CommandResult, Metrics, MetricsSnapshot, TopicPartitions};
+use milena_sender::{Command, CommandResult, HealthBoard, Metrics, MetricsSnapshot, TopicPartitions};
 use tokio::runtime::Handle;
 
 use crate::builder::ProducerBuilder;
@@ -16,6 +16,7 @@ use crate::clock::Clock;
 use crate::commands::{Commands, Ending};
 use crate::config::ProducerConfig;
 use crate::error::{CloseError, EnqueueError, FlushError, NotReady, Rejected, SendError};
+use crate::health::{Health, ProducerState};
 use crate::record::Record;
 use crate::timeout;
 use crate::watch::Watch;
@@ -53,6 +54,7 @@ pub(crate) struct Shared {
     pub(crate) config: ProducerConfig,
     pub(crate) io: Handle,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) health: Arc<HealthBoard>,
     pub(crate) watch: Arc<Watch>,
     pub(crate) closed: AtomicBool,
 }
@@ -303,6 +305,20 @@ impl Producer {
     #[must_use]
     pub fn metrics(&self) -> MetricsSnapshot {
         self.shared.metrics.snapshot()
+    }
+
+    /// How the producer, the cluster and each broker are, since when, and what went wrong last. Cheap, and never in the way
+    /// of a record: it reads what was last noted, and asks nobody.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        let state = match (self.shared.metrics.fatal(), self.shared.commands.ending()) {
+            (Some(code), _) => ProducerState::Fatal { code },
+            (None, Ending::CutShort) => ProducerState::CutShort,
+            (None, Ending::Closed) => ProducerState::Closed,
+            (None, Ending::NotYet) if self.shared.closed.load(Ordering::Relaxed) => ProducerState::Closed,
+            (None, Ending::NotYet) => ProducerState::Running,
+        };
+        Health::new(self.shared.clock, state, &self.shared.health.read())
     }
 
     /// Queues a record that was `refused` at first, once there is memory for it if memory is what it lacks.

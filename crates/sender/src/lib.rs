@@ -9,6 +9,7 @@
 //! - `outcomes`: every batch gets exactly one, in time, and its fate is true
 //! - `topics`, `identity`: records that wait for a topic, leaders that move, topics created again, producer ids
 //! - `flush`, `commands`: what users ask for besides producing
+//! - `metrics`, `health`: what they can read at any time
 //!
 //! A partition is looked at (`touch`) whenever something about it changed. That lists it with its broker if it has something to send, or sets
 //! a timer; nothing is ever searched for.
@@ -20,6 +21,7 @@ mod commands;
 mod config;
 mod drain;
 mod flush;
+mod health;
 mod identity;
 mod metrics;
 mod outcomes;
@@ -38,5 +40,6 @@ pub use api::{
     Command, CommandError, CommandErrorKind, CommandId, CommandResult, Input, Output, SealTicket, TopicPartitions,
 };
 pub use config::{Guarantee, RecreatedTopic, SenderConfig};
+pub use health::{Health, HealthBoard};
 pub use metrics::{Counters, Histogram, Metrics, MetricsSnapshot, Tally};
 pub use sender::Sender;

@@ -17,6 +17,7 @@ use milena_sequence::{BatchKey, Gate, Route, Stream, Turn, Withdrawn};
 use milena_wire::{BrokerId, ErrorCode, PartitionId, Timestamp};
 
 use crate::api::SealTicket;
+use crate::health::Ailment;
 
 /// The last thing that went wrong with a batch.
 #[derive(Clone, Debug)]
@@ -99,6 +100,8 @@ pub(crate) struct Partition {
     /// In whose list of active partitions this one is.
     pub(crate) active_at: Option<BrokerId>,
     pub(crate) backlog: usize,
+    /// As it was told last.
+    pub(crate) ailment: Ailment,
     keys: u64,
 }
 
@@ -123,6 +126,7 @@ impl Partition {
             due_at: None,
             active_at: None,
             backlog: 0,
+            ailment: Ailment::default(),
             keys: 0,
         }
     }

@@ -14,6 +14,7 @@ use crate::commands::Commands;
 use crate::config::SenderConfig;
 use crate::drain::Broker;
 use crate::flush::Flushes;
+use crate::health::HealthBoard;
 use crate::identity::ProducerIdentity;
 use crate::metrics::Metrics;
 use crate::partition::{Hurry, Partition, Partitions, Standing};
@@ -35,6 +36,7 @@ pub struct Sender {
     pub(crate) accumulator: Accumulator,
     pub(crate) cluster: Cluster,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) health: Arc<HealthBoard>,
     pub(crate) backoff: Backoff,
     pub(crate) now: Timestamp,
     pub(crate) wall_ms: i64,
@@ -81,6 +83,7 @@ impl Sender {
             backoff: Backoff::new(config.retry_backoff, config.retry_backoff_max, seed),
             config,
             metrics: Arc::new(Metrics::new(accumulator.clone())),
+            health: Arc::new(HealthBoard::new(cluster.health().clone())),
             accumulator,
             cluster,
             now: Timestamp::ZERO,
@@ -144,6 +147,12 @@ impl Sender {
         Arc::clone(&self.metrics)
     }
 
+    /// How things are, shared.
+    #[must_use]
+    pub fn health(&self) -> Arc<HealthBoard> {
+        Arc::clone(&self.health)
+    }
+
     /// Follows every consequence of an input to its end.
     fn settle_down(&mut self) {
         loop {
@@ -169,6 +178,8 @@ impl Sender {
     /// Moves the cluster's outputs to where they belong.
     pub(crate) fn collect_cluster(&mut self) {
         use milena_cluster::Output as From;
+        // First this: who hears of an outcome finds what led to it.
+        self.note_cluster_health();
         while let Some(output) = self.cluster.poll_output() {
             let output = match output {
                 From::Resolve { query, host, port } => Output::Resolve { query, host, port },
@@ -323,6 +334,7 @@ impl Sender {
         if !partition.is_busy() {
             partition.timer = None;
             self.busy.remove(&slot);
+            self.note_ailment(slot);
             return;
         }
         self.busy.insert(slot);
@@ -350,6 +362,7 @@ impl Sender {
             partition.backlog = backlog;
             partition.queue.set_backlog(backlog);
         }
+        self.note_ailment(slot);
         self.unblock(slot);
     }
 

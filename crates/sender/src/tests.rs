@@ -2,6 +2,7 @@ mod chaos;
 mod diverting;
 mod faults;
 mod flow;
+mod health;
 mod idempotence;
 mod lifecycle;
 mod rows;

@@ -161,6 +161,12 @@ impl Stream {
         self.entries.is_empty()
     }
 
+    /// Whether a batch was settled of which it is not known yet whether it was appended.
+    #[must_use]
+    pub fn is_resolving(&self) -> bool {
+        self.entries.iter().any(|entry| entry.settled)
+    }
+
     /// Batches in flight.
     #[must_use]
     pub fn in_flight(&self) -> usize {

@@ -132,6 +132,7 @@ impl Cluster {
         self.timers.set(Timer::Metadata, self.metadata.due().filter(|at| *at > now));
         self.timers.set(Timer::Control, self.waiting.front().map(|waiting| waiting.deadline));
         self.timers.set(Timer::Rebootstrap, self.rebootstrap_at);
+        self.note_health(now);
     }
 
     fn send_controls(&mut self, now: Timestamp) {
@@ -285,6 +286,7 @@ impl Cluster {
         }
         tracing::warn!("metadata cannot be learnt from the known brokers; starting over from the bootstrap servers");
         self.metadata.forget_nodes();
+        self.ctx.health_doubtful = true;
         self.metadata.refresh.restart();
         for key in self.links.keys().copied().collect::<Vec<_>>() {
             let fall = self.with(key, |link, ctx| {

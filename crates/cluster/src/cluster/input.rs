@@ -114,13 +114,14 @@ impl Cluster {
     }
 
     fn understood(&mut self, now: Timestamp, key: LinkKey, request: &InFlight, throttle_ms: i32) {
-        self.with(key, |link, _| {
+        self.with(key, |link, ctx| {
             link.on_answer_understood();
             if throttle_ms > 0
                 && client_throttles(request.key, request.version)
                 && let Some(conn) = link.ready_mut()
             {
                 conn.throttle(now, throttle_ms);
+                ctx.health_doubtful = true;
             }
         });
     }
@@ -132,6 +133,7 @@ impl Cluster {
     }
 
     fn on_metadata(&mut self, now: Timestamp, key: LinkKey, request: &InFlight, response: &MetadataResponse) {
+        self.ctx.health_doubtful = true;
         let useless = match self.metadata.answered(&mut self.ctx, now, request.version, response) {
             Ok(stale) => {
                 self.avoid = stale.then_some(key.node);
@@ -199,10 +201,12 @@ impl Cluster {
         if left {
             link.wanted_until = None;
             link.room_awaited = false;
+            self.ctx.health_doubtful = true;
             // A connection that works may be needed again: one answer without the broker proves little. It idles out.
             if link.ready_mut().is_none() {
                 link.rest(&mut self.ctx, now);
                 self.links.remove(&key);
+                self.ctx.health_doubtful = true;
                 self.timers.set(Timer::Link(key), None);
                 return;
             }
@@ -221,6 +225,7 @@ impl Cluster {
         if gave_up || link.slots(ctx, now) > 0 {
             link.room_awaited = false;
             link.wanted_until = None;
+            ctx.health_doubtful = true;
             ctx.event(Event::Room { broker });
         } else if link.is_down() {
             link.wanted_until.get_or_insert_with(|| now + WANTED.max(ctx.config.idle_timeout));

@@ -34,6 +34,7 @@ impl Cluster {
         }
         link.room_awaited = true;
         link.wanted_until = None;
+        self.ctx.health_doubtful |= link.ready().is_none();
         self.after(now, key, None);
         Room::Wait
     }

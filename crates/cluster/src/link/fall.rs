@@ -53,6 +53,7 @@ impl Link {
 
     /// Ends the connection or attempt, and tries the round's next address if there is one.
     pub(crate) fn fall(&mut self, ctx: &mut Ctx, now: Timestamp, what: ConnErrorKind, detail: String) -> Fall {
+        ctx.health_doubtful = true;
         let error = self.error(what, detail);
         let stage = std::mem::replace(&mut self.stage, Stage::Down);
         let was_ready = matches!(stage, Stage::Ready { .. });
@@ -119,6 +120,7 @@ impl Link {
 
     /// Abandons attempts and the connection, and forgets failures. Only for a link without requests in flight.
     fn reset(&mut self, ctx: &mut Ctx, now: Timestamp) {
+        ctx.health_doubtful = true;
         match std::mem::replace(&mut self.stage, Stage::Down) {
             Stage::Down => {}
             Stage::Resolving { query, .. } => {
@@ -138,6 +140,7 @@ impl Link {
         if self.address == *address {
             return false;
         }
+        ctx.health_doubtful = true;
         self.address = address.clone();
         self.failures = 0;
         self.timeouts = 0;

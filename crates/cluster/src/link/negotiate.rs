@@ -62,6 +62,7 @@ impl Link {
             tracing::debug!(address = %self.address, broker = ?self.key.broker(), class = ?self.key.class, "connected");
             self.stage = Stage::Ready { conn };
         }
+        ctx.health_doubtful = true;
         self.timeouts = 0;
         self.error = None;
         self.wanted_until = None;

@@ -4,6 +4,7 @@
 
 mod config;
 mod ending;
+mod health;
 mod memory;
 mod metrics;
 mod records;
