@@ -16,7 +16,7 @@ use milena::{BoxFuture, Producer, ProducerBuilder, Resolver};
 use milena_broker::{Builder, EmbeddedCluster};
 use milena_wire::BrokerId;
 
-pub use answers::{rewritten_metadata, rewritten_produce};
+pub use answers::{rewritten_metadata, rewritten_produce, rewritten_versions};
 pub use proxy::{Act, Passing, Proxy, Way};
 pub use story::{Ended, Story};
 
@@ -25,6 +25,9 @@ pub const LONG: Duration = Duration::from_secs(30);
 
 /// How long a request may take in a [`Rig`]'s producers.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_millis(400);
+
+/// What brokers advertise; addresses would not be looked up.
+const HOST: &str = "broker.test";
 
 /// A cluster, with a proxy in front of each node.
 #[derive(Debug)]
@@ -45,7 +48,7 @@ impl Rig {
     /// # Panics
     /// If it does not start.
     pub async fn start(builder: Builder) -> Self {
-        let cluster = builder.start().await.expect("a cluster that starts");
+        let cluster = builder.advertise(HOST).start().await.expect("a cluster that starts");
         let names = Names::default();
         let mut proxies = BTreeMap::new();
         for node in cluster.nodes() {
@@ -72,6 +75,12 @@ impl Rig {
         &self.cluster
     }
 
+    /// `host:port[,host:port…]` of all nodes, past the proxies.
+    #[must_use]
+    pub fn direct(&self) -> String {
+        self.cluster.bootstrap().replace(HOST, "127.0.0.1")
+    }
+
     /// The proxy in front of a node.
     ///
     /// # Panics
@@ -94,7 +103,12 @@ impl Rig {
 
     /// A producer that goes through the proxies and is quick to give up a request and to try again.
     pub fn producer(&self) -> ProducerBuilder {
-        Producer::builder(self.cluster.bootstrap())
+        self.producer_at(&self.cluster.bootstrap())
+    }
+
+    /// The same with a bootstrap list of one's own.
+    pub fn producer_at(&self, bootstrap: &str) -> ProducerBuilder {
+        Producer::builder(bootstrap)
             .resolver(Arc::new(self.names.clone()))
             .linger(Duration::ZERO)
             .retry_backoff(Duration::from_millis(10))

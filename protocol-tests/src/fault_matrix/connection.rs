@@ -8,56 +8,54 @@ const fn tcp(name: &'static str) -> Test {
     Test::tcp(FILE, name)
 }
 
-const OPEN: Shown = Shown::Open("no test carries it yet");
-
 pub(super) const ROWS: &[Row] = &[
     Row {
         number: 1,
         fault: "No broker can be reached at the start",
         outcome: "Records are buffered; they fail at their delivery timeout as not written, with the cause; close returns",
-        shown: OPEN,
+        shown: Shown::By(&[tcp("row_001_no_broker_can_be_reached_at_the_start")]),
     },
     Row {
         number: 2,
         fault: "Names of the bootstrap list do not resolve, and later do",
         outcome: "Asked again with backoff for as long as it takes; then delivered",
-        shown: OPEN,
+        shown: Shown::By(&[tcp("row_002_names_do_not_resolve_and_later_do")]),
     },
     Row {
         number: 3,
         fault: "A broker's name points to another address after its restart",
         outcome: "The name is resolved at every connect, and all its addresses are tried",
-        shown: OPEN,
+        shown: Shown::By(&[tcp("row_003_a_name_points_elsewhere_after_a_restart")]),
     },
     Row {
         number: 4,
         fault: "All brokers that were known are replaced by others",
         outcome: "Starts again from the bootstrap list, once per reason and without a loop",
-        shown: OPEN,
+        shown: Shown::By(&[tcp("row_004_all_known_brokers_are_replaced")]),
     },
     Row {
         number: 5,
         fault: "A connect that nobody answers",
         outcome: "Given up at the connect timeout; next address, next broker; other brokers' records do not wait for it",
-        shown: OPEN,
+        shown: Shown::By(&[tcp("row_005_a_connect_that_nobody_answers")]),
     },
     Row {
         number: 6,
         fault: "A connection is reset while nothing is under way",
         outcome: "Connected again in silence; the next record is delivered, none fails",
-        shown: OPEN,
+        shown: Shown::By(&[tcp("row_006_a_reset_while_nothing_is_under_way")]),
     },
     Row {
         number: 7,
         fault: "A middlebox forgets an idle connection and tells nobody",
         outcome: "Keepalive and an age limit for idle connections; else the request timeout ends it, and the records are sent again elsewhere, once",
-        shown: OPEN,
+        shown: Shown::By(&[tcp("row_007_an_idle_connection_is_forgotten_by_a_middlebox")]),
     },
     Row {
         number: 8,
         fault: "A reset in the middle of a request",
         outcome: "The same batch with the same sequence is sent again; on the log once",
-        shown: OPEN,
+        shown: Shown::By(&[tcp("row_008_a_reset_in_the_middle_of_a_request")]),
     },
     Row {
         number: 9,
@@ -75,55 +73,55 @@ pub(super) const ROWS: &[Row] = &[
         number: 11,
         fault: "Half a request is written, then nothing more gets through",
         outcome: "The request times out and the connection is closed; nothing else is written to it",
-        shown: OPEN,
+        shown: Shown::By(&[tcp("row_011_half_a_request_and_then_nothing")]),
     },
     Row {
         number: 12,
         fault: "The network is slow and the send buffer full for long",
         outcome: "Batches grow while they wait; no connection is given up, no record fails",
-        shown: OPEN,
+        shown: Shown::By(&[tcp("row_012_a_slow_network")]),
     },
     Row {
         number: 13,
         fault: "An answer never comes (SIGSTOP)",
         outcome: "Request timeout, close, retry; records of other brokers flow on",
-        shown: OPEN,
+        shown: Shown::By(&[tcp("row_013_an_answer_never_comes")]),
     },
     Row {
         number: 14,
         fault: "Answers come in the wrong order, or to questions nobody asked",
         outcome: "The connection is closed as corrupt; retry; on the log once",
-        shown: OPEN,
+        shown: Shown::By(&[tcp("row_014_answers_in_the_wrong_order_or_to_nothing")]),
     },
     Row {
         number: 15,
         fault: "An answer's size is huge, negative, or more than what follows",
         outcome: "No more is read than the limit allows; the connection ends; retry; on the log once",
-        shown: OPEN,
+        shown: Shown::By(&[tcp("row_015_an_answer_of_an_impossible_size")]),
     },
     Row {
         number: 16,
         fault: "An answer leaves out a partition that was sent",
         outcome: "That partition's batch is sent again; on the log once",
-        shown: OPEN,
+        shown: Shown::By(&[tcp("row_016_an_answer_leaves_out_a_partition")]),
     },
     Row {
         number: 17,
         fault: "An answer names a partition twice, or one that was not sent",
         outcome: "Ignored; the accounting stays right",
-        shown: OPEN,
+        shown: Shown::By(&[tcp("row_017_an_answer_names_a_partition_twice_or_one_not_sent")]),
     },
     Row {
         number: 18,
         fault: "The broker throttles",
         outcome: "Nothing is sent to it for that long (KIP-219), and it is counted; delivery timeouts run on",
-        shown: OPEN,
+        shown: Shown::By(&[tcp("row_018_the_broker_throttles")]),
     },
     Row {
         number: 19,
         fault: "Two brokers share an address, or a broker changes its address",
         outcome: "A broker is known by its id; it is connected to anew where it says it is",
-        shown: OPEN,
+        shown: Shown::By(&[tcp("row_019_brokers_that_share_an_address_or_change_it")]),
     },
     Row {
         number: 20,
@@ -153,12 +151,12 @@ pub(super) const ROWS: &[Row] = &[
         number: 24,
         fault: "ApiVersions is refused, cut off, or not true",
         outcome: "Asked again in version 0 once, never in a loop; then delivered, or a clear error",
-        shown: OPEN,
+        shown: Shown::By(&[tcp("row_024_versions_are_refused_cut_off_or_not_true")]),
     },
     Row {
         number: 25,
         fault: "A rolling restart, one broker at a time",
         outcome: "No record fails; order is kept",
-        shown: OPEN,
+        shown: Shown::By(&[tcp("row_025_a_rolling_restart")]),
     },
 ];

@@ -58,6 +58,7 @@ pub(super) struct Shared {
     hook: Mutex<Hook>,
     switch: watch::Sender<Switch>,
     accepted: AtomicU64,
+    open: AtomicU64,
 }
 
 /// What is done to whole connections.
@@ -97,6 +98,7 @@ impl Proxy {
             hook: Mutex::new(Box::new(|_| Act::Pass)),
             switch: watch::Sender::new(Switch::default()),
             accepted: AtomicU64::new(0),
+            open: AtomicU64::new(0),
         });
         let its = Arc::clone(&shared);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
@@ -114,6 +116,12 @@ impl Proxy {
     #[must_use]
     pub fn accepted(&self) -> u64 {
         self.shared.accepted.load(Ordering::Relaxed)
+    }
+
+    /// Connections that are open now, those that were forgotten included.
+    #[must_use]
+    pub fn open(&self) -> u64 {
+        self.shared.open.load(Ordering::Relaxed)
     }
 
     /// From now on this says what becomes of each frame.
@@ -204,13 +212,18 @@ impl Shared {
                 accepted = listener.accept() => {
                     let Ok((client, _)) = accepted else { continue };
                     self.accepted.fetch_add(1, Ordering::Relaxed);
-                    tokio::spawn(Arc::clone(&self).serve(client, broker));
+                    self.open.fetch_add(1, Ordering::Relaxed);
+                    let shared = Arc::clone(&self);
+                    tokio::spawn(async move {
+                        shared.serve(client, broker).await;
+                        shared.open.fetch_sub(1, Ordering::Relaxed);
+                    });
                 }
             }
         }
     }
 
-    async fn serve(self: Arc<Self>, mut client: TcpStream, broker: SocketAddr) {
+    async fn serve(&self, mut client: TcpStream, broker: SocketAddr) {
         let mut switch = self.switch.subscribe();
         let before = *switch.borrow_and_update();
         if before.refuses {
@@ -223,9 +236,13 @@ impl Shared {
             broker.set_nodelay(true)?;
             client.set_nodelay(true)?;
             let end = tokio::select! {
-                end = flow::run(&self, &mut client, &mut broker, self.switch.subscribe()) => end,
+                biased;
+                () = forgotten(&mut forgets, before) => None,
+                end = flow::run(self, &mut client, &mut broker, self.switch.subscribe()) => Some(end),
+            };
+            let Some(end) = end else {
                 // The sockets are held, and that is all.
-                () = forgotten(&mut forgets, before) => End::Closed,
+                return std::future::pending().await;
             };
             if end == End::Reset {
                 broker.set_zero_linger()?;
@@ -246,11 +263,10 @@ impl Shared {
     }
 }
 
-/// Waits for the proxy to forget the connections of then, and for ever after that.
+/// Waits for the proxy to forget the connections of then.
 async fn forgotten(switch: &mut watch::Receiver<Switch>, before: Switch) {
     // An error means that the proxy ends, and the connection with it.
     drop(switch.wait_for(|switch| switch.forgets != before.forgets).await);
-    std::future::pending().await
 }
 
 /// Waits for as long as nothing is to be read or written.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use milena::{Delivery, Failure, FailureKind, Fate, MetricsSnapshot, PartitionId, Producer, ProducerBuilder};
 
@@ -9,13 +10,17 @@ use super::{LONG, Rig};
 use crate::account::{Account, Content, Outcome, Sent, Stored, ToSend, check};
 use crate::{embedded, facade};
 
+/// Records of all stories.
+static RECORDS: AtomicU64 = AtomicU64::new(0);
+
 /// A producer and all its records.
 #[derive(Debug)]
 pub struct Story<'a> {
     rig: &'a Rig,
     producer: Producer,
     queued: Vec<(String, ToSend, Delivery)>,
-    count: usize,
+    /// The number of its first record.
+    first: u64,
     requests: u64,
     connections: u64,
 }
@@ -50,7 +55,7 @@ impl<'a> Story<'a> {
     pub fn with(rig: &'a Rig, producer: ProducerBuilder) -> Self {
         let producer = producer.build().expect("a config without problems");
         let (requests, connections) = (rig.requests(), rig.connections());
-        Self { rig, producer, queued: Vec::new(), count: 0, requests, connections }
+        Self { rig, producer, queued: Vec::new(), first: RECORDS.load(Ordering::Relaxed), requests, connections }
     }
 
     /// The producer.
@@ -59,7 +64,7 @@ impl<'a> Story<'a> {
         &self.producer
     }
 
-    /// Enqueues `count` records for partition 0 of a topic, no two records of a story alike.
+    /// Enqueues `count` records for partition 0 of a topic, no two records alike.
     pub async fn enqueue(&mut self, topic: &str, count: usize) {
         self.enqueue_to(topic, Some(0), count).await;
     }
@@ -76,9 +81,9 @@ impl<'a> Story<'a> {
     /// # Panics
     /// If it is not taken.
     pub async fn enqueue_one(&mut self, topic: &str, partition: Option<i32>, rest: &[u8]) {
-        let mut value = format!("{} ", self.count).into_bytes();
+        let number = RECORDS.fetch_add(1, Ordering::Relaxed);
+        let mut value = format!("{number} ").into_bytes();
         value.extend_from_slice(rest);
-        self.count += 1;
         let content = Content { value: Some(value), ..Content::default() };
         let record = ToSend { content, partition, ..ToSend::default() };
         let delivery = self.producer.enqueue(facade::record(topic, &record)).await.expect("a record that is taken");
@@ -138,7 +143,7 @@ impl<'a> Story<'a> {
         let counted: u64 = ended.iter().map(|tally| tally.records).sum();
         assert_eq!(counted, sent.len() as u64, "one outcome for each record: {total:?}");
         assert_eq!((metrics.buffer.used, metrics.buffer.waiting), (0, 0), "memory is held, or waited for");
-        let account = account(self.rig, &topics, &sent);
+        let account = account(self.rig, self.first, &topics, &sent);
         let read = self.rig.requests() - self.requests;
         let opened = self.rig.connections() - self.connections;
         assert!(read <= requests, "{read} requests, where {requests} would do: {:?}", self.rig.cluster().requests());
@@ -176,11 +181,12 @@ impl Ended {
 }
 
 /// Holds what was said against the logs.
-fn account(rig: &Rig, topics: &BTreeSet<String>, sent: &[(String, Sent)]) -> Account {
+fn account(rig: &Rig, first: u64, topics: &BTreeSet<String>, sent: &[(String, Sent)]) -> Account {
     let mut all = Account::default();
     for topic in topics {
         let session: Vec<Sent> = sent.iter().filter(|(to, _)| to == topic).map(|(_, sent)| sent.clone()).collect();
-        let account = check(&[&session], &log(rig, topic)).unwrap_or_else(|wrong| panic!("topic {topic}: {wrong}"));
+        let account =
+            check(&[&session], &log(rig, first, topic)).unwrap_or_else(|wrong| panic!("topic {topic}: {wrong}"));
         all.sent += account.sent;
         all.delivered += account.delivered;
         all.not_written += account.not_written;
@@ -190,7 +196,8 @@ fn account(rig: &Rig, topics: &BTreeSet<String>, sent: &[(String, Sent)]) -> Acc
     all
 }
 
-fn log(rig: &Rig, topic: &str) -> Vec<Stored> {
+/// What a topic holds, without what was there before the story began.
+fn log(rig: &Rig, first: u64, topic: &str) -> Vec<Stored> {
     let count = rig.cluster().partition_count(topic).unwrap_or(0);
     let partitions = (0..i32::try_from(count).expect("few partitions")).map(PartitionId);
     let of = |partition| {
@@ -198,5 +205,10 @@ fn log(rig: &Rig, topic: &str) -> Vec<Stored> {
         let records = batches.into_iter().flat_map(|batch| batch.records().expect("a batch that can be read"));
         records.map(move |record| embedded::stored(partition, record)).collect::<Vec<_>>()
     };
-    partitions.flat_map(of).collect()
+    partitions.flat_map(of).filter(|stored| number(stored).is_none_or(|number| number >= first)).collect()
+}
+
+fn number(stored: &Stored) -> Option<u64> {
+    let text = std::str::from_utf8(stored.content.value.as_deref()?).ok()?;
+    text.split(' ').next()?.parse().ok()
 }
