@@ -56,7 +56,8 @@ impl Session for MilenaSession {
     }
 }
 
-pub(crate) fn record<'a>(topic: &'a str, to_send: &'a ToSend) -> Record<'a> {
+/// What a suite sends, as the producer takes it.
+pub fn record<'a>(topic: &'a str, to_send: &'a ToSend) -> Record<'a> {
     let content = &to_send.content;
     let mut record = Record::to(topic);
     if let Some(partition) = to_send.partition {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use milena::{Delivery, Failure, FailureKind, Fate, MetricsSnapshot, PartitionId, Producer, ProducerBuilder};
 
-use super::{LONG, Rig};
+use super::{LONG, Rig, until};
 use crate::account::{Account, Content, Outcome, Sent, Stored, ToSend, check};
 use crate::{embedded, facade};
 
@@ -21,6 +21,8 @@ pub struct Story<'a> {
     queued: Vec<(String, ToSend, Delivery)>,
     /// The number of its first record.
     first: u64,
+    /// Records that no log will hold in the end.
+    aside: u64,
     requests: u64,
     connections: u64,
 }
@@ -55,7 +57,8 @@ impl<'a> Story<'a> {
     pub fn with(rig: &'a Rig, producer: ProducerBuilder) -> Self {
         let producer = producer.build().expect("a config without problems");
         let (requests, connections) = (rig.requests(), rig.connections());
-        Self { rig, producer, queued: Vec::new(), first: RECORDS.load(Ordering::Relaxed), requests, connections }
+        let first = RECORDS.load(Ordering::Relaxed);
+        Self { rig, producer, queued: Vec::new(), first, aside: 0, requests, connections }
     }
 
     /// The producer.
@@ -81,13 +84,55 @@ impl<'a> Story<'a> {
     /// # Panics
     /// If it is not taken.
     pub async fn enqueue_one(&mut self, topic: &str, partition: Option<i32>, rest: &[u8]) {
+        let record = Self::next(partition, rest);
+        self.enqueue_record(topic, record).await;
+    }
+
+    /// A record unlike all others, for [`enqueue_record`](Self::enqueue_record) or [`adopt`](Self::adopt).
+    #[must_use]
+    pub fn next(partition: Option<i32>, rest: &[u8]) -> ToSend {
         let number = RECORDS.fetch_add(1, Ordering::Relaxed);
         let mut value = format!("{number} ").into_bytes();
         value.extend_from_slice(rest);
         let content = Content { value: Some(value), ..Content::default() };
-        let record = ToSend { content, partition, ..ToSend::default() };
+        ToSend { content, partition, ..ToSend::default() }
+    }
+
+    /// Enqueues a record; no two of a topic may be alike.
+    ///
+    /// # Panics
+    /// If it is not taken.
+    pub async fn enqueue_record(&mut self, topic: &str, record: ToSend) {
         let delivery = self.producer.enqueue(facade::record(topic, &record)).await.expect("a record that is taken");
+        self.adopt(topic, record, delivery);
+    }
+
+    /// Holds a record to account that was enqueued in some other way.
+    pub fn adopt(&mut self, topic: &str, record: ToSend, delivery: Delivery) {
         self.queued.push((topic.to_owned(), record, delivery));
+    }
+
+    /// Has a record delivered that will be deleted from its log, so that nobody looks for it.
+    ///
+    /// # Panics
+    /// If it is not delivered.
+    pub async fn deliver_aside(&mut self, topic: &str, partition: Option<i32>) {
+        let record = Self::next(partition, b"aside");
+        self.producer.send(facade::record(topic, &record)).await.expect("a record that is delivered");
+        self.aside += 1;
+    }
+
+    /// Enqueues `count` records for partition 0 while its broker reads nothing, each in a request of its own, and lets them go together.
+    ///
+    /// # Panics
+    /// If there is room for fewer requests.
+    pub async fn enqueue_in_flight(&mut self, topic: &str, count: usize) {
+        for record in 0..count {
+            let before = self.producer.metrics().requests_in_flight;
+            self.enqueue(topic, 1).await;
+            until(&format!("request {record} is in flight"), || self.producer.metrics().requests_in_flight > before)
+                .await;
+        }
     }
 
     /// Enqueues records of a partition and waits until they are delivered, so that the producer is under way.
@@ -125,6 +170,18 @@ impl<'a> Story<'a> {
     /// If any of it is not so.
     pub async fn end(self, requests: u64) -> Ended {
         self.settled().await;
+        let producer = self.producer.clone();
+        let ended = self.judged(requests).await;
+        producer.close(LONG).await.expect("every outcome was heard, and in time");
+        ended
+    }
+
+    /// As [`end`](Self::end), and leaves the closing to others.
+    ///
+    /// # Panics
+    /// As [`end`](Self::end).
+    pub async fn judged(self, requests: u64) -> Ended {
+        self.settled().await;
         let mut topics = BTreeSet::new();
         let (mut sent, mut failures) = (Vec::new(), Vec::new());
         for (topic, record, delivery) in self.queued {
@@ -136,18 +193,23 @@ impl<'a> Story<'a> {
             sent.push((topic.clone(), Sent { record, outcome }));
             topics.insert(topic);
         }
-        self.producer.close(LONG).await.expect("every outcome was heard, and in time");
+        // The socket may hold its bytes a moment longer than the outcome takes.
+        until("all memory is back", || {
+            let buffer = self.producer.metrics().buffer;
+            (buffer.used, buffer.waiting) == (0, 0)
+        })
+        .await;
         let metrics = self.producer.metrics();
         let total = metrics.total;
         let ended = [total.delivered, total.failed_not_written, total.failed_maybe_written];
         let counted: u64 = ended.iter().map(|tally| tally.records).sum();
-        assert_eq!(counted, sent.len() as u64, "one outcome for each record: {total:?}");
-        assert_eq!((metrics.buffer.used, metrics.buffer.waiting), (0, 0), "memory is held, or waited for");
+        assert_eq!(counted, self.aside + sent.len() as u64, "one outcome for each record: {total:?}");
         let account = account(self.rig, self.first, &topics, &sent);
         let read = self.rig.requests() - self.requests;
         let opened = self.rig.connections() - self.connections;
         assert!(read <= requests, "{read} requests, where {requests} would do: {:?}", self.rig.cluster().requests());
         assert!(opened <= requests, "{opened} connections");
+        assert!(opened > 0 || read == 0, "a way past the proxies");
         let sent = sent.into_iter().map(|(_, sent)| sent).collect();
         Ended { sent, failures, account, metrics, requests: read }
     }

@@ -1,4 +1,5 @@
 //! The fault matrix: a test per row, whose name carries the row's number. `docs/fault-matrix.md` lists them.
 
 mod connection;
+mod idempotence;
 mod page;
