@@ -4,17 +4,23 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use milena_sender::{Command, CommandId, CommandResult};
+use milena_sender::{Command, CommandId, CommandResult, Input};
 use milena_wire::Timestamp;
 use tokio::sync::{mpsc, oneshot, watch};
 
-type Call = (Command, Option<oneshot::Sender<CommandResult>>);
+#[derive(Debug)]
+enum Call {
+    Make(CommandId, Command, Option<oneshot::Sender<CommandResult>>),
+    /// Whoever made it went away.
+    GiveUp(CommandId),
+}
 
 /// The callers' end. Bounded by the callers: each has one call under way.
 #[derive(Clone, Debug)]
 pub(crate) struct Commands {
     calls: mpsc::UnboundedSender<Call>,
     ending: watch::Receiver<Ending>,
+    next: Arc<AtomicU64>,
     cut_off: Arc<AtomicU64>,
 }
 
@@ -34,7 +40,6 @@ pub(crate) enum Ending {
 pub(crate) struct CommandQueue {
     calls: mpsc::UnboundedReceiver<Call>,
     waiting: BTreeMap<CommandId, oneshot::Sender<CommandResult>>,
-    next: u64,
     cut_off: Arc<AtomicU64>,
 }
 
@@ -42,8 +47,8 @@ pub(crate) struct CommandQueue {
 pub(crate) fn channel(ending: watch::Receiver<Ending>) -> (Commands, CommandQueue) {
     let (tx, calls) = mpsc::unbounded_channel();
     let cut_off = Arc::default();
-    let commands = Commands { calls: tx, ending, cut_off: Arc::clone(&cut_off) };
-    (commands, CommandQueue { calls, waiting: BTreeMap::new(), next: 0, cut_off })
+    let commands = Commands { calls: tx, ending, next: Arc::default(), cut_off: Arc::clone(&cut_off) };
+    (commands, CommandQueue { calls, waiting: BTreeMap::new(), cut_off })
 }
 
 impl Commands {
@@ -51,11 +56,14 @@ impl Commands {
     /// unobserved failures afterwards is complete.
     pub(crate) async fn run(&self, command: Command) -> Option<CommandResult> {
         let (tx, rx) = oneshot::channel();
-        let sent = self.calls.send((command, Some(tx)));
-        if sent.is_ok()
-            && let Ok(result) = rx.await
-        {
-            return Some(result);
+        let id = self.id();
+        if self.calls.send(Call::Make(id, command, Some(tx))).is_ok() {
+            let mut caller = Caller { calls: &self.calls, id: Some(id) };
+            let result = rx.await;
+            caller.id = None;
+            if let Ok(result) = result {
+                return Some(result);
+            }
         }
         self.end().await;
         None
@@ -90,17 +98,36 @@ impl Commands {
     /// Closes with nobody waiting.
     pub(crate) fn close_unattended(&self, deadline: Timestamp) {
         // A driver that has ended has nothing left to close.
-        drop(self.calls.send((Command::Close { deadline }, None)));
+        drop(self.calls.send(Call::Make(self.id(), Command::Close { deadline }, None)));
+    }
+
+    fn id(&self) -> CommandId {
+        CommandId(self.next.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+/// Says so when whoever waits for a result goes away without it.
+struct Caller<'a> {
+    calls: &'a mpsc::UnboundedSender<Call>,
+    id: Option<CommandId>,
+}
+
+impl Drop for Caller<'_> {
+    fn drop(&mut self) {
+        if let Some(id) = self.id {
+            // A driver that has ended has forgotten all calls.
+            drop(self.calls.send(Call::GiveUp(id)));
+        }
     }
 }
 
 impl CommandQueue {
-    pub(crate) fn try_recv(&mut self) -> Option<(CommandId, Command)> {
+    pub(crate) fn try_recv(&mut self) -> Option<Input> {
         self.calls.try_recv().ok().map(|call| self.accept(call))
     }
 
     /// Cancel-safe. Pends for ever once every handle is gone: the last one has sent its `Close`.
-    pub(crate) async fn recv(&mut self) -> (CommandId, Command) {
+    pub(crate) async fn recv(&mut self) -> Input {
         match self.calls.recv().await {
             Some(call) => self.accept(call),
             None => std::future::pending().await,
@@ -126,12 +153,54 @@ impl CommandQueue {
         }
     }
 
-    fn accept(&mut self, (command, caller): Call) -> (CommandId, Command) {
-        let id = CommandId(self.next);
-        self.next += 1;
-        if let Some(caller) = caller {
-            self.waiting.insert(id, caller);
+    fn accept(&mut self, call: Call) -> Input {
+        match call {
+            Call::Make(id, command, caller) => {
+                if let Some(caller) = caller {
+                    self.waiting.insert(id, caller);
+                }
+                Input::Command { id, command }
+            }
+            Call::GiveUp(id) => {
+                self.waiting.remove(&id);
+                Input::GiveUp { id }
+            }
         }
-        (id, command)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future;
+    use std::pin::pin;
+    use std::task::{Context, Waker};
+
+    use super::*;
+
+    #[test]
+    fn a_call_that_is_dropped_is_given_up_and_nothing_of_it_is_kept() {
+        let (_ending, ended) = watch::channel(Ending::NotYet);
+        let (commands, mut queue) = channel(ended);
+        {
+            let mut call = pin!(commands.run(Command::Flush));
+            assert!(call.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        }
+        let Some(Input::Command { id, .. }) = queue.try_recv() else { panic!("no call") };
+        assert_eq!(queue.waiting.len(), 1);
+        let Some(Input::GiveUp { id: given_up }) = queue.try_recv() else { panic!("not given up") };
+        assert_eq!((given_up, queue.waiting.len()), (id, 0));
+    }
+
+    #[test]
+    fn a_call_that_was_answered_is_not_given_up() {
+        let (_ending, ended) = watch::channel(Ending::NotYet);
+        let (commands, mut queue) = channel(ended);
+        let mut call = pin!(commands.run(Command::Flush));
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(call.as_mut().poll(&mut context).is_pending());
+        let Some(Input::Command { id, .. }) = queue.try_recv() else { panic!("no call") };
+        queue.answer(id, CommandResult::Flushed);
+        assert!(call.as_mut().poll(&mut context).is_ready());
+        assert!(queue.try_recv().is_none());
     }
 }

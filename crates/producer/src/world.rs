@@ -58,7 +58,7 @@ impl Real {
         match source {
             0 => self.network.try_next().map(Input::Cluster),
             1 => self.seals.try_next(),
-            2 => self.commands.try_recv().map(|(id, command)| Input::Command { id, command }),
+            2 => self.commands.try_recv(),
             _ => self.watch.take_ring().then_some(Input::Wake),
         }
     }
@@ -110,7 +110,7 @@ impl World for Real {
             biased;
             input = self.network.next() => Input::Cluster(input),
             input = self.seals.next() => input,
-            (id, command) = self.commands.recv() => Input::Command { id, command },
+            input = self.commands.recv() => input,
             () = self.watch.ring() => Input::Wake,
             () = timer => Input::Tick,
         }

@@ -34,12 +34,17 @@ pub enum Input {
         /// The batch.
         batch: SealedBytes,
     },
-    /// A user asks for something; exactly one [`Output::Done`] follows.
+    /// A user asks for something; exactly one [`Output::Done`] follows, unless the user gives up.
     Command {
         /// Goes into the result.
         id: CommandId,
         /// What.
         command: Command,
+    },
+    /// Nobody waits for the result of a command any more. One that only asks is forgotten, and without a result; what has been begun goes on.
+    GiveUp {
+        /// Which command.
+        id: CommandId,
     },
 }
 

@@ -51,6 +51,11 @@ impl Commands {
     pub(crate) fn is_closing(&self) -> bool {
         self.life != Life::Open
     }
+
+    /// Nobody waits for the answer any more.
+    pub(crate) fn forget(&mut self, id: CommandId) {
+        self.questions.retain(|question| question.id != id);
+    }
 }
 
 impl Sender {

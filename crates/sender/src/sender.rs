@@ -122,6 +122,7 @@ impl Sender {
             }
             Input::Sealed { ticket, batch } => self.sealed(ticket, batch),
             Input::Command { id, command } => self.command(id, command),
+            Input::GiveUp { id } => self.commands.forget(id),
         }
         self.settle_down();
     }

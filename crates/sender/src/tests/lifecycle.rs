@@ -377,3 +377,21 @@ fn a_question_that_is_open_at_the_close_is_answered() {
     let CommandResult::Ready(Err(error)) = &world.done[&question] else { panic!("{:?}", world.done) };
     assert_eq!(error.kind, CommandErrorKind::Closed);
 }
+
+#[test]
+fn a_question_that_nobody_waits_for_is_forgotten_and_what_was_begun_goes_on() {
+    let mut world = World::new();
+    world.down = world.nodes.clone();
+    let deadline = world.now + Duration::from_secs(3_600);
+    let asked = world.command(Command::WaitReady { deadline });
+    let delivery = world.send("queued");
+    let flushed = world.command(Command::Flush);
+    for id in [asked, flushed] {
+        world.input(crate::Input::GiveUp { id: crate::CommandId(id) });
+    }
+    world.down.clear();
+    world.run_for(3_000);
+    delivered(delivery);
+    assert!(!world.done.contains_key(&asked), "it was answered");
+    assert!(world.done.contains_key(&flushed));
+}

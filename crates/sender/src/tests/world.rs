@@ -118,7 +118,7 @@ pub(super) struct World {
     pub(super) sender: Sender,
     pub(super) accumulator: Accumulator,
     pub(super) hooks: Arc<TestHooks>,
-    now: Timestamp,
+    pub(super) now: Timestamp,
     pub(super) topics: BTreeMap<String, TopicModel>,
     pub(super) nodes: Vec<i32>,
     pub(super) down: Vec<i32>,
@@ -292,7 +292,7 @@ impl World {
         id
     }
 
-    fn input(&mut self, input: Input) {
+    pub(super) fn input(&mut self, input: Input) {
         self.inputs += 1;
         self.sender.handle(self.now, self.wall_ms, input);
     }
