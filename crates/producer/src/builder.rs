@@ -99,7 +99,7 @@ impl ProducerBuilder {
         delivery_timeout: Duration,
         /// `request.timeout.ms`. Default: 30 s.
         request_timeout: Duration,
-        /// `retry.backoff.ms`. Default: 100 ms.
+        /// `retry.backoff.ms`; a batch's first retry with a leader comes after a tenth of it. Default: 100 ms.
         retry_backoff: Duration,
         /// `retry.backoff.max.ms`. Default: 1 s.
         retry_backoff_max: Duration,

@@ -49,7 +49,7 @@ pub struct ProducerConfig {
     pub delivery_timeout: Duration,
     /// `request.timeout.ms`: how long one request may take. Default: 30 s.
     pub request_timeout: Duration,
-    /// `retry.backoff.ms`: wait before the first retry; doubles, ±20 %. Default: 100 ms.
+    /// `retry.backoff.ms`: wait before a retry; doubles, ±20 %. A batch's first retry with a leader comes after a tenth of it. Default: 100 ms.
     pub retry_backoff: Duration,
     /// `retry.backoff.max.ms`: the longest wait between retries. Default: 1 s.
     pub retry_backoff_max: Duration,

@@ -84,7 +84,7 @@ impl Sender {
         }
         if let Some(batch) = partition.batches.get_mut(&item.key) {
             batch.attempts = batch.attempts.saturating_sub(1);
-            batch.not_before = self.now + self.backoff.draw(batch.attempts);
+            batch.set_back(self.now, &mut self.backoff);
             batch.last = Some(LastError::lost(broker, lost));
         }
         self.finish_withdrawn(item.slot);
@@ -196,14 +196,17 @@ impl Sender {
             return;
         }
         let last = details.last_error(broker, code);
-        let wait = self.backoff_of(slot, key);
         let Some(partition) = self.partitions.get_mut(slot) else { return };
         let topic = partition.topic;
         // A batch that was only out of order waits for the one before it, not for a backoff of its own.
         let behind = code == ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER && matches!(verdict, Verdict::Resend { .. });
         if let Some(batch) = partition.batches.get_mut(&key) {
             batch.last = Some(last);
-            batch.not_before = if behind { self.now } else { wait };
+            if behind {
+                batch.not_before = self.now;
+            } else {
+                batch.set_back(self.now, &mut self.backoff);
+            }
         }
         match verdict {
             Verdict::Resend { refresh, ambiguous } => {
@@ -244,11 +247,6 @@ impl Sender {
         }
     }
 
-    fn backoff_of(&mut self, slot: usize, key: BatchKey) -> milena_wire::Timestamp {
-        let attempts = self.partitions.get(slot).and_then(|p| p.batches.get(&key)).map_or(1, |batch| batch.attempts);
-        self.now + self.backoff.draw(attempts.saturating_sub(1))
-    }
-
     /// Sends a batch that is too large for the broker again in two halves.
     fn split(&mut self, slot: usize, key: BatchKey) {
         let Some(partition) = self.partitions.get_mut(slot) else { return };
@@ -270,6 +268,7 @@ impl Sender {
                         sealed,
                         ordinal: batch.ordinal,
                         attempts: 0,
+                        setbacks: 0,
                         not_before: self.now,
                         last,
                     };

@@ -1,6 +1,13 @@
 //! How long to wait before trying again.
+//!
+//! Most refusals are over at once: an election that was under way, a replica that was late for a moment. So what a leader refuses for the first
+//! time is tried again after a tenth of the backoff, and only then as a batch that may have to wait for long: one request more per batch and
+//! leader is no storm.
 
 use std::time::Duration;
+
+/// Into how many parts the first wait is cut for the wait before a first retry.
+const SOON: u32 = 10;
 
 /// Draws exponential waits with jitter (KIP-580) from a seed: what a run decides is the same every time.
 #[derive(Debug)]
@@ -15,13 +22,25 @@ impl Backoff {
         Self { initial: initial.min(max), max, state: seed }
     }
 
-    /// The wait before attempt `n + 2`: the first wait doubled `n` times, a fifth more or less, at most the maximum. Without room to grow
-    /// there is no jitter, as in Java.
+    /// The wait after `n` failures before the last one: the first wait doubled `n` times, a fifth more or less, at most the maximum. Without
+    /// room to grow there is no jitter, as in Java.
     pub(crate) fn draw(&mut self, n: u32) -> Duration {
+        self.spread(self.initial.saturating_mul(1_u32.checked_shl(n).unwrap_or(u32::MAX)).min(self.max))
+    }
+
+    /// The wait of a batch that came back from the leader of now after `n` times before: a tenth of the first wait, then as
+    /// [`draw`](Self::draw). A backoff without room to grow is taken as it is.
+    pub(crate) fn draw_soon(&mut self, n: u32) -> Duration {
+        match n.checked_sub(1) {
+            Some(before) => self.draw(before),
+            None => self.spread(self.initial / SOON),
+        }
+    }
+
+    fn spread(&mut self, term: Duration) -> Duration {
         if self.initial == self.max {
             return self.max;
         }
-        let term = self.initial.saturating_mul(1_u32.checked_shl(n).unwrap_or(u32::MAX)).min(self.max);
         let per_mille = 800 + self.next() % 400;
         let nanos = term.as_nanos().saturating_mul(u128::from(per_mille)) / 1000;
         Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX)).min(self.max)
@@ -56,6 +75,22 @@ mod tests {
                 assert!(ms(low) <= wait && wait <= ms(high), "{n}: {wait:?}");
             }
         }
+    }
+
+    #[test]
+    fn the_first_retry_comes_after_a_tenth_and_the_others_double_from_the_whole() {
+        for seed in 0..200 {
+            let mut backoff = Backoff::new(ms(100), ms(1000), seed);
+            for (n, low, high) in [(0, 8, 12), (1, 80, 120), (2, 160, 240), (5, 800, 1000), (40, 800, 1000)] {
+                let wait = backoff.draw_soon(n);
+                assert!(ms(low) <= wait && wait <= ms(high), "{n}: {wait:?}");
+            }
+        }
+        assert_eq!(
+            Backoff::new(ms(100), ms(100), 1).draw_soon(0),
+            ms(100),
+            "whoever wants the same wait each time gets it"
+        );
     }
 
     #[test]

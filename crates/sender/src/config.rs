@@ -70,9 +70,10 @@ pub struct SenderConfig {
     pub max_request_size: usize,
     /// Most slices in one request, so that one write takes it. Default: 1,000.
     pub max_request_slices: usize,
-    /// First wait before a batch is sent again. Default: 100 ms. Kafka's name: `retry.backoff.ms`.
+    /// Wait before a batch is sent again: a tenth of it at first, then the whole, doubling. A new leader starts it over. Default: 100 ms. Kafka's
+    /// name: `retry.backoff.ms`.
     pub retry_backoff: Duration,
-    /// What `retry_backoff` grows to, doubling with each attempt. Default: 1 s. Kafka's name: `retry.backoff.max.ms`.
+    /// What `retry_backoff` grows to; if it is the same, every wait is that long. Default: 1 s. Kafka's name: `retry.backoff.max.ms`.
     pub retry_backoff_max: Duration,
     /// How often a batch may be sent again after an error that allows it. Requests that never left this machine do not count. Default:
     /// without limit, so that the delivery timeout ends it. Kafka's name: `retries`.

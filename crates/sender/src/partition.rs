@@ -17,6 +17,7 @@ use milena_sequence::{BatchKey, Gate, Route, Stream, Turn, Withdrawn};
 use milena_wire::{BrokerId, ErrorCode, PartitionId, Timestamp};
 
 use crate::api::SealTicket;
+use crate::backoff::Backoff;
 use crate::health::Ailment;
 
 /// The last thing that went wrong with a batch.
@@ -36,9 +37,19 @@ pub(crate) struct Batch {
     pub(crate) ordinal: u64,
     /// How often it was sent.
     pub(crate) attempts: u32,
+    /// How often in a row it came back from the leader of now; a new leader starts at none.
+    pub(crate) setbacks: u32,
     /// Not to be sent again before.
     pub(crate) not_before: Timestamp,
     pub(crate) last: Option<LastError>,
+}
+
+impl Batch {
+    /// It came back and is to wait: longer with each time, until the partition has a new leader.
+    pub(crate) fn set_back(&mut self, now: Timestamp, backoff: &mut Backoff) {
+        self.not_before = now + backoff.draw_soon(self.setbacks);
+        self.setbacks = self.setbacks.saturating_add(1);
+    }
 }
 
 /// A batch that is with the codec, or waits for one before it that is.
@@ -166,7 +177,8 @@ impl Partition {
     /// A sealed batch joins those that wait for their first sending.
     pub(crate) fn push_sealed(&mut self, sealed: SealedBatch, ordinal: u64) -> BatchKey {
         let key = self.next_key();
-        self.batches.insert(key, Batch { sealed, ordinal, attempts: 0, not_before: Timestamp::ZERO, last: None });
+        self.batches
+            .insert(key, Batch { sealed, ordinal, attempts: 0, setbacks: 0, not_before: Timestamp::ZERO, last: None });
         self.front.push_back(key);
         key
     }

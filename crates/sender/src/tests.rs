@@ -8,4 +8,5 @@ mod lifecycle;
 mod rows;
 mod spans;
 mod topics;
+mod trouble;
 mod world;

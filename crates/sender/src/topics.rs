@@ -350,9 +350,10 @@ impl Sender {
                 }
             }
             let Some(partition) = self.partitions.get_mut(slot) else { return };
-            // KIP-951: a new leader is worth an attempt at once.
+            // KIP-951: a new leader is worth an attempt at once, and what the former one refused says nothing about it.
             for batch in partition.batches.values_mut() {
                 batch.not_before = Timestamp::ZERO;
+                batch.setbacks = 0;
             }
         }
         self.finish_withdrawn(slot);

@@ -360,11 +360,27 @@ fn retries_back_off_exponentially() {
     world.run_for(10_000);
     delivered(a);
     let gaps: Vec<u64> = world.seen.windows(2).map(|w| w[1].at_ms - w[0].at_ms).collect();
-    for (gap, low, high) in [(0, 80, 121), (1, 160, 241), (2, 320, 481), (3, 640, 961), (4, 800, 1001)]
-        .map(|(n, low, high)| (gaps[n], low, high))
-    {
+    let expected = [(8, 13), (80, 121), (160, 241), (320, 481), (640, 961), (800, 1001)];
+    for (gap, (low, high)) in gaps.iter().copied().zip(expected) {
         assert!((low..=high).contains(&gap), "{gaps:?}");
     }
+}
+
+#[test]
+fn a_new_leader_starts_the_backoff_over() {
+    let mut world = World::new().warm();
+    for _ in 0..6 {
+        world.fault(Fault::Refuse(19));
+    }
+    let a = world.send("a");
+    world.run_for(1200);
+    assert_eq!(world.seen.len(), 5, "the waits have grown");
+    world.move_leader("t", 0, 2);
+    world.ask_for_metadata();
+    world.run_for(20);
+    delivered(a);
+    let at: Vec<(u64, i32)> = world.seen[5..].iter().map(|seen| (seen.at_ms, seen.node)).collect();
+    assert!(matches!(at[..], [(first, 2), (second, 2)] if (8..=13).contains(&(second - first))), "{at:?}");
 }
 
 #[test]

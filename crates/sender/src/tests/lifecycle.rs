@@ -57,11 +57,16 @@ fn later_records_do_not_delay_a_flush() {
 fn a_flush_does_not_override_backoff() {
     let mut world = World::new().warm();
     world.fault(Fault::Refuse(19));
+    world.fault(Fault::Refuse(19));
     let a = world.send("a");
     let flush = world.command(Command::Flush);
     assert_eq!(world.seen.len(), 1);
-    world.run_for(79);
-    assert_eq!(world.seen.len(), 1);
+    world.run_for(7);
+    assert_eq!(world.seen.len(), 1, "the first wait is a tenth");
+    world.run_for(6);
+    assert_eq!(world.seen.len(), 2);
+    world.run_for(70);
+    assert_eq!(world.seen.len(), 2);
     world.run_for(50);
     delivered(a);
     assert!(world.done.contains_key(&flush));

@@ -153,6 +153,8 @@ pub(super) struct World {
     pub(super) wakeups: usize,
     /// How often a node was dialled.
     pub(super) dials: usize,
+    /// Refuses some produce requests whole; told how many came before.
+    pub(super) refuse: Option<fn(usize) -> Option<ErrorCode>>,
     commands: u64,
 }
 
@@ -218,6 +220,7 @@ impl World {
             inputs: 0,
             wakeups: 0,
             dials: 0,
+            refuse: None,
             commands: 0,
         };
         world.add_topic("t", 4);
@@ -417,11 +420,16 @@ impl World {
         partition.epoch += 1;
     }
 
-    /// The client learns what has changed, now.
+    /// The client learns what has changed, and acts on it.
     pub(super) fn refresh(&mut self) {
+        self.ask_for_metadata();
+        self.run_for(1500);
+    }
+
+    pub(super) fn ask_for_metadata(&mut self) {
         self.sender.cluster.refresh(self.now);
         self.input(Input::Tick);
-        self.run_for(1500);
+        self.run();
     }
 
     fn answer(&mut self, conn: ConnId, frame: &Frame) {
@@ -585,6 +593,9 @@ impl World {
     /// What the broker answers, if anything, and whether it closes the connection instead.
     fn take(&mut self, seen: &Seen) -> (Option<ProducePartitionResponse>, bool) {
         let index = PartitionId(seen.partition);
+        if let Some(code) = self.refuse.and_then(|refuse| refuse(self.requests)) {
+            return (Some(refusal(index, code)), false);
+        }
         let model = self.partition(&seen.topic, usize::try_from(seen.partition).unwrap());
         match model.faults.pop_front() {
             None if model.leader != seen.node => (Some(refusal(index, ErrorCode::NOT_LEADER_OR_FOLLOWER)), false),

@@ -39,7 +39,7 @@ pub(super) static CLIENT: &[Known] = &[
         draft.settings.client.retry_backoff = Some(millis(value)?);
         Ok(())
     })
-    .note("wait before the first retry; doubles, ±20 %"),
+    .note("wait before a retry; doubles, ±20 %; a tenth of it before a batch's first one"),
     applied("retry.backoff.max.ms", "1000", |draft, value| {
         draft.settings.client.retry_backoff_max = Some(millis(value)?);
         Ok(())
