@@ -128,8 +128,11 @@ impl Cluster {
         if std::mem::take(&mut self.search) {
             self.send_controls(now);
         }
-        // What is due but has no connection waits for one, not for a time.
-        self.timers.set(Timer::Metadata, self.metadata.due().filter(|at| *at > now));
+        match self.metadata.due() {
+            // Its timer has not gone off yet, and must not be lost; or it has, and what is due waits for a connection.
+            Some(at) if at <= now => {}
+            due => self.timers.set(Timer::Metadata, due),
+        }
         self.timers.set(Timer::Control, self.waiting.front().map(|waiting| waiting.deadline));
         self.timers.set(Timer::Rebootstrap, self.rebootstrap_at);
         self.note_health(now);

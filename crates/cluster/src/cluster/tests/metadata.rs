@@ -142,6 +142,19 @@ fn a_missing_topic_is_asked_for_with_backoff_and_counts_its_answers() {
 }
 
 #[test]
+fn a_question_that_came_due_is_asked_whatever_is_looked_at_first() {
+    let mut world = world(1, &[("a", &[(1, 5)])]);
+    world.use_topic("nope");
+    world.run_ms(1);
+    asked(&mut world);
+    // A late wake-up: the time to ask again has passed, and somebody who sends comes before the tick.
+    let due = world.cluster.next_timer().unwrap();
+    world.cluster.produce_room(due + Duration::from_millis(1), ONE);
+    world.run_ms(1_000);
+    assert!(asked(&mut world).len() >= 2);
+}
+
+#[test]
 fn a_topic_one_may_not_use_is_asked_for_again_only_when_it_is_used_again() {
     let denied = Topic { error: ErrorCode::TOPIC_AUTHORIZATION_FAILED, ..Topic::default() };
     let mut world = world(1, &[]);
