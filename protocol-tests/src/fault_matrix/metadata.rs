@@ -1,117 +1,126 @@
 //! Rows 26 to 44.
 
-use super::{Row, Shown};
+use super::{Row, Shown, Test};
 
-const OPEN: Shown = Shown::Open("no test carries it yet");
+const FILE: &str = "protocol-tests/tests/fault_matrix/metadata.rs";
+
+const fn tcp(name: &'static str) -> Test {
+    Test::tcp(FILE, name)
+}
 
 pub(super) const ROWS: &[Row] = &[
     Row {
         number: 26,
         fault: "The topic does not exist, and brokers create topics",
         outcome: "Records wait for it and are delivered in order",
-        shown: OPEN,
+        shown: Shown::By(&[tcp("row_026_an_unknown_topic_that_the_broker_creates")]),
     },
     Row {
         number: 27,
         fault: "The topic does not exist, and brokers do not create topics",
         outcome: "Records fail as not written when the grace is over, and not before; a topic made within it gets them",
-        shown: OPEN,
+        shown: Shown::By(&[tcp("row_027_an_unknown_topic_that_nobody_creates")]),
     },
     Row {
         number: 28,
         fault: "The topic is new, and its leader does not know it yet",
         outcome: "Sent again soon; no record fails",
-        shown: OPEN,
+        shown: Shown::By(&[tcp("row_028_a_leader_that_does_not_know_a_new_topic_yet")]),
     },
     Row {
         number: 29,
         fault: "Metadata tells a topic of no partitions, and no error",
         outcome: "Asked again; records wait, and none is called delivered that is not",
-        shown: OPEN,
+        shown: Shown::By(&[tcp("row_029_a_topic_without_partitions")]),
     },
     Row {
         number: 30,
         fault: "Metadata leaves out a known partition once",
         outcome: "Its records are kept and delivered",
-        shown: OPEN,
+        shown: Shown::By(&[tcp("row_030_a_partition_is_left_out_once")]),
     },
     Row {
         number: 31,
         fault: "Metadata leaves out a known partition from now on",
         outcome: "Its records fail when the grace is over; other partitions go on",
-        shown: OPEN,
+        shown: Shown::By(&[tcp("row_031_a_partition_is_left_out_from_now_on")]),
     },
     Row {
         number: 32,
         fault: "Answers alternate between an unknown topic and a leader elsewhere",
         outcome: "Neither resets the other's limit: the retries, or the delivery timeout, end it",
-        shown: OPEN,
+        shown: Shown::By(&[tcp("row_032_refusals_that_alternate")]),
     },
     Row {
         number: 33,
         fault: "The topic gets more partitions",
         outcome: "New partitions are used; a key's new records may go elsewhere, batches that are queued stay",
-        shown: OPEN,
+        shown: Shown::By(&[tcp("row_033_a_topic_gets_more_partitions")]),
     },
     Row {
         number: 34,
         fault: "The topic is deleted and created again, with more or fewer partitions",
         outcome: "What may be on the old topic is maybe-written and never sent again; unsent records fail or go to the new one, as configured",
-        shown: OPEN,
+        shown: Shown::By(&[tcp("row_034_a_topic_is_deleted_and_created_again")]),
     },
     Row {
         number: 35,
         fault: "The topic is gone from metadata, then back",
         outcome: "Sequences go on where they were; on the log once, in order",
-        shown: OPEN,
+        shown: Shown::By(&[tcp("row_035_a_topic_is_gone_from_metadata_and_comes_back")]),
     },
     Row {
         number: 36,
         fault: "No partition has a leader",
         outcome: "Records wait, those without a key on any partition, and are delivered when there is one",
-        shown: OPEN,
+        shown: Shown::By(&[tcp("row_036_no_partition_has_a_leader")]),
     },
     Row {
         number: 37,
         fault: "A leader elsewhere, and the answer says where (KIP-951)",
         outcome: "Followed at once, without asking for metadata",
-        shown: OPEN,
+        shown: Shown::By(&[tcp("row_037_a_leader_elsewhere_and_the_answer_says_where")]),
     },
     Row {
         number: 38,
         fault: "A leader elsewhere, and the answer names the same one, or an older epoch",
         outcome: "The hint is ignored; backoff and metadata; no storm of requests",
-        shown: OPEN,
+        shown: Shown::By(&[tcp("row_038_a_leader_elsewhere_and_the_answer_names_the_same")]),
     },
     Row {
         number: 39,
         fault: "Metadata that is older than what is known",
         outcome: "No way back to a lower leader epoch, unless several answers agree on it or the topic is a new one",
-        shown: OPEN,
+        shown: Shown::By(&[tcp("row_039_metadata_that_is_older_than_what_is_known")]),
     },
     Row {
         number: 40,
         fault: "A thousand partitions lose their leader at once, under many clients",
         outcome: "Each client asks for metadata once per backoff, for all of them together",
-        shown: OPEN,
+        shown: Shown::By(&[tcp("row_040_many_partitions_lose_their_leader_under_many_clients")]),
     },
     Row {
         number: 41,
         fault: "Metadata takes longer than the time between refreshes",
         outcome: "One request at a time; topics in use are not forgotten",
-        shown: OPEN,
+        shown: Shown::By(&[tcp("row_041_metadata_is_slower_than_its_refresh")]),
     },
-    Row { number: 42, fault: "A name that no topic can have", outcome: "Its records fail at once", shown: OPEN },
+    Row {
+        number: 42,
+        fault: "A name that no topic can have",
+        outcome: "Its records fail at once",
+        shown: Shown::By(&[tcp("row_042_a_name_that_no_topic_can_have")]),
+    },
     Row {
         number: 43,
         fault: "The right to write is taken away, and given back",
         outcome: "Records in between fail as not written; later ones are delivered by the same producer",
-        shown: OPEN,
+        shown: Shown::By(&[tcp("row_043_the_right_to_write_is_taken_away_and_given_back")]),
     },
     Row {
         number: 44,
         fault: "Another cluster answers under the old name",
         outcome: "Said in an event, and its topics are not taken for the old ones",
-        shown: OPEN,
+        shown: Shown::By(&[tcp("row_044_another_cluster_answers_under_the_old_name")]),
     },
 ];

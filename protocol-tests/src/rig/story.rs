@@ -1,6 +1,6 @@
 //! One producer through one fault: what it was given, what it said, and whether that is so.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -19,7 +19,11 @@ pub struct Story<'a> {
     rig: &'a Rig,
     producer: Producer,
     queued: Vec<(String, ToSend, Delivery)>,
-    /// The number of its first record.
+    /// Of the chapters before this one.
+    told: Vec<Sent>,
+    failures: Vec<Arc<Failure>>,
+    account: Account,
+    /// The number of this chapter's first record, or less.
     first: u64,
     /// Records that no log will hold in the end.
     aside: u64,
@@ -57,8 +61,18 @@ impl<'a> Story<'a> {
     pub fn with(rig: &'a Rig, producer: ProducerBuilder) -> Self {
         let producer = producer.build().expect("a config without problems");
         let (requests, connections) = (rig.requests(), rig.connections());
-        let first = RECORDS.load(Ordering::Relaxed);
-        Self { rig, producer, queued: Vec::new(), first, aside: 0, requests, connections }
+        Self {
+            rig,
+            producer,
+            queued: Vec::new(),
+            told: Vec::new(),
+            failures: Vec::new(),
+            account: Account::default(),
+            first: RECORDS.load(Ordering::Relaxed),
+            aside: 0,
+            requests,
+            connections,
+        }
     }
 
     /// The producer.
@@ -80,9 +94,6 @@ impl<'a> Story<'a> {
     }
 
     /// Enqueues a record whose value begins with its number and ends with `rest`.
-    ///
-    /// # Panics
-    /// If it is not taken.
     pub async fn enqueue_one(&mut self, topic: &str, partition: Option<i32>, rest: &[u8]) {
         let record = Self::next(partition, rest);
         self.enqueue_record(topic, record).await;
@@ -96,6 +107,13 @@ impl<'a> Story<'a> {
         value.extend_from_slice(rest);
         let content = Content { value: Some(value), ..Content::default() };
         ToSend { content, partition, ..ToSend::default() }
+    }
+
+    /// Enqueues a record with a key, for whatever partition that leads to.
+    pub async fn enqueue_keyed(&mut self, topic: &str, key: &str) {
+        let mut record = Self::next(None, b"");
+        record.content.key = Some(key.as_bytes().to_vec());
+        self.enqueue_record(topic, record).await;
     }
 
     /// Enqueues a record; no two of a topic may be alike.
@@ -180,38 +198,56 @@ impl<'a> Story<'a> {
     ///
     /// # Panics
     /// As [`end`](Self::end).
-    pub async fn judged(self, requests: u64) -> Ended {
-        self.settled().await;
-        let mut topics = BTreeSet::new();
-        let (mut sent, mut failures) = (Vec::new(), Vec::new());
-        for (topic, record, delivery) in self.queued {
-            let result = delivery.await;
-            if let Err(error) = &result {
-                failures.push(Arc::clone(error.failure()));
-            }
-            let outcome = facade::outcome(&record, result);
-            sent.push((topic.clone(), Sent { record, outcome }));
-            topics.insert(topic);
-        }
+    pub async fn judged(mut self, requests: u64) -> Ended {
+        self.chapter().await;
+        let Self { rig, producer, told, failures, account, .. } = self;
         // The socket may hold its bytes a moment longer than the outcome takes.
         until("all memory is back", || {
-            let buffer = self.producer.metrics().buffer;
+            let buffer = producer.metrics().buffer;
             (buffer.used, buffer.waiting) == (0, 0)
         })
         .await;
-        let metrics = self.producer.metrics();
+        let metrics = producer.metrics();
         let total = metrics.total;
         let ended = [total.delivered, total.failed_not_written, total.failed_maybe_written];
         let counted: u64 = ended.iter().map(|tally| tally.records).sum();
-        assert_eq!(counted, self.aside + sent.len() as u64, "one outcome for each record: {total:?}");
-        let account = account(self.rig, self.first, &topics, &sent);
-        let read = self.rig.requests() - self.requests;
-        let opened = self.rig.connections() - self.connections;
-        assert!(read <= requests, "{read} requests, where {requests} would do: {:?}", self.rig.cluster().requests());
+        assert_eq!(counted, self.aside + told.len() as u64, "one outcome for each record: {total:?}");
+        let read = rig.requests() - self.requests;
+        let opened = rig.connections() - self.connections;
+        assert!(read <= requests, "{read} requests, where {requests} would do: {:?}", rig.cluster().requests());
         assert!(opened <= requests, "{opened} connections");
         assert!(opened > 0 || read == 0, "a way past the proxies");
-        let sent = sent.into_iter().map(|(_, sent)| sent).collect();
-        Ended { sent, failures, account, metrics, requests: read }
+        Ended { sent: told, failures, account, metrics, requests: read }
+    }
+
+    /// Waits for the outcomes of everything so far, and holds the logs as they are now to them; for what happens to a topic after that, those
+    /// records are of no account.
+    ///
+    /// # Panics
+    /// If they are not true.
+    pub async fn chapter(&mut self) {
+        self.settled().await;
+        let mut sent: BTreeMap<String, Vec<Sent>> = BTreeMap::new();
+        for (topic, record, delivery) in self.queued.drain(..) {
+            let result = delivery.await;
+            if let Err(error) = &result {
+                self.failures.push(Arc::clone(error.failure()));
+            }
+            let outcome = facade::outcome(&record, result);
+            let one = Sent { record, outcome };
+            self.told.push(one.clone());
+            sent.entry(topic).or_default().push(one);
+        }
+        for (topic, session) in sent {
+            let log = log(self.rig, self.first, &topic);
+            let account = check(&[&session], &log).unwrap_or_else(|wrong| panic!("topic {topic}: {wrong}"));
+            self.account.sent += account.sent;
+            self.account.delivered += account.delivered;
+            self.account.not_written += account.not_written;
+            self.account.maybe_written += account.maybe_written;
+            self.account.stored += account.stored;
+        }
+        self.first = RECORDS.load(Ordering::Relaxed);
     }
 }
 
@@ -242,23 +278,7 @@ impl Ended {
     }
 }
 
-/// Holds what was said against the logs.
-fn account(rig: &Rig, first: u64, topics: &BTreeSet<String>, sent: &[(String, Sent)]) -> Account {
-    let mut all = Account::default();
-    for topic in topics {
-        let session: Vec<Sent> = sent.iter().filter(|(to, _)| to == topic).map(|(_, sent)| sent.clone()).collect();
-        let account =
-            check(&[&session], &log(rig, first, topic)).unwrap_or_else(|wrong| panic!("topic {topic}: {wrong}"));
-        all.sent += account.sent;
-        all.delivered += account.delivered;
-        all.not_written += account.not_written;
-        all.maybe_written += account.maybe_written;
-        all.stored += account.stored;
-    }
-    all
-}
-
-/// What a topic holds, without what was there before the story began.
+/// What a topic holds, without what was there before record `first`.
 fn log(rig: &Rig, first: u64, topic: &str) -> Vec<Stored> {
     let count = rig.cluster().partition_count(topic).unwrap_or(0);
     let partitions = (0..i32::try_from(count).expect("few partitions")).map(PartitionId);

@@ -1,5 +1,8 @@
 //! The fault matrix: a test per row, whose name carries the row's number. `docs/fault-matrix.md` lists them.
 
 mod connection;
+mod events;
 mod idempotence;
+mod metadata;
 mod page;
+mod produce_errors;
