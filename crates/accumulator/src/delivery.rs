@@ -1,5 +1,5 @@
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -77,6 +77,13 @@ impl Delivery {
         }
     }
 
+    /// Waits until the outcome is known, and leaves it for whoever awaits this handle or drops it.
+    ///
+    /// For who waits for many records and wants to hear of all or none: what is dropped after this was not heard.
+    pub fn settled(&mut self) -> impl Future<Output = ()> + Unpin {
+        poll_fn(|cx| if self.poll_settled(cx) { Poll::Ready(()) } else { Poll::Pending })
+    }
+
     /// Waits on this thread for the outcome. Not for use in async code, whose executor it would block.
     ///
     /// # Errors
@@ -102,20 +109,42 @@ impl Delivery {
         }
     }
 
-    /// The outcome, if it is known; moves on with the record if it went to another batch.
+    /// The outcome, if it is known.
     fn hear(&mut self) -> Option<Result<Receipt, DeliveryError>> {
         loop {
-            let (next, there) = match self.cell.status(self.index) {
+            match self.cell.status(self.index) {
                 Status::Open => return None,
                 Status::Settled(outcome) => {
                     self.heard = true;
                     return Some(self.result(outcome));
                 }
-                Status::Moved(cell, index) => (Arc::clone(cell), index),
-            };
+                Status::Moved(..) => self.follow(),
+            }
+        }
+    }
+
+    /// Moves on with the record, if it went to another batch.
+    fn follow(&mut self) {
+        while let Status::Moved(cell, index) = self.cell.status(self.index) {
+            let next = Arc::clone(cell);
+            self.index = index;
             self.cell = next;
-            self.index = there;
             self.seat = Seat::NONE;
+        }
+    }
+
+    /// Whether the outcome is known; if not, the task is woken when it is worth another look.
+    fn poll_settled(&mut self, cx: &Context<'_>) -> bool {
+        loop {
+            self.follow();
+            if matches!(self.cell.status(self.index), Status::Settled(_)) {
+                return true;
+            }
+            self.cell.register(cx.waker(), &mut self.seat);
+            // News may have come between the look and the registration.
+            if matches!(self.cell.status(self.index), Status::Open) {
+                return false;
+            }
         }
     }
 
@@ -142,16 +171,10 @@ impl Future for Delivery {
     type Output = Result<Receipt, DeliveryError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        loop {
-            if let Some(result) = self.hear() {
-                return Poll::Ready(result);
-            }
-            let Self { cell, seat, .. } = &mut *self;
-            cell.register(cx.waker(), seat);
-            // News may have come between the look and the registration.
-            if matches!(self.cell.status(self.index), Status::Open) {
-                return Poll::Pending;
-            }
+        match self.hear() {
+            Some(result) => Poll::Ready(result),
+            None if self.poll_settled(cx) => self.hear().map_or(Poll::Pending, Poll::Ready),
+            None => Poll::Pending,
         }
     }
 }

@@ -18,7 +18,7 @@ use crate::clock::Clock;
 use crate::commands::{self, Ending};
 use crate::config::{ConfigError, ConfigProblem, ProducerConfig};
 use crate::driver::drive;
-use crate::handler::{DeliveryHandler, LogOnly};
+use crate::handler::DeliveryHandler;
 use crate::producer::Shared;
 use crate::runtime::Io;
 use crate::seal::SealPool;
@@ -35,7 +35,7 @@ pub struct ProducerBuilder {
     pub(crate) tcp: TcpConnector,
     connector: Option<Arc<dyn Connector>>,
     resolver: Arc<dyn Resolver>,
-    handler: Arc<dyn DeliveryHandler>,
+    handler: Option<Arc<dyn DeliveryHandler>>,
 }
 
 macro_rules! setters {
@@ -66,7 +66,7 @@ impl ProducerBuilder {
             tcp: TcpConnector::default(),
             connector: None,
             resolver: Arc::new(SystemResolver),
-            handler: Arc::new(LogOnly),
+            handler: None,
         }
     }
 
@@ -175,7 +175,7 @@ impl ProducerBuilder {
 
     /// Hears of records enqueued with a token, and of unobserved failures. Default: failures are logged.
     pub fn delivery_handler(mut self, handler: impl DeliveryHandler) -> Self {
-        self.handler = Arc::new(handler);
+        self.handler = Some(Arc::new(handler));
         self
     }
 

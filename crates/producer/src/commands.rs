@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use milena_sender::{Command, CommandId, CommandResult, Input};
+use milena_sender::{Command, CommandId, CommandResult, Input, Lost};
 use milena_wire::Timestamp;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -135,7 +135,7 @@ impl CommandQueue {
     }
 
     pub(crate) fn answer(&mut self, id: CommandId, result: CommandResult) {
-        if let CommandResult::Closed { cut_off } = &result {
+        if let CommandResult::Closed { cut_off, .. } = &result {
             self.cut_off.store(*cut_off, Ordering::Relaxed);
         }
         let unheard = match self.waiting.remove(&id) {
@@ -143,11 +143,13 @@ impl CommandQueue {
             None => Some(result),
         };
         // A caller that gave up does not want to know, except of what is lost for good.
-        if let Some(CommandResult::Closed { cut_off }) = unheard
+        if let Some(CommandResult::Closed { cut_off, lost }) = unheard
             && cut_off > 0
         {
+            let topics = by_topic(&lost);
             tracing::error!(
                 records = cut_off,
+                %topics,
                 "the producer was dropped and ended before it could deliver all records"
             );
         }
@@ -167,6 +169,18 @@ impl CommandQueue {
             }
         }
     }
+}
+
+/// How many topics of those that lost records are named.
+const NAMED: usize = 10;
+
+fn by_topic(lost: &[Lost]) -> String {
+    let named: Vec<String> = lost.iter().take(NAMED).map(ToString::to_string).collect();
+    let more = match lost.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!("; and {more} topics more"),
+    };
+    named.join("; ") + &more
 }
 
 #[cfg(test)]

@@ -111,7 +111,8 @@ impl Producer {
     }
 
     /// Queues `record` with a token of the caller's instead of a handle. The builder's
-    /// [`delivery_handler`](ProducerBuilder::delivery_handler) hears of it, once per batch.
+    /// [`delivery_handler`](ProducerBuilder::delivery_handler) hears of it, once per batch; without one its failure is
+    /// unobserved.
     ///
     /// # Errors
     ///
@@ -152,7 +153,8 @@ impl Producer {
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is done, some records are queued, from the front. They are still delivered.
+    /// Dropped before it is done, some records are queued, from the front. They are still delivered, and those that fail
+    /// are unobserved.
     pub async fn send_all<'a, I>(&self, records: I) -> Vec<Result<Receipt, SendError>>
     where
         I: IntoIterator,
@@ -169,6 +171,10 @@ impl Producer {
         for delivery in deliveries.iter().flatten() {
             self.shared.accumulator.hurry(delivery);
         }
+        for delivery in deliveries.iter_mut().flatten() {
+            delivery.settled().await;
+        }
+        // Heard in one go: if this is dropped before, no failure counts as heard that nobody was told of.
         let mut outcomes = Vec::with_capacity(deliveries.len());
         for delivery in deliveries {
             outcomes.push(match delivery {
@@ -235,7 +241,7 @@ impl Producer {
         // Here and not only by the driver: nothing is taken from now on, and nobody waits for memory any longer.
         self.shared.accumulator.close();
         let cut_off = match self.shared.commands.run(Command::Close { deadline }).await {
-            Some(CommandResult::Closed { cut_off }) => cut_off,
+            Some(CommandResult::Closed { cut_off, .. }) => cut_off,
             // Already closed, by whoever came before.
             _ => self.shared.commands.cut_off(),
         };
@@ -369,11 +375,19 @@ impl Producer {
         let left = self.shared.config.max_block.saturating_sub(started.elapsed());
         let mut reserve = pin!(self.shared.accumulator.reserve(bytes));
         let mut timeout = pin!(self.shared.sleep(left));
+        let mut counted = true;
         let reserved = poll_fn(|context| {
             if let Poll::Ready(reserved) = reserve.as_mut().poll(context) {
                 return Poll::Ready(Some(reserved));
             }
-            timeout.as_mut().poll(context).map(|()| None)
+            if counted && timeout.as_mut().poll(context).is_ready() {
+                if started.elapsed() >= self.shared.config.max_block {
+                    return Poll::Ready(None);
+                }
+                // The runtime that was to count the time is gone, and with it the driver, whose end ends the waiting.
+                counted = false;
+            }
+            Poll::Pending
         })
         .await;
         match reserved {

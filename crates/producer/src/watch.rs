@@ -6,13 +6,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use milena_accumulator::{BatchReport, Failure, Hooks};
+use milena_accumulator::{BatchReport, Failure, Hooks, Outcome};
 use milena_sender::Metrics;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::error::UnobservedFailures;
-use crate::handler::DeliveryHandler;
+use crate::handler::{DeliveryHandler, LogOnly};
 use crate::notices::Notices;
 use crate::timeout::within;
 
@@ -28,18 +28,22 @@ pub(crate) struct Watch {
     /// Made after this, by what needs this; nothing fails before.
     metrics: OnceLock<Arc<Metrics>>,
     notices: Arc<Notices>,
+    /// Nobody but the log hears of deliveries.
+    deaf: bool,
 }
 
 impl Watch {
     /// Starts the handler's thread, which ends after [`end`](Self::end).
-    pub(crate) fn start(name: &str, handler: Arc<dyn DeliveryHandler>) -> io::Result<Arc<Self>> {
-        let notices = Notices::start(name, handler)?;
+    pub(crate) fn start(name: &str, handler: Option<Arc<dyn DeliveryHandler>>) -> io::Result<Arc<Self>> {
+        let deaf = handler.is_none();
+        let notices = Notices::start(name, handler.unwrap_or_else(|| Arc::new(LogOnly)))?;
         Ok(Arc::new(Self {
             rung: AtomicBool::new(false),
             bell: Notify::new(),
             unseen: Mutex::new(None),
             metrics: OnceLock::new(),
             notices,
+            deaf,
         }))
     }
 
@@ -94,7 +98,13 @@ impl Hooks for Watch {
     }
 
     fn report(&self, report: BatchReport) {
-        self.notices.report(report);
+        if !self.deaf {
+            return self.notices.report(report);
+        }
+        // A record with a token and without a handler that could hear of it.
+        if let Outcome::Failed(failure) = report.outcome() {
+            self.unobserved(failure, u32::try_from(report.records().len()).unwrap_or(u32::MAX));
+        }
     }
 
     fn unobserved(&self, failure: &Arc<Failure>, records: u32) {

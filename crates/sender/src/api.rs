@@ -103,6 +103,8 @@ pub enum CommandResult {
     Closed {
         /// Records that the deadline cut off.
         cut_off: u64,
+        /// The same by topic and fate.
+        lost: Arc<[Lost]>,
     },
     /// Whether the cluster has answered.
     Ready(Result<(), CommandError>),
@@ -110,6 +112,24 @@ pub enum CommandResult {
     Partitions(Result<TopicPartitions, CommandError>),
     /// Whether all topics are known.
     Prepared(Result<(), CommandError>),
+}
+
+/// Records of one topic that a close cut off.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Lost {
+    /// The topic.
+    pub topic: TopicName,
+    /// How many are not on the log.
+    pub not_written: u64,
+    /// How many may be.
+    pub maybe_written: u64,
+}
+
+impl fmt::Display for Lost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {} not written, {} maybe written", self.topic, self.not_written, self.maybe_written)
+    }
 }
 
 /// A topic's partitions as last heard.

@@ -1,10 +1,12 @@
 //! What users ask for besides producing.
 
+use std::sync::Arc;
+
 use milena_accumulator::FailureKind;
 use milena_cluster::TopicState;
 use milena_wire::{ErrorCode, PartitionId, Timestamp, TopicName};
 
-use crate::api::{Command, CommandError, CommandErrorKind, CommandId, CommandResult, Output, TopicPartitions};
+use crate::api::{Command, CommandError, CommandErrorKind, CommandId, CommandResult, Lost, Output, TopicPartitions};
 use crate::sender::Sender;
 use crate::timers::Timer;
 use crate::topics::Cause;
@@ -42,6 +44,8 @@ pub(crate) struct Commands {
     /// Who waits for the close.
     closers: Vec<CommandId>,
     cut_off: u64,
+    /// What makes up `cut_off`.
+    lost: Vec<Lost>,
     /// Nothing can be sent any more, because of this.
     pub(crate) fatal: Option<ErrorCode>,
     pub(crate) timer: Option<Timestamp>,
@@ -227,14 +231,17 @@ impl Sender {
 
     fn answer_closers(&mut self) {
         let cut_off = self.commands.cut_off;
+        let lost: Arc<[Lost]> = self.commands.lost.as_slice().into();
         for id in std::mem::take(&mut self.commands.closers) {
-            self.outputs.push_back(Output::Done { id, result: CommandResult::Closed { cut_off } });
+            let lost = Arc::clone(&lost);
+            self.outputs.push_back(Output::Done { id, result: CommandResult::Closed { cut_off, lost } });
         }
     }
 
     /// The deadline of the close has come: everything gets an outcome now.
     fn cut_off(&mut self) {
         self.take_work();
+        let before = self.metrics.failed_by_topic();
         let mut records = 0;
         for slot in self.busy.iter().copied().collect::<Vec<_>>() {
             for key in self.keys_in_order(slot) {
@@ -248,6 +255,12 @@ impl Sender {
             records += self.fail_waiting(at, FailureKind::Closed, ErrorCode::NONE);
         }
         self.commands.cut_off += records;
+        let after = self.metrics.failed_by_topic();
+        self.commands.lost.extend(after.into_iter().filter_map(|(topic, (not_written, maybe_written))| {
+            let (was_not, was_maybe) = before.get(&topic).copied().unwrap_or_default();
+            let (not_written, maybe_written) = (not_written - was_not, maybe_written - was_maybe);
+            (not_written + maybe_written > 0).then_some(Lost { topic, not_written, maybe_written })
+        }));
     }
 
     /// Ends a close when nothing is left without an outcome. Says whether that changed anything.

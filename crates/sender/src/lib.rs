@@ -37,7 +37,7 @@ mod topics;
 mod tests;
 
 pub use api::{
-    Command, CommandError, CommandErrorKind, CommandId, CommandResult, Input, Output, SealTicket, TopicPartitions,
+    Command, CommandError, CommandErrorKind, CommandId, CommandResult, Input, Lost, Output, SealTicket, TopicPartitions,
 };
 pub use config::{Guarantee, RecreatedTopic, SenderConfig};
 pub use health::{Health, HealthBoard};

@@ -134,6 +134,12 @@ impl Metrics {
         self.lock().fatal
     }
 
+    /// Failed records by topic: not written, and maybe written.
+    pub(crate) fn failed_by_topic(&self) -> BTreeMap<TopicName, (u64, u64)> {
+        let failed = |c: &Counters| (c.failed_not_written.records, c.failed_maybe_written.records);
+        self.lock().topics.iter().map(|(topic, counters)| (topic.clone(), failed(counters))).collect()
+    }
+
     /// Failed records whose delivery had been dropped.
     pub fn unobserved(&self, records: u64) {
         self.update(|m| m.unobserved += records);

@@ -9,6 +9,7 @@ mod health;
 mod memory;
 mod metrics;
 mod records;
+mod runtimes;
 mod support;
 mod topics;
 mod unobserved;

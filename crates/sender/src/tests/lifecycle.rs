@@ -214,7 +214,7 @@ fn the_deadline_of_a_close_does_not_wait_for_the_codec_and_counts_what_is_there(
     let deadline = at(&world, 1_000);
     let close = world.command(Command::Close { deadline });
     world.run_for(1_000);
-    assert!(matches!(world.done[&close], CommandResult::Closed { cut_off: 3 }), "{:?}", world.done.get(&close));
+    assert!(matches!(world.done[&close], CommandResult::Closed { cut_off: 3, .. }), "{:?}", world.done.get(&close));
     assert!(world.closed);
     assert_eq!(failed(a), (FailureKind::Closed, Fate::NotWritten));
     assert_eq!(failed(b), (FailureKind::Closed, Fate::NotWritten));
@@ -244,7 +244,7 @@ fn a_close_delivers_what_there_is() {
     let deadline = at(&world, 5_000);
     let close = world.command(Command::Close { deadline });
     delivered(a);
-    assert!(matches!(world.done[&close], CommandResult::Closed { cut_off: 0 }));
+    assert!(matches!(world.done[&close], CommandResult::Closed { cut_off: 0, .. }));
     assert!(world.closed);
 }
 
@@ -258,7 +258,7 @@ fn a_close_waits_for_retries() {
     assert!(!world.closed);
     world.run_for(3_000);
     delivered(a);
-    assert!(matches!(world.done[&close], CommandResult::Closed { cut_off: 0 }));
+    assert!(matches!(world.done[&close], CommandResult::Closed { cut_off: 0, .. }));
 }
 
 #[test]
@@ -274,7 +274,7 @@ fn the_deadline_of_a_close_settles_everything_with_its_true_fate() {
     world.run_for(4_999);
     assert!(!world.closed);
     world.run_for(1);
-    assert!(matches!(world.done[&close], CommandResult::Closed { cut_off: 7 }), "{:?}", world.done[&close]);
+    assert!(matches!(world.done[&close], CommandResult::Closed { cut_off: 7, .. }), "{:?}", world.done[&close]);
     assert!(world.closed);
     for delivery in in_flight {
         assert_eq!(failed(delivery), (FailureKind::Closed, Fate::MaybeWritten));
