@@ -37,7 +37,10 @@ pub(super) const ROWS: &[Row] = &[
         number: 49,
         fault: "MESSAGE_TOO_LARGE for a batch of many records",
         outcome: "Split and sent again, in order; a record that is too large alone fails alone",
-        shown: Shown::By(&[tcp("row_049_a_batch_is_too_large_for_the_broker")]),
+        shown: Shown::By(&[
+            tcp("row_049_a_batch_is_too_large_for_the_broker"),
+            Test::unit("crates/sender/src/tests/faults.rs", "an_ambiguous_batch_is_never_split"),
+        ]),
     },
     Row {
         number: 50,

@@ -59,8 +59,9 @@ impl<'a> Story<'a> {
     /// If it cannot be built.
     #[must_use]
     pub fn with(rig: &'a Rig, producer: ProducerBuilder) -> Self {
-        let producer = producer.build().expect("a config without problems");
+        // It connects as soon as it is built.
         let (requests, connections) = (rig.requests(), rig.connections());
+        let producer = producer.build().expect("a config without problems");
         Self {
             rig,
             producer,

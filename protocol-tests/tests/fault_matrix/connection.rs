@@ -14,6 +14,8 @@ use protocol_tests::rig::{
     Act, Proxy, Rig, Story, Way, rewritten_metadata, rewritten_produce, rewritten_versions, run, until,
 };
 
+use crate::events;
+
 const TOPIC: &str = "t";
 
 /// One partition, ten records, and all is well.
@@ -54,6 +56,7 @@ fn port(rig: &Rig, node: i32) -> u16 {
 #[test]
 fn row_001_no_broker_can_be_reached_at_the_start() {
     run(async {
+        events::listen();
         let rig = Rig::nodes(1).await;
         rig.names().route(port(&rig, 1), &[nobody()]);
         let mut story = Story::with(&rig, rig.producer().delivery_timeout(Duration::from_millis(600)));
@@ -62,6 +65,8 @@ fn row_001_no_broker_can_be_reached_at_the_start() {
         ended.failed(10, FailureKind::DeliveryTimeout, Fate::NotWritten);
         let said = ended.failures[0].to_string();
         assert!(said.contains("connection refused"), "{said}");
+        let address = format!("broker.test:{}", port(&rig, 1));
+        assert!(events::said(&["WARN", "connection failed", &address, "connection refused"]));
         assert!(rig.names().asked() < 60, "{} attempts", rig.names().asked());
     });
 }
