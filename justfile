@@ -44,6 +44,10 @@ kafka-down *ARGS:
 test-kafka *ARGS:
     scripts/test-kafka {{ARGS}}
 
+# Ten minutes of trouble for a real Kafka of three nodes, with every outcome checked by Kafka's own consumer: just chaos 2 SEED
+chaos *ARGS:
+    scripts/chaos {{ARGS}}
+
 # Write the golden vectors anew, with the Java client's own classes and librdkafka.
 golden:
     scripts/golden

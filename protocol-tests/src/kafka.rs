@@ -50,6 +50,19 @@ impl Kafka {
         PathBuf::from(self.script(&["logdir", &node.to_string()]).trim())
     }
 
+    /// Has the preferred replica of each partition lead it again.
+    pub fn elect_preferred(&self, topic: &str) {
+        let partitions = bare::describe(&self.bootstrap, topic).map_or(0, |topic| topic.partitions.len());
+        let list = (0..partitions).map(|partition| format!(r#"{{"topic":"{topic}","partition":{partition}}}"#));
+        let plan = format!(r#"{{"partitions":[{}]}}"#, list.collect::<Vec<_>>().join(","));
+        let file = written("elect", topic, &plan);
+        let path = file.to_str().expect("a plain path");
+        let args = ["--bootstrap-server", &self.bootstrap, "--election-type", "preferred", "--path-to-json-file", path];
+        // It fails if the preferred replicas lead already.
+        let _ = self.tools.attempt("org.apache.kafka.tools.LeaderElectionCommand", &args);
+        let _ = std::fs::remove_file(file);
+    }
+
     fn script(&self, args: &[&str]) -> String {
         let args = [&["--name", &self.name], args].concat();
         let output = tools::script(&args).output().expect("the script can be run");
@@ -70,8 +83,7 @@ impl Kafka {
             format!(r#"{{"topic":"{name}","partition":{},"replicas":[{}]}}"#, partition.index, replicas.join(","))
         });
         let plan = format!(r#"{{"version":1,"partitions":[{}]}}"#, partitions.collect::<Vec<_>>().join(","));
-        let file = std::env::temp_dir().join(format!("milena-reassign-{}-{name}.json", std::process::id()));
-        std::fs::write(&file, plan).expect("the temporary folder can be written");
+        let file = written("reassign", name, &plan);
         let path = file.to_str().expect("a plain path");
         let class = "org.apache.kafka.tools.reassign.ReassignPartitionsCommand";
         let args = ["--bootstrap-server", &self.bootstrap, "--reassignment-json-file", path];
@@ -82,6 +94,13 @@ impl Kafka {
         });
         let _ = std::fs::remove_file(file);
     }
+}
+
+/// A temporary file for one of Kafka's tools.
+fn written(what: &str, topic: &str, plan: &str) -> PathBuf {
+    let file = std::env::temp_dir().join(format!("milena-{what}-{}-{topic}.json", std::process::id()));
+    std::fs::write(&file, plan).expect("the temporary folder can be written");
+    file
 }
 
 impl Cluster for Kafka {
@@ -159,12 +178,6 @@ impl Cluster for Kafka {
     fn reassign(&self, name: &str) {
         let topic = bare::describe(&self.bootstrap, name).expect("a topic to reassign");
         self.move_replicas(&topic, name);
-        let class = "org.apache.kafka.tools.LeaderElectionCommand";
-        for partition in &topic.partitions {
-            // It fails where the preferred replica leads already.
-            let index = partition.index.to_string();
-            let args = ["--bootstrap-server", &self.bootstrap, "--election-type", "preferred", "--topic", name];
-            let _ = self.tools.attempt(class, &[&args[..], &["--partition", &index]].concat());
-        }
+        self.elect_preferred(name);
     }
 }

@@ -9,7 +9,7 @@ mod drive;
 pub mod ledger;
 mod network;
 pub mod plan;
-mod rng;
+pub(crate) mod rng;
 mod world;
 
 pub use world::{Summary, Trouble, run};
