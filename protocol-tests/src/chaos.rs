@@ -3,9 +3,9 @@
 //!
 //! What the seed draws is the same every time; when it strikes is up to clocks and to the machine.
 //!
-//! - [`load`]: the producers, and what became of each record
-//! - [`nodes`]: trouble with brokers and partitions; one at a time, since two of three nodes have to be there
-//! - [`wires`]: trouble on the way to them, at the same time
+//! - `load`: the producers, and what became of each record
+//! - `nodes`: trouble with brokers and partitions; one at a time, since two of three nodes have to be there
+//! - `wires`: trouble on the way to them, at the same time
 
 mod detour;
 mod load;
