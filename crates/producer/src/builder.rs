@@ -10,7 +10,7 @@ use milena_client::bootstrap_list;
 use milena_cluster::{Cluster, ClusterConfig};
 use milena_pool::{Connector, Resolver, SystemResolver, TcpConnector};
 use milena_sender::{Guarantee, RecreatedTopic, Sender, SenderConfig};
-use milena_wire::{Codec, Compression};
+use milena_wire::{Codec, Compression, ErrorCode};
 use tokio::sync::watch;
 use tracing::Instrument;
 
@@ -140,6 +140,12 @@ impl ProducerBuilder {
     /// `client.id`. Default: `milena`.
     pub fn client_id(mut self, id: impl Into<String>) -> Self {
         self.config.client_id = id.into();
+        self
+    }
+
+    /// Fails a batch at once on any of these codes, though it could be sent again. Default: none.
+    pub fn fail_at_once(mut self, codes: impl IntoIterator<Item = ErrorCode>) -> Self {
+        self.config.fail_at_once = codes.into_iter().collect();
         self
     }
 
@@ -290,6 +296,7 @@ fn sender_config(config: &ProducerConfig) -> SenderConfig {
         retry_backoff: config.retry_backoff,
         retry_backoff_max: config.retry_backoff_max,
         retries: config.retries,
+        fail_at_once: config.fail_at_once.clone(),
         partition_in_flight: config.partition_in_flight,
         unknown_topic_grace: config.unknown_topic_grace,
         recreated_topic: config.recreated_topic,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use milena_accumulator::PartitionerKind;
 use milena_cluster::HostPort;
 use milena_sender::{Guarantee, RecreatedTopic};
-use milena_wire::{BATCH_HEADER_LEN, Compression};
+use milena_wire::{BATCH_HEADER_LEN, Compression, ErrorCode};
 
 /// Room for the smallest answers a broker gives: its versions, and the metadata of a small cluster.
 const MIN_FRAME: usize = 1024;
@@ -55,6 +55,9 @@ pub struct ProducerConfig {
     pub retry_backoff_max: Duration,
     /// `retries`: how often one batch is sent again. Default: without limit; the delivery timeout ends it.
     pub retries: u32,
+    /// Broker's codes after which a batch fails though it could be sent again. Lost answers count as `NETWORK_EXCEPTION` and
+    /// `REQUEST_TIMED_OUT`. The fate stays true: what may be on the log fails as maybe written. Default: none.
+    pub fail_at_once: Vec<ErrorCode>,
     /// `max.in.flight.requests.per.connection`: unanswered requests per broker. Default: 5.
     pub max_in_flight: usize,
     /// Unanswered batches per partition. Default: 5 with exactly once (the broker remembers five), 1 at least once (a
@@ -114,6 +117,7 @@ impl ProducerConfig {
             retry_backoff: Duration::from_millis(100),
             retry_backoff_max: Duration::from_secs(1),
             retries: u32::MAX,
+            fail_at_once: Vec::new(),
             max_in_flight: 5,
             partition_in_flight: None,
             unknown_topic_grace: Duration::from_secs(10),
@@ -311,6 +315,8 @@ impl fmt::Display for ProducerConfig {
             }
         }
         writeln!(f, "retries = {}", self.retries)?;
+        let codes: Vec<_> = self.fail_at_once.iter().map(ToString::to_string).collect();
+        writeln!(f, "fail_at_once = {}", if codes.is_empty() { "none".to_owned() } else { codes.join(", ") })?;
         match self.partition_in_flight {
             Some(batches) => writeln!(f, "partition_in_flight = {batches}")?,
             None => writeln!(f, "partition_in_flight = by the guarantee")?,

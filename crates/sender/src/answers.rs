@@ -209,6 +209,9 @@ impl Sender {
             }
         }
         match verdict {
+            Verdict::Resend { .. } if !behind && self.config.fail_at_once.contains(&code) => {
+                self.give_up(slot, key, kind_of(code));
+            }
             Verdict::Resend { refresh, ambiguous } => {
                 if let Some(suppressed) = self.quiet.retries.speak(topic, self.now) {
                     tracing::warn!(topic = %self.topics.list[topic].name, partition = %partition.index, %broker, %code,
@@ -224,7 +227,11 @@ impl Sender {
                     "a batch is proved absent and gets a new stamp");
                 // What may be sent no more joins the front without its stamp, if it can, and fails there as not written.
                 self.finish_withdrawn(slot);
-                self.end_retries(slot, key);
+                if self.config.fail_at_once.contains(&code) {
+                    self.give_up(slot, key, kind_of(code));
+                } else {
+                    self.end_retries(slot, key);
+                }
             }
             Verdict::Split => self.split(slot, key),
             Verdict::FailRecords => self.fail_records(broker, slot, key, code, details),

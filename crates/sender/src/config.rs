@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use milena_sequence::{Protection, WINDOW};
+use milena_wire::ErrorCode;
 
 /// What a record's outcome promises. One choice, so that no combination is illegal.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -78,6 +79,9 @@ pub struct SenderConfig {
     /// How often a batch may be sent again after an error that allows it. Requests that never left this machine do not count. Default:
     /// without limit, so that the delivery timeout ends it. Kafka's name: `retries`.
     pub retries: u32,
+    /// Codes after which a batch fails though it could be sent again, with the fate it has then. Lost answers count as `NETWORK_EXCEPTION` and
+    /// `REQUEST_TIMED_OUT`. What fails anyway cannot be made to be tried again. Default: none.
+    pub fail_at_once: Vec<ErrorCode>,
     /// Batches in flight per partition; `None`: 5 for exactly once (which is also the most it can be), 1 for at least once (more could
     /// reorder records on a retry), unlimited for at most once.
     pub partition_in_flight: Option<usize>,
@@ -105,6 +109,7 @@ impl Default for SenderConfig {
             retry_backoff: Duration::from_millis(100),
             retry_backoff_max: Duration::from_secs(1),
             retries: u32::MAX,
+            fail_at_once: Vec::new(),
             partition_in_flight: None,
             unknown_topic_grace: Duration::from_secs(10),
             recreated_topic: RecreatedTopic::Fail,

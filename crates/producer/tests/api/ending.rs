@@ -447,3 +447,23 @@ fn after_a_fatal_error_every_call_says_which_it_was() {
         assert!(producer.try_enqueue(Record::to("t")).unwrap_err().to_string().contains("build a new producer"));
     });
 }
+
+#[test]
+fn a_code_the_user_does_not_want_to_wait_for_fails_its_record_at_once() {
+    run(async {
+        let cluster = one_node().await;
+        cluster.create_topic("t", 1, 1).unwrap();
+        let code = milena_wire::ErrorCode::NOT_ENOUGH_REPLICAS;
+        cluster.script(Rule::on(ApiKey::PRODUCE, Reaction::Error(code)).times(1));
+        let producer = builder(&cluster).fail_at_once([code]).build().unwrap();
+        assert!(
+            producer.config().to_string().contains("fail_at_once = NOT_ENOUGH_REPLICAS (19)"),
+            "{}",
+            producer.config()
+        );
+        let Err(SendError::Delivery(error)) = producer.send(Record::to("t")).await else { panic!("delivered") };
+        assert_eq!((error.kind(), error.fate()), (FailureKind::Broker, Fate::NotWritten));
+        assert_eq!((error.failure().code, error.failure().attempts), (Some(code), 1));
+        producer.send(Record::to("t")).await.unwrap();
+    });
+}

@@ -489,3 +489,37 @@ fn a_lost_answer_counts_as_an_attempt_and_what_never_left_does_not() {
     world.run_for(10_000);
     delivered(a);
 }
+
+#[test]
+fn a_code_on_which_the_user_gives_up_at_once_ends_the_batch_with_its_true_fate() {
+    for (fault, kind, fate) in [
+        (Fault::Refuse(19), FailureKind::Broker, Fate::NotWritten),
+        (Fault::AppendThen(7), FailureKind::Broker, Fate::MaybeWritten),
+        (Fault::Cut { append: false }, FailureKind::Broker, Fate::MaybeWritten),
+    ] {
+        let mut world = World::with(|s| {
+            s.sender.fail_at_once = [19, 7, 13].map(milena_wire::ErrorCode).to_vec();
+        })
+        .warm();
+        world.fault(fault.clone());
+        let delivery = world.send("once");
+        world.run_for(1_000);
+        assert_eq!(failed(delivery), (kind, fate), "{fault:?}");
+        assert_eq!(world.seen.iter().filter(|seen| seen.values == ["once"]).count(), 1, "{fault:?}");
+        let after = world.send("after");
+        world.run_for(1_000);
+        delivered(after);
+        let log = world.log();
+        assert_eq!(log.last().map(String::as_str), Some("after"), "{fault:?}: {log:?}");
+        assert_eq!(log.contains(&"once".to_owned()), matches!(fault, Fault::AppendThen(_)), "{fault:?}");
+    }
+}
+
+#[test]
+fn giving_up_at_once_on_one_code_leaves_others_to_be_sent_again() {
+    let mut world = World::with(|s| s.sender.fail_at_once = vec![milena_wire::ErrorCode::NOT_ENOUGH_REPLICAS]).warm();
+    world.fault(Fault::Refuse(6));
+    let delivery = world.send("moved");
+    world.run_for(1_000);
+    delivered(delivery);
+}

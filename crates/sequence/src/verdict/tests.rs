@@ -244,3 +244,53 @@ fn an_ambiguous_batch_whose_producer_the_broker_forgot_fails_once_the_log_start_
     assert_eq!(verdict(&Question { log_start: LogStart::Unknown, ..q }), RESEND_ELSEWHERE_AMBIGUOUS);
     assert_eq!(verdict(&Question { position: Position::Behind, ..q }), RESEND_AMBIGUOUS);
 }
+
+fn said(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Complete { .. } => "delivered",
+        Verdict::Resend { ambiguous: false, .. } => "sent again",
+        Verdict::Resend { ambiguous: true, .. } => "sent again; maybe written",
+        Verdict::Renumber => "sent again, newly numbered",
+        Verdict::Split => "split, sent again",
+        Verdict::FailRecords => "the named records fail, the others are sent again",
+        Verdict::Fail { fate: Fate::NotWritten } => "fails: not written",
+        Verdict::Fail { fate: Fate::MaybeWritten } => "fails: maybe written",
+        Verdict::Fatal { fate: Fate::NotWritten } => "FATAL: not written",
+        Verdict::Fatal { fate: Fate::MaybeWritten } => "FATAL: maybe written",
+    }
+}
+
+/// For people: each code of which there is more to say than that the batch fails and may be written.
+fn table_for_people() -> String {
+    let mut out = String::from(
+        "| answer | exactly once | exactly once, an earlier attempt maybe written | at least once | at most once |\n\
+         |---|---|---|---|---|\n",
+    );
+    for code in codes().filter(|code| code.name().is_some()) {
+        let cell = |protection, was_ambiguous| said(verdict(&Question { protection, was_ambiguous, ..ask(code) }));
+        let cells = [
+            cell(Protection::Stamped, false),
+            cell(Protection::Stamped, true),
+            cell(Protection::Plain, false),
+            cell(Protection::Once, false),
+        ];
+        if cells != ["fails: maybe written"; 4] {
+            writeln!(out, "| {code} | {} |", cells.join(" | ")).unwrap();
+        }
+    }
+    out
+}
+
+#[test]
+fn the_table_in_the_docs_is_as_the_code_decides() {
+    const MARKS: [&str; 2] = ["<!-- verdicts -->\n", "<!-- end of verdicts -->\n"];
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/retries.md");
+    let text = std::fs::read_to_string(path).unwrap();
+    let [begin, end] = MARKS.map(|mark| text.find(mark).unwrap());
+    let begin = begin + MARKS[0].len();
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(path, format!("{}{}{}", &text[..begin], table_for_people(), &text[end..])).unwrap();
+        return;
+    }
+    assert_eq!(text[begin..end], table_for_people(), "a verdict changed; look at it, then run with UPDATE_GOLDEN=1");
+}
