@@ -10,7 +10,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use milena::{BatchReport, DeliveryHandler, EnqueueError, Producer, Record};
+use milena::{BatchReport, DeliveryHandler, EnqueueError, FailurePolicy, Producer, Record};
 use milena_broker::EmbeddedCluster;
 use tokio::runtime::Runtime;
 
@@ -53,6 +53,9 @@ pub(crate) struct Args {
     /// Print the account as JSON on standard output
     #[arg(long)]
     json: bool,
+    /// Produce failed records to this topic, with the reason in headers
+    #[arg(long, value_name = "TOPIC")]
+    dead_letter_topic: Option<String>,
     /// Keep the lines of failed records in this file
     #[arg(long, value_name = "FILE")]
     failed: Option<PathBuf>,
@@ -128,7 +131,10 @@ struct Session<'a> {
 impl<'a> Session<'a> {
     /// Checks all there is to check before the first byte goes out.
     fn open(args: &'a Args, bootstrap: Option<&str>) -> Result<Self, String> {
-        let builder = args.settings.builder(bootstrap)?;
+        let mut builder = args.settings.builder(bootstrap)?;
+        if let Some(topic) = &args.dead_letter_topic {
+            builder = builder.on_failure(FailurePolicy::topic(topic.as_str()));
+        }
         let file = args.file.as_deref().filter(|path| *path != Path::new("-"));
         let shape = Shape {
             key_separator: args.key_separator.clone().map(String::into_bytes),

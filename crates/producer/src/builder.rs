@@ -17,8 +17,11 @@ use tracing::Instrument;
 use crate::clock::Clock;
 use crate::commands::{self, Ending};
 use crate::config::{ConfigError, ConfigProblem, ProducerConfig};
+use crate::dead_letter::{FailurePolicy, To};
 use crate::driver::drive;
 use crate::handler::DeliveryHandler;
+use crate::letter_topic::Kit;
+use crate::letters::Letters;
 use crate::producer::Shared;
 use crate::runtime::Io;
 use crate::seal::SealPool;
@@ -36,6 +39,7 @@ pub struct ProducerBuilder {
     connector: Option<Arc<dyn Connector>>,
     resolver: Arc<dyn Resolver>,
     handler: Option<Arc<dyn DeliveryHandler>>,
+    failed: Option<FailurePolicy>,
 }
 
 macro_rules! setters {
@@ -59,15 +63,18 @@ impl ProducerBuilder {
                 (Vec::new(), vec![problem])
             }
         };
-        Self {
-            config: ProducerConfig::new(addresses),
-            problems,
-            io: Io::default(),
-            tcp: TcpConnector::default(),
-            connector: None,
-            resolver: Arc::new(SystemResolver),
-            handler: None,
-        }
+        Self { problems, ..Self::again(ProducerConfig::new(addresses), Io::default(), None, Arc::new(SystemResolver)) }
+    }
+
+    /// From settings that are checked already.
+    pub(crate) fn again(
+        config: ProducerConfig,
+        io: Io,
+        connector: Option<Arc<dyn Connector>>,
+        resolver: Arc<dyn Resolver>,
+    ) -> Self {
+        let tcp = TcpConnector::default();
+        Self { config, problems: Vec::new(), io, tcp, connector, resolver, handler: None, failed: None }
     }
 
     setters! {
@@ -185,6 +192,19 @@ impl ProducerBuilder {
         self
     }
 
+    /// What becomes of failed records, besides their outcome: they are given back to a callback, or produced to a dead-letter topic. Default:
+    /// nothing more.
+    pub fn on_failure(mut self, policy: FailurePolicy) -> Self {
+        if let To::Topic(topic) = &policy.to
+            && topic.name.is_empty()
+        {
+            self.problems
+                .push(ConfigProblem { setting: "milena.dead.letter.topic".into(), problem: "names no topic".into() });
+        }
+        self.failed = Some(policy);
+        self
+    }
+
     /// Checks all settings and starts the producer's threads. Needs no broker.
     ///
     /// # Errors
@@ -205,12 +225,22 @@ impl ProducerBuilder {
         self.start().map_err(|source| ConfigError { problems: Vec::new(), source: Some(source) })
     }
 
-    fn start(self) -> std::io::Result<Producer> {
+    /// As [`build`](Self::build), without the checks.
+    pub(crate) fn start(self) -> std::io::Result<Producer> {
         let config = self.config;
         let seed = seed::from_process();
         let clock = Clock::start();
-        let watch = Watch::start(&config.client_id, self.handler)?;
-        let accumulator = Accumulator::new(accumulator_config(&config), seed, Arc::clone(&watch) as _);
+        let connector = self.connector.unwrap_or_else(|| Arc::new(self.tcp));
+        let diverts = self.failed.is_some();
+        let letters = match self.failed {
+            Some(policy) => {
+                let (config, io, resolver) = (config.clone(), self.io.clone(), Arc::clone(&self.resolver));
+                Some(Letters::start(policy, Kit { config, io, connector: Arc::clone(&connector), resolver })?)
+            }
+            None => None,
+        };
+        let watch = Watch::start(&config.client_id, self.handler, letters)?;
+        let accumulator = Accumulator::new(accumulator_config(&config, diverts), seed, Arc::clone(&watch) as _);
         let cluster = Cluster::new(cluster_config(&config), seed);
         let sender = Sender::new(sender_config(&config), accumulator.clone(), cluster, seed);
         let metrics = sender.metrics();
@@ -218,11 +248,7 @@ impl ProducerBuilder {
         let health = sender.health();
         let (ending, ended) = watch::channel(Ending::NotYet);
         let (commands, queue) = commands::channel(ended);
-        let sockets = Sockets {
-            connector: self.connector.unwrap_or_else(|| Arc::new(self.tcp)),
-            resolver: self.resolver,
-            max_frame: config.max_frame,
-        };
+        let sockets = Sockets { connector, resolver: self.resolver, max_frame: config.max_frame };
         let threads = if config.compression.codec() == Codec::None { 0 } else { config.compression_threads };
         let seals = SealPool::start(&config.client_id, threads)?;
         let wake = Arc::clone(&watch);
@@ -251,7 +277,7 @@ impl ProducerBuilder {
     }
 }
 
-fn accumulator_config(config: &ProducerConfig) -> AccumulatorConfig {
+fn accumulator_config(config: &ProducerConfig, divert: bool) -> AccumulatorConfig {
     AccumulatorConfig {
         buffer_memory: config.buffer_memory,
         batch_size: config.batch_size,
@@ -261,7 +287,7 @@ fn accumulator_config(config: &ProducerConfig) -> AccumulatorConfig {
         sticky_bytes: config.sticky_bytes,
         adaptive: config.adaptive,
         linger_zero: config.linger.is_zero(),
-        divert: false,
+        divert,
     }
 }
 

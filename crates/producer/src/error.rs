@@ -213,6 +213,8 @@ pub struct CloseError {
     pub cut_short: bool,
     /// Failures that nobody had looked at, those of the deadline included.
     pub unobserved: Option<UnobservedFailures>,
+    /// Failed records that the failure policy could not keep, in the producer's life, or had not kept at the deadline.
+    pub dead_letters_lost: u64,
 }
 
 impl fmt::Display for CloseError {
@@ -231,10 +233,14 @@ impl fmt::Display for CloseError {
                  without an outcome failed then",
             )?;
         }
-        match &self.unobserved {
-            Some(failures) if self.cut_off > 0 || self.cut_short => write!(f, "; {failures}"),
-            Some(failures) => write!(f, "the producer closed, but {failures}"),
-            None => Ok(()),
+        let mut joint = if self.cut_off > 0 || self.cut_short { "; " } else { "the producer closed, but " };
+        if let Some(failures) = &self.unobserved {
+            write!(f, "{joint}{failures}")?;
+            joint = "; ";
+        }
+        match self.dead_letters_lost {
+            0 => Ok(()),
+            lost => write!(f, "{joint}{lost} dead letters are lost: the failure policy could not keep those records"),
         }
     }
 }

@@ -6,6 +6,7 @@
 //! - [`Delivery`] is the handle to its one outcome: a [`Receipt`] or a [`DeliveryError`], whose [`Fate`] says whether the
 //!   record may be on the log in spite of the error.
 //! - [`ProducerConfig`] lists every setting with its default; [`Guarantee`] is the one that matters most.
+//! - [`FailurePolicy`] says what becomes of failed records besides: a callback gets them back, or a dead-letter topic.
 //! - [`DeliveryHandler`] hears of records that were queued with a token instead of a handle, and of failures nobody saw.
 
 mod block_on;
@@ -14,10 +15,13 @@ mod builder;
 mod clock;
 mod commands;
 mod config;
+mod dead_letter;
 mod driver;
 mod error;
 mod handler;
 mod health;
+mod letter_topic;
+mod letters;
 mod notices;
 mod producer;
 mod properties;
@@ -45,6 +49,7 @@ pub use milena_wire::{
 pub use blocking::Blocking;
 pub use builder::ProducerBuilder;
 pub use config::{ConfigError, ConfigProblem, ProducerConfig};
+pub use dead_letter::{DeadLetter, DeadLetterTopic, FailurePolicy, dead_letter_headers};
 pub use error::{
     CloseError, EnqueueError, FlushError, NotReady, NotReadyKind, Rejected, SendError, UnobservedFailures,
 };

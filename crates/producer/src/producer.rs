@@ -17,6 +17,7 @@ use crate::commands::{Commands, Ending};
 use crate::config::ProducerConfig;
 use crate::error::{CloseError, EnqueueError, FlushError, NotReady, Rejected, SendError};
 use crate::health::{Health, ProducerState};
+use crate::letters::Letters;
 use crate::record::Record;
 use crate::timeout;
 use crate::watch::Watch;
@@ -185,8 +186,8 @@ impl Producer {
         outcomes
     }
 
-    /// Waits until every record queued before the call has its outcome, and the delivery handler has heard of it. Linger is
-    /// cut short; a retry's backoff is not. A handler whose call takes longer than a second is not waited for, and neither is
+    /// Waits until every record queued before the call has its outcome, and the delivery handler has heard of it, and what
+    /// failed of them is a dead letter if there is a [`FailurePolicy`](crate::FailurePolicy). Linger is cut short; a retry's backoff is not. A handler whose call takes longer than a second is not waited for, and neither is
     /// one that calls this itself.
     ///
     /// # Errors
@@ -200,6 +201,9 @@ impl Producer {
     /// Safe: dropping it stops the waiting alone.
     pub async fn flush(&self) -> Result<(), FlushError> {
         self.shared.commands.run(Command::Flush).await.ok_or(FlushError::Closed)?;
+        if let Some(letters) = self.shared.watch.letters() {
+            letters.flush().await;
+        }
         self.shared.watch.told().await;
         self.shared.watch.take_unobserved().map_or(Ok(()), |failures| Err(FlushError::Unobserved(failures)))
     }
@@ -224,12 +228,12 @@ impl Producer {
 
     /// Takes no more records, delivers what is queued, and ends the producer. What is undelivered after `timeout` is
     /// settled with the truth about its fate. Every clone may call it; each call waits for the end, and the earliest
-    /// deadline counts for all. The delivery handler has heard of everything then, unless a call of it takes longer than a
+    /// deadline counts for all. Dead letters have until then, too, and a second at least. The delivery handler has heard of everything then, unless a call of it takes longer than a
     /// second or it needs more than a second beyond `timeout`.
     ///
     /// # Errors
     ///
-    /// [`CloseError`] if records were given up at the deadline, had failed unobserved, or if the producer's I/O had ended
+    /// [`CloseError`] if records were given up at the deadline, had failed unobserved, if dead letters were lost, or if the producer's I/O had ended
     /// before. The producer is closed then, too.
     ///
     /// # Cancel safety
@@ -238,6 +242,7 @@ impl Producer {
     pub async fn close(&self, timeout: Duration) -> Result<(), CloseError> {
         let deadline = self.shared.clock.now() + timeout;
         self.shared.closed.store(true, Ordering::Relaxed);
+        let letters = self.shared.watch.letters().map(Letters::closing);
         // Here and not only by the driver: nothing is taken from now on, and nobody waits for memory any longer.
         self.shared.accumulator.close();
         let cut_off = match self.shared.commands.run(Command::Close { deadline }).await {
@@ -246,13 +251,17 @@ impl Producer {
             _ => self.shared.commands.cut_off(),
         };
         let cut_short = self.shared.commands.end().await == Ending::CutShort;
-        let left = deadline.since(self.shared.clock.now()).max(LAST_WORDS);
-        timeout::within(left, self.shared.watch.told()).await;
+        let left = || deadline.since(self.shared.clock.now()).max(LAST_WORDS);
+        let dead_letters_lost = match letters {
+            Some(letters) => letters.finish(left()).await,
+            None => 0,
+        };
+        timeout::within(left(), self.shared.watch.told()).await;
         let unobserved = self.shared.watch.take_unobserved();
-        if cut_off == 0 && unobserved.is_none() && !cut_short {
+        if cut_off == 0 && unobserved.is_none() && !cut_short && dead_letters_lost == 0 {
             return Ok(());
         }
-        Err(CloseError { cut_off, cut_short, unobserved })
+        Err(CloseError { cut_off, cut_short, unobserved, dead_letters_lost })
     }
 
     /// Waits until the cluster has answered. [`builder`](Self::builder) needs no broker; this tells whether there is one.
@@ -395,6 +404,15 @@ impl Producer {
             Some(Err(_)) => Err(self.shared.closed_because()),
             None => Err(self.shared.explain(refused, record, started.elapsed())),
         }
+    }
+}
+
+impl Producer {
+    /// Takes no more records and gives up what is queued, without waiting for it.
+    pub(crate) fn close_unattended(&self) {
+        self.shared.closed.store(true, Ordering::Relaxed);
+        self.shared.accumulator.close();
+        self.shared.commands.close_unattended(self.shared.clock.now());
     }
 }
 

@@ -7,8 +7,8 @@ use milena_client::property::{Acks, ClientSettings, Partitioner, ProducerSetting
 use milena_pool::TcpConnector;
 use milena_sender::Guarantee;
 
-use crate::ProducerBuilder;
 use crate::config::{ConfigProblem, ProducerConfig};
+use crate::{FailurePolicy, ProducerBuilder};
 
 impl ProducerBuilder {
     /// Takes over every setting that `settings` has; the others stay as they are.
@@ -27,7 +27,10 @@ impl ProducerBuilder {
             Err(problem) => self.problems.push(problem),
         }
         self.tcp = tcp(self.tcp, &settings.client);
-        self
+        match &settings.producer.dead_letter_topic {
+            Some(topic) => self.on_failure(FailurePolicy::topic(topic.as_str())),
+            None => self,
+        }
     }
 }
 

@@ -192,6 +192,25 @@ impl<'a> Record<'a> {
         self.headers.iter().map(|header| (&*header.key, header.value.as_ref().map(Payload::as_slice)))
     }
 
+    /// The partition it names, if it names one.
+    #[must_use]
+    pub fn partition_number(&self) -> Option<i32> {
+        self.partition
+    }
+
+    /// Its own time in milliseconds since 1970, if it has one.
+    #[must_use]
+    pub fn timestamp(&self) -> Option<i64> {
+        self.timestamp_ms
+    }
+
+    /// The same record for another topic, in no partition yet.
+    pub(crate) fn redirected(mut self, topic: String) -> Self {
+        self.topic = Cow::Owned(topic);
+        self.partition = None;
+        self
+    }
+
     /// The same record without any borrow, for keeping it longer than its source.
     pub fn into_owned(self) -> Record<'static> {
         Record {

@@ -3,16 +3,17 @@
 use std::io;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
-use milena_accumulator::{BatchReport, Failure, Hooks, Outcome};
+use milena_accumulator::{BatchReport, Diverted, Failure, Fate, Hooks, Outcome};
 use milena_sender::Metrics;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::error::UnobservedFailures;
 use crate::handler::{DeliveryHandler, LogOnly};
+use crate::letters::Letters;
 use crate::notices::Notices;
 use crate::timeout::within;
 
@@ -25,16 +26,22 @@ pub(crate) struct Watch {
     rung: AtomicBool,
     bell: Notify,
     unseen: Mutex<Option<UnobservedFailures>>,
-    /// Made after this, by what needs this; nothing fails before.
-    metrics: OnceLock<Arc<Metrics>>,
+    /// Made after this, by what needs this; nothing fails before. They hold the accumulator, which holds this.
+    metrics: OnceLock<Weak<Metrics>>,
     notices: Arc<Notices>,
     /// Nobody but the log hears of deliveries.
     deaf: bool,
+    /// Where failed batches go, if there is a policy for them.
+    letters: Option<Arc<Letters>>,
 }
 
 impl Watch {
     /// Starts the handler's thread, which ends after [`end`](Self::end).
-    pub(crate) fn start(name: &str, handler: Option<Arc<dyn DeliveryHandler>>) -> io::Result<Arc<Self>> {
+    pub(crate) fn start(
+        name: &str,
+        handler: Option<Arc<dyn DeliveryHandler>>,
+        letters: Option<Arc<Letters>>,
+    ) -> io::Result<Arc<Self>> {
         let deaf = handler.is_none();
         let notices = Notices::start(name, handler.unwrap_or_else(|| Arc::new(LogOnly)))?;
         Ok(Arc::new(Self {
@@ -44,13 +51,17 @@ impl Watch {
             metrics: OnceLock::new(),
             notices,
             deaf,
+            letters,
         }))
     }
 
-    /// Counts unobserved failures here as well.
+    /// Counts unobserved failures and dead letters here as well.
     pub(crate) fn count_in(&self, metrics: &Arc<Metrics>) {
         // It is called once; a second time would change nothing.
-        let _ = self.metrics.set(Arc::clone(metrics));
+        let _ = self.metrics.set(Arc::downgrade(metrics));
+        if let Some(letters) = &self.letters {
+            letters.count_in(metrics);
+        }
     }
 
     /// Takes the unobserved failures since the last call, whichever clone made it.
@@ -85,9 +96,17 @@ impl Watch {
         }
     }
 
+    /// What becomes of failed records, if anything does.
+    pub(crate) fn letters(&self) -> Option<&Arc<Letters>> {
+        self.letters.as_ref()
+    }
+
     /// The driver has ended, and every record has its outcome.
     pub(crate) fn end(&self) {
         self.notices.end();
+        if let Some(letters) = &self.letters {
+            letters.end();
+        }
     }
 }
 
@@ -102,7 +121,9 @@ impl Hooks for Watch {
             return self.notices.report(report);
         }
         // A record with a token and without a handler that could hear of it.
-        if let Outcome::Failed(failure) = report.outcome() {
+        if let Outcome::Failed(failure) = report.outcome()
+            && failure.fate != Fate::Spooled
+        {
             self.unobserved(failure, u32::try_from(report.records().len()).unwrap_or(u32::MAX));
         }
     }
@@ -115,9 +136,17 @@ impl Hooks for Watch {
                 None => *unseen = Some(UnobservedFailures { records: records.into(), first: Arc::clone(failure) }),
             }
         }
-        if let Some(metrics) = self.metrics.get() {
+        if let Some(metrics) = self.metrics.get().and_then(Weak::upgrade) {
             metrics.unobserved(records.into());
         }
         self.notices.unobserved(failure, records);
+    }
+
+    fn divert(&self, mut batch: Diverted) {
+        // Its callers wait neither for a letter nor for whoever reads it.
+        batch.settle(Outcome::Failed(Arc::clone(batch.failure())));
+        if let Some(letters) = &self.letters {
+            letters.push(batch);
+        }
     }
 }

@@ -1,5 +1,8 @@
 //! `milena produce`: lines become records.
 
+use milena_broker::{Reaction, Rule};
+use milena_wire::{ApiKey, ErrorCode};
+
 use crate::kit::{cluster, end, milena, records, run, values};
 
 #[test]
@@ -146,6 +149,22 @@ fn lines_for_a_topic_or_partition_that_is_not_there_fail_and_are_kept() {
     };
     assert!(to("missing", "0").contains("missing"));
     assert!(to("small", "1").contains("partition 1"));
+}
+
+#[test]
+fn failed_lines_go_to_a_dead_letter_topic_by_option_or_property() {
+    for option in [["--dead-letter-topic", "dead"], ["-X", "milena.dead.letter.topic=dead"]] {
+        let cluster = cluster();
+        let bootstrap = cluster.bootstrap();
+        cluster.create_topic("t", 1, 1).unwrap();
+        let refused = Reaction::Error(ErrorCode::TOPIC_AUTHORIZATION_FAILED);
+        cluster.script(Rule::on(ApiKey::PRODUCE, refused).topic("t").always());
+        let args = [&["produce", "--topic", "t", "--bootstrap", &bootstrap, "--json"][..], &option].concat();
+        let ended = run(&args, b"one\ntwo\n");
+        assert_eq!((ended.status, ended.account()), (Some(1), [2, 0, 2, 0]), "{ended:?}");
+        assert_eq!(values(&cluster, "dead"), [Some(b"one".to_vec()), Some(b"two".to_vec())]);
+        assert!(ended.stderr.contains("dead letters 2"), "{ended:?}");
+    }
 }
 
 #[test]

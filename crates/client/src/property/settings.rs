@@ -111,6 +111,8 @@ pub struct ProducerSettings {
     pub ignore_keys: Option<bool>,
     /// `partitioner.adaptive.partitioning.enable`.
     pub adaptive: Option<bool>,
+    /// `milena.dead.letter.topic`: where failed records go.
+    pub dead_letter_topic: Option<String>,
 }
 
 /// Who must have a batch before it counts as delivered.

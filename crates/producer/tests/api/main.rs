@@ -4,6 +4,7 @@
 
 mod cancelling;
 mod config;
+mod dead_letters;
 mod ending;
 mod health;
 mod memory;

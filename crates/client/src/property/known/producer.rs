@@ -122,6 +122,14 @@ pub(super) static PRODUCER: &[Known] = &[
         Ok(())
     })
     .note("how long records wait for a topic that the cluster does not know"),
+    applied("milena.dead.letter.topic", "", |draft, value| {
+        if value.is_empty() {
+            return Err(Wrong::new("names no topic").hint("leave it out if failed records are to go nowhere"));
+        }
+        draft.settings.producer.dead_letter_topic = Some(value.to_owned());
+        Ok(())
+    })
+    .note("milena's own: failed records are produced to this topic, with the reason in headers"),
     ignored("partitioner.availability.timeout.ms", "adaptive partitioning goes by the length of queues alone"),
     only("partitioner.rack.aware", &["false"], "there is no partitioner that knows racks (KIP-1123)"),
     only("transaction.two.phase.commit.enable", &["false"], NO_TRANSACTIONS),
