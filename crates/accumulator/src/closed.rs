@@ -14,7 +14,7 @@ use crate::sealed::SealedBatch;
 use crate::story::Story;
 use crate::sync::Mutex;
 use crate::topic::panic_text;
-use crate::{Diverted, Outcome, sealed};
+use crate::{Diverted, Fate, Outcome, sealed};
 
 /// A batch that takes no more records, not yet compressed.
 ///
@@ -172,10 +172,12 @@ impl OwedBatch {
         }
     }
 
-    /// Settles it as dropping it would, but hands it out first if failed batches are: for whoever will not deliver anything any more.
-    pub fn abandon(self) {
+    /// Settles it as dropping it would, but hands it out first if failed batches are: for whoever will not deliver anything any more. Tells the fate.
+    pub fn abandon(self) -> Fate {
         let failure = self.story.gone();
+        let fate = failure.fate;
         self.settle(Outcome::Failed(failure));
+        fate
     }
 }
 

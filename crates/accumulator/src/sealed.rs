@@ -10,7 +10,7 @@ use crate::core::Core;
 use crate::diverted::Body;
 use crate::story::Story;
 use crate::sync::Mutex;
-use crate::{Diverted, Outcome};
+use crate::{Diverted, Fate, Outcome};
 
 /// Identity and place of a batch in its partition's stream.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -129,10 +129,12 @@ impl SealedBatch {
         }
     }
 
-    /// Settles it as dropping it would, but hands it out first if failed batches are: for whoever will not deliver anything any more.
-    pub fn abandon(self) {
+    /// Settles it as dropping it would, but hands it out first if failed batches are: for whoever will not deliver anything any more. Tells the fate.
+    pub fn abandon(self) -> Fate {
         let failure = self.story.gone();
+        let fate = failure.fate;
         self.settle(Outcome::Failed(failure));
+        fate
     }
 
     /// Frees the payload of a batch that will not be sent again, though its outcome is not known yet.

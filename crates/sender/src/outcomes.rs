@@ -260,21 +260,37 @@ impl Sender {
 }
 
 impl Drop for Sender {
-    /// What is still here will not be delivered: the runtime ended, or a panic came through. Batches go out as those do that fail.
+    /// What is still here will not be delivered: the runtime ended, or a panic came through. Batches go out as those do that fail. What callers
+    /// have queued is counted here and fails as the accumulator is abandoned.
     fn drop(&mut self) {
+        self.accumulator.close();
+        let metrics = Arc::clone(&self.metrics);
+        let lost = |topic: &TopicName, fate, records, bytes| {
+            let maybe = fate == milena_accumulator::Fate::MaybeWritten;
+            let truth = if maybe { Fate::MaybeWritten } else { Fate::NotWritten };
+            metrics.update(|m| m.failed(topic, truth, records, bytes));
+        };
         for partition in self.partitions.iter_mut() {
+            let name = &self.topics.list[partition.topic].name;
             for key in partition.keys_in_order() {
                 if let Some(batch) = partition.batches.remove(&key) {
-                    batch.sealed.abandon();
+                    let (records, bytes) = (batch.sealed.count().as_usize() as u64, batch.sealed.wire_size() as u64);
+                    lost(name, batch.sealed.abandon(), records, bytes);
                 }
             }
             for Sealing { owed, sealed, .. } in partition.sealing.drain(..) {
-                match sealed {
+                let (records, bytes) = (owed.count().as_usize() as u64, owed.bytes() as u64);
+                let fate = match sealed {
                     Some(bytes) => owed.seal_with(bytes).abandon(),
                     None => owed.abandon(),
-                }
+                };
+                lost(name, fate, records, bytes);
             }
         }
+        self.accumulator.queued(|topic, queued| {
+            metrics.update(|m| m.closed(topic, queued.records, queued.bytes));
+            lost(topic, milena_accumulator::Fate::NotWritten, queued.records, queued.bytes);
+        });
     }
 }
 
