@@ -168,7 +168,9 @@ fn row_031_a_partition_is_left_out_from_now_on() {
         until("it was left out again and again", || told.get() >= 4).await;
         story.enqueue_to(TOPIC, Some(0), 5).await;
         let ended = story.end(150).await;
-        ended.failed(5, FailureKind::TopicUnknown, Fate::NotWritten);
+        assert_eq!(ended.failures.len(), 5);
+        // Whether an attempt is under way just then, and they may be written, is a matter of chance.
+        assert!(ended.failures.iter().all(|failure| failure.kind == FailureKind::TopicUnknown));
     });
 }
 
