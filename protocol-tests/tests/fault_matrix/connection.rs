@@ -221,6 +221,14 @@ fn row_009_close_right_after_the_request_was_sent() {
         story.enqueue(TOPIC, 10).await;
         story.end(60).await.all_delivered();
         assert_eq!(rig.cluster().script_pending(), 0);
+        // For ever: they are on the log, once, and nobody says so.
+        let mut story = Story::with(&rig, rig.producer().delivery_timeout(Duration::from_millis(600)));
+        story.deliver(TOPIC, 10).await;
+        rig.cluster().script(Rule::on(ApiKey::PRODUCE, Reaction::CloseAfter).always());
+        story.enqueue(TOPIC, 1).await;
+        let ended = story.end(100).await;
+        ended.failed(1, FailureKind::DeliveryTimeout, Fate::MaybeWritten);
+        assert_eq!(ended.account.stored, 11);
     });
 }
 
