@@ -5,6 +5,8 @@ use std::time::Duration;
 use milena_cluster::HostPort;
 use milena_wire::Compression;
 
+use crate::security::SecurityProtocol;
+
 /// Settings read from properties. A field is `Some` only if it was set.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
@@ -75,6 +77,8 @@ pub struct ClientSettings {
     pub max_frame: Option<usize>,
     /// `allow.auto.create.topics`.
     pub auto_create_topics: Option<bool>,
+    /// `security.protocol`.
+    pub security_protocol: Option<SecurityProtocol>,
 }
 
 /// What a producer may be told.

@@ -2,6 +2,7 @@
 
 use super::{Known, applied, ignored, refused};
 use crate::property::value::Wrong;
+use crate::security::{SecurityProtocol, UnknownProtocol};
 
 /// What is accepted without effect stays so when security.protocol is PLAINTEXT, in Java and librdkafka as well; and
 /// any other protocol is refused.
@@ -10,12 +11,16 @@ const SASL: &str = "it counts with security.protocol=SASL_PLAINTEXT or SASL_SSL 
 const IN_CODE: &str = "it is set in code and not by a property";
 
 pub(super) static SECURITY: &[Known] = &[
-    applied("security.protocol", "PLAINTEXT", |_, value| match value.to_ascii_uppercase().as_str() {
-        "PLAINTEXT" => Ok(()),
-        "SSL" => Err(Wrong::new("is TLS, which is not in this build yet")),
-        "SASL_PLAINTEXT" => Err(Wrong::new("is SASL, which is not in this build yet")),
-        "SASL_SSL" => Err(Wrong::new("is SASL over TLS, which is not in this build yet")),
-        _ => Err(Wrong::new("is no protocol").hint("there are PLAINTEXT, SSL, SASL_PLAINTEXT and SASL_SSL")),
+    applied("security.protocol", "PLAINTEXT", |draft, value| {
+        let protocol =
+            value.parse().map_err(|unknown: UnknownProtocol| Wrong::new("is no protocol").hint(unknown.to_string()))?;
+        draft.settings.client.security_protocol = Some(protocol);
+        match protocol {
+            SecurityProtocol::Plaintext => Ok(()),
+            SecurityProtocol::Ssl => Err(Wrong::new("is TLS, which is not in this build yet")),
+            SecurityProtocol::SaslPlaintext => Err(Wrong::new("is SASL, which is not in this build yet")),
+            SecurityProtocol::SaslSsl => Err(Wrong::new("is SASL over TLS, which is not in this build yet")),
+        }
     })
     .note("`PLAINTEXT` alone; TLS and SASL are not in this build yet"),
     ignored("security.providers", TLS),
