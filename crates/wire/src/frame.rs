@@ -1,11 +1,15 @@
 //! A framed message ready for a vectored write.
 
+use std::fmt;
+
 use bytes::Bytes;
 
 /// One outgoing message, its 4-byte size prefix included, as slices that are written back to back.
 ///
 /// Payload slices are shared with the batch they come from; nothing is copied to send them.
-#[derive(Clone, Debug, Default)]
+///
+/// Records and credentials may be in it, so `Debug` shows the length alone.
+#[derive(Clone, Default)]
 pub struct Frame {
     parts: Vec<Bytes>,
     len: usize,
@@ -54,6 +58,12 @@ impl Frame {
     #[must_use]
     pub fn to_vec(&self) -> Vec<u8> {
         self.parts.concat()
+    }
+}
+
+impl fmt::Debug for Frame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Frame({} bytes in {} parts)", self.len, self.parts.len())
     }
 }
 

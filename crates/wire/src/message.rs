@@ -27,6 +27,8 @@ pub mod list_offsets;
 pub mod metadata;
 pub mod offset_for_leader_epoch;
 pub mod produce;
+pub mod sasl_authenticate;
+pub mod sasl_handshake;
 
 pub use header::{RequestHeader, ResponseHeader};
 pub use leader::{CurrentLeader, NodeEndpoint};

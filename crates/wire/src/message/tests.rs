@@ -79,6 +79,8 @@ macro_rules! for_each_message {
             METADATA, metadata::MetadataResponse, MetadataResponse, name_topics;
             FIND_COORDINATOR, find_coordinator::FindCoordinatorRequest, FindCoordinatorRequest, as_is;
             FIND_COORDINATOR, find_coordinator::FindCoordinatorResponse, FindCoordinatorResponse, as_is;
+            SASL_HANDSHAKE, sasl_handshake::SaslHandshakeRequest, SaslHandshakeRequest, as_is;
+            SASL_HANDSHAKE, sasl_handshake::SaslHandshakeResponse, SaslHandshakeResponse, as_is;
             API_VERSIONS, api_versions::ApiVersionsRequest, ApiVersionsRequest, as_is;
             API_VERSIONS, api_versions::ApiVersionsResponse, ApiVersionsResponse, as_is;
             CREATE_TOPICS, create_topics::CreateTopicsRequest, CreateTopicsRequest, as_is;
@@ -91,6 +93,8 @@ macro_rules! for_each_message {
             OFFSET_FOR_LEADER_EPOCH, offset_for_leader_epoch::OffsetForLeaderEpochResponse, OffsetForLeaderEpochResponse, as_is;
             DESCRIBE_CONFIGS, describe_configs::DescribeConfigsRequest, DescribeConfigsRequest, as_is;
             DESCRIBE_CONFIGS, describe_configs::DescribeConfigsResponse, DescribeConfigsResponse, as_is;
+            SASL_AUTHENTICATE, sasl_authenticate::SaslAuthenticateRequest, SaslAuthenticateRequest, as_is;
+            SASL_AUTHENTICATE, sasl_authenticate::SaslAuthenticateResponse, SaslAuthenticateResponse, as_is;
             CREATE_PARTITIONS, create_partitions::CreatePartitionsRequest, CreatePartitionsRequest, as_is;
             CREATE_PARTITIONS, create_partitions::CreatePartitionsResponse, CreatePartitionsResponse, as_is;
             DESCRIBE_CLUSTER, describe_cluster::DescribeClusterRequest, DescribeClusterRequest, as_is;

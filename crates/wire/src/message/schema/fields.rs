@@ -11,6 +11,7 @@ use crate::ids::{
     TopicName,
 };
 use crate::message::Slices;
+use crate::message::sasl_authenticate::AuthBytes;
 use crate::primitive::{DecodeError, Layout, Reader};
 
 macro_rules! numbers {
@@ -246,5 +247,26 @@ impl Field for Option<Bytes> {
     #[cfg(test)]
     fn sample(dice: &mut Dice, _: Version) -> Self {
         (!dice.one_in(3)).then(|| dice.bytes())
+    }
+}
+
+impl Field for AuthBytes {
+    fn absent() -> Self {
+        Self::default()
+    }
+    fn smallest(version: Version) -> usize {
+        smallest_count(version)
+    }
+    fn read(reader: &mut Reader<'_>, version: Version) -> Result<Self, DecodeError> {
+        let null = reader.error("null where bytes are needed");
+        reader.nullable_bytes(version.layout)?.map(Self).ok_or(null)
+    }
+    fn write(&self, out: &mut Writer, version: Version) {
+        out.count(Some(self.0.len()), version.layout);
+        out.splice(std::slice::from_ref(&self.0));
+    }
+    #[cfg(test)]
+    fn sample(dice: &mut Dice, _: Version) -> Self {
+        Self(dice.bytes())
     }
 }

@@ -837,3 +837,44 @@ fn of_describe_configs_and_describe_cluster() {
         },
     );
 }
+
+#[test]
+fn of_sasl_handshake_and_sasl_authenticate() {
+    let secret = Bytes::from_static(b"secret");
+    same(
+        &v::SASL_HANDSHAKE,
+        1,
+        &theirs::SaslHandshakeRequest::default().with_mechanism(s("PLAIN")),
+        &sasl_handshake::SaslHandshakeRequest { mechanism: "PLAIN".to_owned() },
+    );
+    same(
+        &v::SASL_HANDSHAKE,
+        1,
+        &theirs::SaslHandshakeResponse::default().with_error_code(33).with_mechanisms(vec![s("A"), s("B")]),
+        &sasl_handshake::SaslHandshakeResponse {
+            error: ErrorCode::UNSUPPORTED_SASL_MECHANISM,
+            mechanisms: vec!["A".to_owned(), "B".to_owned()],
+        },
+    );
+    same(
+        &v::SASL_AUTHENTICATE,
+        2,
+        &theirs::SaslAuthenticateRequest::default().with_auth_bytes(secret.clone()),
+        &sasl_authenticate::SaslAuthenticateRequest { auth_bytes: sasl_authenticate::AuthBytes(secret.clone()) },
+    );
+    same(
+        &v::SASL_AUTHENTICATE,
+        2,
+        &theirs::SaslAuthenticateResponse::default()
+            .with_error_code(58)
+            .with_error_message(Some(s("no")))
+            .with_auth_bytes(secret.clone())
+            .with_session_lifetime_ms(77),
+        &sasl_authenticate::SaslAuthenticateResponse {
+            error: ErrorCode::SASL_AUTHENTICATION_FAILED,
+            error_message: some("no"),
+            auth_bytes: sasl_authenticate::AuthBytes(secret),
+            session_lifetime_ms: 77,
+        },
+    );
+}
