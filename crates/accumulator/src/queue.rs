@@ -182,6 +182,14 @@ impl PartitionQueue {
         }
     }
 
+    /// How many of its batches, the open one included, hold a record that came at `at` or before.
+    #[must_use]
+    pub fn batches_since(&self, at: Timestamp) -> usize {
+        let state = self.state.lock();
+        let closed = state.closed.iter().take_while(|batch| batch.created() <= at).count();
+        closed + usize::from(state.open.as_ref().is_some_and(|open| open.created <= at))
+    }
+
     /// Records in it, and the uncompressed wire bytes of their batches. Other than [`view`](Self::view) no look that the sender takes.
     pub(crate) fn content(&self) -> (u64, u64) {
         let state = self.state.lock();

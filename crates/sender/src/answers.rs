@@ -263,7 +263,8 @@ impl Sender {
             Ok(sealed) => {
                 let mut pieces: Vec<(BatchKey, RecordCount)> = Vec::with_capacity(sealed.len());
                 if let Some(open) = partition.open.get_mut(&batch.ordinal) {
-                    *open = open.saturating_sub(1) + u32::try_from(sealed.len()).unwrap_or(u32::MAX);
+                    let more = u32::try_from(sealed.len()).unwrap_or(u32::MAX);
+                    open.pieces = open.pieces.saturating_sub(1).saturating_add(more);
                 }
                 for sealed in sealed {
                     let (topic, index) = (sealed.topic(), sealed.partition());

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use milena_wire::Timestamp;
+
 use crate::api::{CommandId, CommandResult, Output};
 use crate::sender::Sender;
 
@@ -26,10 +28,10 @@ impl Sender {
         // One wait of its own, so that it cannot end while it is being set up.
         self.flushes.open.insert(flush, Flush { id, waits: 1 });
         for slot in self.busy.iter().copied().collect::<Vec<_>>() {
-            self.flush_partition(slot, flush);
+            self.flush_partition(slot, flush, self.now);
         }
         for topic in self.topics.list.iter_mut().filter(|topic| topic.waiting.is_some()) {
-            topic.flushes.push(flush);
+            topic.flushes.push((flush, self.now));
             if let Some(open) = self.flushes.open.get_mut(&flush) {
                 open.waits += 1;
             }
@@ -37,11 +39,10 @@ impl Sender {
         self.flush_step(flush);
     }
 
-    /// The flush waits for all that the partition holds now.
-    pub(crate) fn flush_partition(&mut self, slot: usize, flush: u64) {
+    /// The flush waits for all that the partition holds now and that was enqueued at `asked` or before.
+    pub(crate) fn flush_partition(&mut self, slot: usize, flush: u64, asked: Timestamp) {
         let Some(partition) = self.partitions.get_mut(slot) else { return };
-        let view = partition.queue.view();
-        let target = partition.taken + view.closed as u64 + u64::from(view.open_since.is_some());
+        let target = partition.ordinal_at(asked);
         let settled = partition.open.first_key_value().is_none_or(|(ordinal, _)| *ordinal > target);
         if settled && partition.taken >= target {
             return;

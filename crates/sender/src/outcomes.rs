@@ -76,7 +76,7 @@ impl Sender {
     /// Fails a batch that was never given to the codec.
     fn fail_closed(&mut self, slot: usize, batch: ClosedBatch, kind: FailureKind, last: Option<&LastError>) -> u64 {
         let Some(partition) = self.partitions.get_mut(slot) else { return 0 };
-        let ordinal = partition.take_ordinal();
+        let ordinal = partition.take_ordinal(batch.created());
         let (records, bytes) = (batch.count().as_usize() as u64, batch.bytes() as u64);
         let name = &self.topics.list[partition.topic].name;
         self.metrics.update(|m| m.closed(name, records, bytes));

@@ -62,6 +62,15 @@ pub(crate) struct Sealing {
     pub(crate) sealed: Option<SealedBytes>,
 }
 
+/// A batch that was taken out of the queue and has no outcome yet.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OpenOrdinal {
+    /// Into how many it was split.
+    pub(crate) pieces: u32,
+    /// When its first record came.
+    pub(crate) created: Timestamp,
+}
+
 /// What a partition could do next.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Standing {
@@ -97,8 +106,8 @@ pub(crate) struct Partition {
     pub(crate) sealing: VecDeque<Sealing>,
     /// Batches ever taken from the queue; the next one's ordinal is one more.
     pub(crate) taken: u64,
-    /// Batches without an outcome, by ordinal, with the number of their pieces.
-    pub(crate) open: BTreeMap<u64, u32>,
+    /// Batches without an outcome, by ordinal.
+    pub(crate) open: BTreeMap<u64, OpenOrdinal>,
     /// Open batches of the queue up to this ordinal do not linger.
     pub(crate) flush_to: u64,
     /// Flushes that wait for everything up to an ordinal.
@@ -163,9 +172,9 @@ impl Partition {
     }
 
     /// Notes that a batch was taken out of the queue.
-    pub(crate) fn take_ordinal(&mut self) -> u64 {
+    pub(crate) fn take_ordinal(&mut self, created: Timestamp) -> u64 {
         self.taken += 1;
-        self.open.insert(self.taken, 1);
+        self.open.insert(self.taken, OpenOrdinal { pieces: 1, created });
         self.taken
     }
 
@@ -183,11 +192,17 @@ impl Partition {
         key
     }
 
+    /// Up to which ordinal batches hold records that came at `asked` or before.
+    pub(crate) fn ordinal_at(&self, asked: Timestamp) -> u64 {
+        let later = self.open.iter().find(|(_, open)| open.created > asked);
+        later.map_or_else(|| self.taken + self.queue.batches_since(asked) as u64, |(ordinal, _)| ordinal - 1)
+    }
+
     /// One batch, or piece of one, has its outcome.
     pub(crate) fn close_ordinal(&mut self, ordinal: u64) {
-        if let Some(pieces) = self.open.get_mut(&ordinal) {
-            *pieces = pieces.saturating_sub(1);
-            if *pieces == 0 {
+        if let Some(open) = self.open.get_mut(&ordinal) {
+            open.pieces = open.pieces.saturating_sub(1);
+            if open.pieces == 0 {
                 self.open.remove(&ordinal);
             }
         }

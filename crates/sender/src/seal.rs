@@ -31,7 +31,7 @@ impl Sender {
     /// Sends a batch to the codec, or seals it here if there is none.
     pub(crate) fn seal(&mut self, slot: usize, batch: ClosedBatch) {
         let Some(partition) = self.partitions.get_mut(slot) else { return };
-        let ordinal = partition.take_ordinal();
+        let ordinal = partition.take_ordinal(batch.created());
         let (records, bytes) = (batch.count().as_usize() as u64, batch.bytes() as u64);
         self.metrics.update(|m| m.closed(&self.topics.list[partition.topic].name, records, bytes));
         if self.config.seal_inline {

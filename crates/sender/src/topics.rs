@@ -24,8 +24,8 @@ pub(crate) struct Topic {
     /// Since when records wait for it to become known.
     pub(crate) waiting: Option<Timestamp>,
     pub(crate) shape: TopicShape,
-    /// Flushes that wait until it is known what becomes of the waiting records.
-    pub(crate) flushes: Vec<u64>,
+    /// Flushes that wait until it is known what becomes of the waiting records, and when each was asked for.
+    pub(crate) flushes: Vec<(u64, Timestamp)>,
     pub(crate) timer: Option<Timestamp>,
     renew_at: Timestamp,
 }
@@ -206,9 +206,9 @@ impl Sender {
         for slot in self.topics.list[at].slots.clone() {
             self.follow_leader(slot);
         }
-        for flush in std::mem::take(&mut self.topics.list[at].flushes) {
+        for (flush, asked) in std::mem::take(&mut self.topics.list[at].flushes) {
             for slot in self.topics.list[at].slots.clone() {
-                self.flush_partition(slot, flush);
+                self.flush_partition(slot, flush, asked);
             }
             self.flush_step(flush);
         }
@@ -261,13 +261,16 @@ impl Sender {
         if records > 0 {
             tracing::warn!(topic = %name, records, ?kind, %code, "records failed while they waited for their topic");
         }
-        self.release_topic_flushes(at);
+        self.release_topic_flushes(at, None);
         self.topics.forget_unknown(at);
         records
     }
 
-    fn release_topic_flushes(&mut self, at: usize) {
-        for flush in std::mem::take(&mut self.topics.list[at].flushes) {
+    /// Flushes that were asked for before the oldest waiting record came wait for none of them.
+    fn release_topic_flushes(&mut self, at: usize, oldest: Option<Timestamp>) {
+        let flushes = &mut self.topics.list[at].flushes;
+        let over = flushes.extract_if(.., |(_, asked)| oldest.is_none_or(|oldest| *asked < oldest));
+        for (flush, _) in over.collect::<Vec<_>>() {
             self.flush_step(flush);
         }
     }
@@ -288,13 +291,11 @@ impl Sender {
                 tracing::warn!(topic = %name, records, "records expired while they waited for their topic");
             }
             next = oldest.map(|oldest| oldest + self.config.delivery_timeout);
+            self.release_topic_flushes(at, oldest);
         }
         match next {
             Some(next) => self.schedule_topic(at, next),
-            None => {
-                self.topics.list[at].waiting = None;
-                self.release_topic_flushes(at);
-            }
+            None => self.topics.list[at].waiting = None,
         }
     }
 

@@ -87,6 +87,45 @@ fn a_flush_waits_for_records_of_topics_not_yet_known() {
 }
 
 #[test]
+fn later_records_of_a_topic_not_yet_known_do_not_delay_a_flush() {
+    let mut world = World::with(|s| s.sender.delivery_timeout = Duration::from_secs(5));
+    world.down = vec![1, 2, 3];
+    let a = world.append("t", Some(2), "a", Urgency::Linger);
+    let flush = world.command(Command::Flush);
+    for _ in 0..60 {
+        world.run_for(100);
+        drop(world.append("t", Some(2), "later", Urgency::Linger));
+    }
+    failed(a);
+    assert!(matches!(world.done[&flush], CommandResult::Flushed), "its record has its outcome");
+}
+
+#[test]
+fn a_flush_that_began_before_a_topic_was_known_waits_for_no_later_batch() {
+    for ahead in [false, true] {
+        let mut world = World::with(|s| {
+            s.accumulator.batch_size = 100;
+            s.sender.seal_inline = !ahead;
+        });
+        world.down = vec![1, 2, 3];
+        let a = world.append("t", Some(2), &"a".repeat(30), Urgency::Linger);
+        let flush = world.command(Command::Flush);
+        world.run_for(100);
+        let later: Vec<_> =
+            "bc".chars().map(|x| world.append("t", Some(2), &x.to_string().repeat(30), Urgency::Linger)).collect();
+        world.down.clear();
+        world.hold_answers = true;
+        while world.held_answers() == 0 {
+            world.run_for(10);
+        }
+        world.release_one();
+        delivered(a);
+        assert!(matches!(world.done[&flush], CommandResult::Flushed), "sealed ahead: {ahead}");
+        assert!(later.iter().all(|later| !later.is_done()));
+    }
+}
+
+#[test]
 fn a_flush_ends_when_its_batches_failed() {
     let mut world = lingering();
     world.fault(Fault::Refuse(87));
