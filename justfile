@@ -16,11 +16,11 @@ lint:
 test *ARGS:
     cargo test --workspace --locked {{ARGS}}
 
-# Seeds of the simulator, optimised: just sim 20000; a second number is where to start.
-sim SEEDS='5000' FIRST='0':
+# Seeds of the simulator, optimised, on all cores: just sim 20000; a second number is where to start.
+sim SEEDS='10000' FIRST='0':
     SIM_SEEDS={{SEEDS}} SIM_FIRST={{FIRST}} cargo test --release --locked -p protocol-tests --test soak -- --nocapture whatever
 
-# One seed again, with all that happens.
+# One seed again, with all that happens. A failing seed prints what is left of it: SIM_KEEP=3,7 just replay SEED strikes with only these faults.
 replay SEED:
     SIM_SEED={{SEED}} cargo test --locked -p protocol-tests --test soak -- --nocapture whatever
 

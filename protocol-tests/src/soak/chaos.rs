@@ -7,9 +7,11 @@ use milena_cluster::{ConnId, Input as News, LostCause};
 use milena_sender::Command;
 use milena_wire::{ApiKey, BrokerId, ErrorCode, PartitionId, Timestamp};
 
+use super::fault::{Fault, Strike};
 use super::ledger::{Place, contents};
 use super::network::Event;
-use super::plan::Fault;
+use super::planted::Planted;
+use super::rng::Rng;
 use super::world::World;
 
 /// Ends a fault.
@@ -26,29 +28,38 @@ pub(crate) enum Undo {
 }
 
 impl World {
-    /// Something goes wrong.
-    pub(crate) fn strike(&mut self) {
-        let fault = self.plan.faults[self.rng.index(self.plan.faults.len())];
+    /// One of the plan's faults strikes. All it draws comes from its own seed.
+    pub(crate) fn strike(&mut self, at: usize) {
+        if self.healed {
+            return;
+        }
+        let Strike { number, fault, seed, .. } = self.plan.strikes[at];
+        let rng = &mut Rng::new(seed);
         self.summary.faults += 1;
-        self.say(|| format!("FAULT {fault:?}"));
-        let until = self.now + self.rng.millis(1, 2500);
-        let node = BrokerId(i32::try_from(self.rng.between(1, 3)).unwrap_or(1).min(self.plan.nodes));
-        let place = self.any_place();
+        self.struck.push(fault);
+        self.say(|| format!("FAULT {number}: {fault:?}"));
+        if self.planted == Planted::Spin && self.struck.len() > 1 {
+            self.net.queue.push(self.now, Event::Strike(at));
+            return;
+        }
+        let until = self.now + rng.millis(1, 2500);
+        let node = BrokerId(i32::try_from(rng.between(1, 3)).unwrap_or(1).min(self.plan.nodes));
+        let place = self.any_place(rng);
         let (topic, partition) = (place.0.as_str(), PartitionId(place.1));
         match fault {
             Fault::Cut => {
-                if let Some(conn) = self.any_link() {
+                if let Some(conn) = self.any_link(rng) {
                     self.cut(conn);
                 }
             }
             Fault::CutNode => self.net.on_node(node).into_iter().for_each(|conn| self.cut(conn)),
             Fault::Stall => {
-                if let Some(conn) = self.any_link() {
+                if let Some(conn) = self.any_link(rng) {
                     self.net.stall(conn, until);
                 }
             }
             Fault::Jam => {
-                if let Some(link) = self.any_link().and_then(|conn| self.net.links.get_mut(&conn)) {
+                if let Some(link) = self.any_link(rng).and_then(|conn| self.net.links.get_mut(&conn)) {
                     link.jammed = until;
                 }
             }
@@ -65,7 +76,7 @@ impl World {
                 self.move_leader(&place, None);
                 // What waits to be sent to the new leader may have to wait for long.
                 let leader = self.servers.leader(topic, partition).and_then(|(leader, _)| leader);
-                if let Some(leader) = leader.filter(|_| self.rng.percent(30)) {
+                if let Some(leader) = leader.filter(|_| rng.percent(30)) {
                     self.isolate(leader, until);
                 }
             }
@@ -73,7 +84,7 @@ impl World {
                 let leader = self.servers.leader(topic, partition).and_then(|(leader, _)| leader);
                 self.move_leader(&place, None);
                 if let Some(leader) = leader {
-                    let back = self.now + self.rng.millis(0, 300);
+                    let back = self.now + rng.millis(0, 300);
                     self.net.queue.push(back, Event::Undo(Undo::MoveBack(place.clone(), leader)));
                 }
             }
@@ -85,7 +96,7 @@ impl World {
                 self.ledger.forgetful.insert(place.clone());
                 drop(self.servers.forget_producers(topic, partition));
             }
-            Fault::Recreate => self.recreate(&place.0),
+            Fault::Recreate => self.recreate(rng, &place.0),
             Fault::FreezeMetadata => {
                 self.servers.freeze_metadata(node, true);
                 self.net.queue.push(until, Event::Undo(Undo::Thaw(node)));
@@ -95,28 +106,27 @@ impl World {
                 self.net.queue.push(until, Event::Undo(Undo::Names));
             }
             Fault::Purge => {
-                let (queued, in_flight) = (self.rng.percent(60), self.rng.percent(60));
+                let (queued, in_flight) = (rng.percent(60), rng.percent(60));
                 self.command(Command::Purge { queued, in_flight });
             }
             Fault::Flush => {
                 self.command(Command::Flush);
             }
-            scripted => self.script(scripted, &place),
+            scripted => self.script(rng, scripted, &place),
         }
     }
 
-    fn script(&mut self, fault: Fault, place: &Place) {
+    fn script(&mut self, rng: &mut Rng, fault: Fault, place: &Place) {
         let (topic, partition) = (place.0.as_str(), PartitionId(place.1));
-        let time = self.rng.millis(0, 1500);
-        let code = ErrorCode(self.rng.pick(&self.plan.codes));
-        let (init, metadata) =
-            (self.rng.pick(&[14, 15, 16, 7, -1, 29, 31, 41, 51]), self.rng.pick(&[3, 3, 5, 17, 29, -1]));
+        let time = rng.millis(0, 1500);
+        let code = ErrorCode(rng.pick(&self.plan.codes));
+        let (init, metadata) = (rng.pick(&[14, 15, 16, 7, -1, 29, 31, 41, 51]), rng.pick(&[3, 3, 5, 17, 29, -1]));
         // What only a broker that may have appended answers. Not 46: it would be a lie if the append was refused.
-        let after = self.rng.pick(&[3, 6, 6, 7, 20, 20, 56, 5, 9, -1, 100, 300]);
-        let any = if self.rng.percent(80) {
+        let after = rng.pick(&[3, 6, 6, 7, 20, 20, 56, 5, 9, -1, 100, 300]);
+        let any = if rng.percent(80) {
             ApiKey::PRODUCE
         } else {
-            self.rng.pick(&[ApiKey::METADATA, ApiKey::API_VERSIONS, ApiKey::INIT_PRODUCER_ID])
+            rng.pick(&[ApiKey::METADATA, ApiKey::API_VERSIONS, ApiKey::INIT_PRODUCER_ID])
         };
         let rule = match fault {
             Fault::Refuse => Rule::on(ApiKey::PRODUCE, Reaction::Error(code)).topic(topic).partition(partition),
@@ -138,8 +148,8 @@ impl World {
             Fault::MetadataOmits => Rule::on(ApiKey::METADATA, Reaction::Omit).topic(topic).partition(partition),
             _ => return,
         };
-        let times = if self.rng.percent(70) { 1 } else { u32::try_from(self.rng.between(2, 12)).unwrap_or(2) };
-        let skip = u32::try_from(self.rng.between(0, 2)).unwrap_or(0);
+        let times = if rng.percent(70) { 1 } else { u32::try_from(rng.between(2, 12)).unwrap_or(2) };
+        let skip = u32::try_from(rng.between(0, 2)).unwrap_or(0);
         self.say(|| format!("  {rule:?} {times} times"));
         self.servers.script(rule.skip(skip).times(times));
     }
@@ -178,15 +188,15 @@ impl World {
         self.net.send_client(conn, self.now, News::Lost { conn, cause, begun: None });
     }
 
-    fn any_link(&mut self) -> Option<ConnId> {
+    fn any_link(&self, rng: &mut Rng) -> Option<ConnId> {
         let links: Vec<ConnId> = self.net.links.keys().copied().collect();
-        (!links.is_empty()).then(|| self.rng.pick(&links))
+        (!links.is_empty()).then(|| rng.pick(&links))
     }
 
-    fn any_place(&mut self) -> Place {
-        let topic = self.plan.topics[self.rng.index(self.plan.topics.len())].name.clone();
+    fn any_place(&self, rng: &mut Rng) -> Place {
+        let topic = self.plan.topics[rng.index(self.plan.topics.len())].name.clone();
         let count = u64::try_from(self.partitions[&topic]).unwrap_or(1);
-        let partition = i32::try_from(self.rng.between(0, count - 1)).unwrap_or(0);
+        let partition = i32::try_from(rng.between(0, count - 1)).unwrap_or(0);
         (topic, partition)
     }
 
@@ -195,13 +205,13 @@ impl World {
         self.lead(false, |servers, now| drop(servers.move_leader(now, &place.0, PartitionId(place.1), to)));
     }
 
-    fn recreate(&mut self, topic: &str) {
+    fn recreate(&mut self, rng: &mut Rng, topic: &str) {
         let count = self.partitions[topic];
         for partition in 0..count {
             let log = contents(&self.servers.log(topic, PartitionId(partition)));
             self.ledger.deleted(&(topic.to_owned(), partition), log);
         }
-        let again = if self.rng.percent(70) { count } else { i32::try_from(self.rng.between(1, 4)).unwrap_or(1) };
+        let again = if rng.percent(70) { count } else { i32::try_from(rng.between(1, 4)).unwrap_or(1) };
         if let Err(error) = self.servers.recreate_topic(self.now, topic, again) {
             panic!("the topic could not be created again: {error}");
         }

@@ -6,14 +6,17 @@ use std::time::Duration;
 use bytes::Bytes;
 use milena_broker::{SimulatedConn, SimulatedEvent};
 use milena_cluster::{ConnId, Input as News, LostCause};
-use milena_sender::{Input, Output};
+use milena_sender::{CommandId, CommandResult, Input, Output};
 use milena_wire::{ApiKey, BrokerId, Timestamp};
 
 use super::network::Event;
+use super::planted::Planted;
 use super::world::World;
 
 /// More than this without time passing is a spin.
-const INSTANT_MAX: usize = 100_000;
+const INSTANT_MAX: u64 = 100_000;
+/// More than this in one run is no progress.
+const STEPS_MAX: u64 = 5_000_000;
 
 impl World {
     pub(crate) fn input(&mut self, input: Input) {
@@ -38,29 +41,50 @@ impl World {
 
     /// Everything that takes no time.
     fn settle(&mut self) -> Result<(), Vec<String>> {
-        for _ in 0..INSTANT_MAX {
-            if self.ears.take_woken() {
-                self.input(Input::Wake);
-            } else if let Some(output) = self.sender.poll_output() {
-                self.carry_out(output);
-            } else if let Some((conn, event)) = self.servers.poll() {
-                self.hear_server(conn, event);
-            } else if let Some(event) = self.net.queue.pop_due(self.now) {
-                self.happen(event);
-            } else if self.servers.next_timer().is_some_and(|at| at <= self.now) {
-                self.servers.tick(self.now);
-            } else if self.sender.next_timer().is_some_and(|at| at <= self.now) {
-                self.input(Input::Tick);
-            } else {
-                return Ok(());
-            }
+        let before = self.summary.steps;
+        let steps_max = if self.planted == Planted::Impatience { 50 } else { STEPS_MAX };
+        while self.step() {
+            self.summary.steps += 1;
+            let what = match self.summary.steps {
+                steps if steps > steps_max => "SLOW",
+                steps if steps - before > INSTANT_MAX => "SPIN",
+                _ => continue,
+            };
+            let (steps, here, now) = (self.summary.steps, self.summary.steps - before, self.now);
+            let (next, queued) = (self.sender.next_timer(), self.net.queue.len());
+            return Err(vec![format!(
+                "{what}: {steps} steps, {here} of them at {now:?}; the sender's next timer is {next:?}, {queued} events are under way"
+            )]);
         }
-        Err(vec![format!("SPIN: more than {INSTANT_MAX} steps at {:?}", self.now)])
+        Ok(())
     }
 
-    fn latency(&mut self) -> Duration {
+    /// One thing that is due, if anything is.
+    fn step(&mut self) -> bool {
+        if self.ears.take_woken() {
+            self.input(Input::Wake);
+        } else if self.ears.take_bell() {
+            self.serve_callers();
+        } else if let Some(output) = self.sender.poll_output() {
+            self.carry_out(output);
+        } else if let Some((conn, event)) = self.servers.poll() {
+            self.hear_server(conn, event);
+        } else if let Some(event) = self.net.queue.pop_due(self.now) {
+            self.happen(event);
+        } else if self.servers.next_timer().is_some_and(|at| at <= self.now) {
+            self.servers.tick(self.now);
+        } else if self.sender.next_timer().is_some_and(|at| at <= self.now) {
+            self.input(Input::Tick);
+        } else {
+            return false;
+        }
+        true
+    }
+
+    /// How long something is under way on a connection.
+    fn latency(&mut self, conn: ConnId) -> Duration {
         let (low, high) = self.plan.latency_us;
-        self.rng.micros(low, high)
+        self.net.links.get_mut(&conn).map_or(Duration::ZERO, |link| link.rng.micros(low, high))
     }
 
     fn carry_out(&mut self, output: Output) {
@@ -70,8 +94,7 @@ impl World {
                 let SocketAddr::V4(v4) = addr else { return };
                 let node = BrokerId(i32::from(v4.ip().octets()[3]));
                 self.say(|| format!("{conn:?} to node {node}"));
-                let arrives = self.now + self.latency();
-                self.net.open(conn, node, arrives);
+                self.net.open(conn, node, self.now, self.plan.latency_us);
                 self.count(None);
             }
             Output::Transmit { conn, frame } => {
@@ -80,8 +103,8 @@ impl World {
                 self.say(|| format!("{conn:?} sends {api:?}, {} bytes", bytes.len()));
                 self.count(api);
                 self.digest(u64::from(crc(&bytes)) ^ self.now.as_nanos());
-                let leaves = self.now + self.rng.micros(0, 100);
-                let arrives = leaves + self.latency();
+                let leaves = self.now + self.net.links.get_mut(&conn).map_or(Duration::ZERO, |l| l.rng.micros(0, 100));
+                let arrives = leaves + self.latency(conn);
                 self.net.send_server(conn, leaves, arrives, bytes);
             }
             Output::Close { conn } => {
@@ -94,7 +117,7 @@ impl World {
             }
             Output::Done { id, result } => {
                 self.say(|| format!("command {} is done: {result:?}", id.0));
-                self.done.insert(id.0, result);
+                self.answered(id, &result);
             }
             Output::Closed => self.closed = true,
         }
@@ -102,14 +125,32 @@ impl World {
 
     /// A connection ends; what is under way may still arrive, perhaps late.
     pub(crate) fn end(&mut self, conn: ConnId) {
-        let under_way = self.net.under_way(conn);
-        let survivors = if under_way > 0 && self.rng.percent(60) { self.rng.index(under_way + 1) } else { 0 };
-        let late = if self.plan.zombie_ms > 0 && !self.healed {
-            self.rng.millis(0, self.plan.zombie_ms)
-        } else {
-            Duration::ZERO
-        };
+        let under_way = self.net.under_way(conn, self.now);
+        let zombie_ms = if self.healed { 0 } else { self.plan.zombie_ms };
+        let Some(rng) = self.net.links.get_mut(&conn).map(|link| &mut link.rng) else { return };
+        let survivors = if under_way > 0 && rng.percent(60) { rng.index(under_way + 1) } else { 0 };
+        let late = rng.millis(0, zombie_ms);
         self.net.end(conn, self.now, survivors, self.now + late);
+    }
+
+    /// A command has its answer; what was settled before it was heard before it.
+    fn answered(&mut self, id: CommandId, result: &CommandResult) {
+        if self.planted == Planted::DeafToCommands {
+            return;
+        }
+        self.listen();
+        let Some(note) = usize::try_from(id.0).ok().and_then(|id| self.notes.get_mut(id - 1)) else { return };
+        note.done = Some(self.now);
+        note.given_up = match result {
+            CommandResult::Purged { records } => *records,
+            CommandResult::Closed { cut_off, .. } => *cut_off,
+            _ => 0,
+        };
+    }
+
+    /// Whether no outcome is heard, by a test's wish.
+    pub(crate) fn is_deaf(&self) -> bool {
+        self.planted == Planted::DeafToOutcomes
     }
 
     fn resolve(&mut self, query: milena_cluster::QueryId, host: &str, port: u16) {
@@ -127,7 +168,7 @@ impl World {
 
     fn hear_server(&mut self, server: SimulatedConn, event: SimulatedEvent) {
         let Some(conn) = self.conns.get(&server).copied() else { return };
-        let arrives = self.now + self.latency();
+        let arrives = self.now + self.latency(conn);
         let Some(link) = self.net.links.get_mut(&conn) else { return };
         match event {
             SimulatedEvent::Send(bytes) => {
@@ -150,6 +191,7 @@ impl World {
                 if !self.net.links.contains_key(&conn) {
                     return;
                 }
+                let input = self.as_known(input);
                 let is_lost = matches!(input, News::Lost { .. });
                 if !matches!(input, News::Written { .. }) {
                     self.say(|| match &input {
@@ -170,25 +212,28 @@ impl World {
             Event::HangUp(server) => self.servers.hang_up(server),
             Event::Sealed(ticket, batch) => self.input(Input::Sealed { ticket, batch: batch.seal() }),
             Event::Burst if self.healed => {}
-            Event::Burst => {
-                self.burst();
-                let next = self.now + self.rng.millis(0, self.plan.burst_gap_ms * 2);
-                self.net.queue.push(next, Event::Burst);
-            }
-            Event::Fault if self.healed => {}
-            Event::Fault => {
-                self.strike();
-                let next = self.now + self.rng.millis(0, self.plan.fault_gap_ms * 2);
-                self.net.queue.push(next, Event::Fault);
-            }
+            Event::Burst => self.burst(),
+            Event::Patience => self.serve_callers(),
+            Event::Strike(at) => self.strike(at),
             Event::Undo(undo) => self.undo(undo),
+        }
+    }
+
+    /// Tells of a lost connection how many of its frames had begun, where the pool knows that.
+    fn as_known(&self, input: News) -> News {
+        match input {
+            News::Lost { conn, cause, .. } => {
+                let begun = self.plan.begun_known.then(|| self.net.begun(conn, self.now));
+                News::Lost { conn, cause, begun }
+            }
+            other => other,
         }
     }
 
     fn dial(&mut self, conn: ConnId) {
         let Some(node) = self.net.links.get(&conn).map(|link| link.node) else { return };
         let server = self.servers.connect(node);
-        let arrives = self.now + self.latency();
+        let arrives = self.now + self.latency(conn);
         if let Some(link) = self.net.links.get_mut(&conn) {
             link.server = server;
         }

@@ -10,6 +10,10 @@ use milena_sender::SealTicket;
 use milena_wire::{BrokerId, Timestamp};
 
 use super::chaos::Undo;
+use super::rng::Rng;
+
+/// The streams of randomness of the connections begin here.
+const LINKS: u64 = 1 << 32;
 
 /// Something that happens at a time.
 #[derive(Debug)]
@@ -28,8 +32,10 @@ pub(crate) enum Event {
     Sealed(SealTicket, SealJob),
     /// Records are enqueued.
     Burst,
-    /// Something goes wrong.
-    Fault,
+    /// Somebody's patience ends.
+    Patience,
+    /// This one of the plan's faults strikes.
+    Strike(usize),
     /// Something that went wrong is over.
     Undo(Undo),
 }
@@ -56,6 +62,10 @@ impl Queue {
         Some(entry.remove())
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.events.len()
+    }
+
     fn take(&mut self, which: impl Fn(&Event) -> bool) -> Vec<(Timestamp, Event)> {
         let keys: Vec<_> = self.events.iter().filter(|(_, event)| which(event)).map(|(key, _)| *key).collect();
         keys.into_iter().filter_map(|key| Some((key.0, self.events.remove(&key)?))).collect()
@@ -73,11 +83,16 @@ pub(crate) struct Link {
     /// Until when the client's socket takes nothing.
     pub(crate) jammed: Timestamp,
     pub(crate) received: u64,
+    /// Its own, so that what happens on one connection changes no other.
+    pub(crate) rng: Rng,
+    /// When each frame that was given to the client's socket gets its first byte into the kernel.
+    begins: Vec<Timestamp>,
 }
 
 /// All connections that the client has open.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Network {
+    seed: u64,
     pub(crate) queue: Queue,
     pub(crate) links: BTreeMap<ConnId, Link>,
     /// Until when nothing gets to a node or from it.
@@ -85,9 +100,18 @@ pub(crate) struct Network {
 }
 
 impl Network {
-    pub(crate) fn open(&mut self, conn: ConnId, node: BrokerId, arrives: Timestamp) {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self { seed, queue: Queue::default(), links: BTreeMap::new(), isolated: BTreeMap::new() }
+    }
+
+    /// A connection attempt leaves for a node.
+    pub(crate) fn open(&mut self, conn: ConnId, node: BrokerId, now: Timestamp, latency_us: (u64, u64)) {
         let zero = Timestamp::ZERO;
-        let link = Link { node, server: None, to_server: zero, to_client: zero, jammed: zero, received: 0 };
+        let mut rng = Rng::stream(self.seed, LINKS + conn.0);
+        let arrives = now + rng.micros(latency_us.0, latency_us.1);
+        let (to_server, to_client, jammed) = (zero, zero, zero);
+        let begins = Vec::new();
+        let link = Link { node, server: None, to_server, to_client, jammed, received: 0, rng, begins };
         self.links.insert(conn, link);
         let arrives = arrives.max(self.isolated.get(&node).copied().unwrap_or(zero));
         self.queue.push(arrives, Event::Dial(conn));
@@ -106,10 +130,17 @@ impl Network {
         let Some(link) = self.links.get_mut(&conn) else { return };
         let Some(server) = link.server else { return };
         let isolated = self.isolated.get(&link.node).copied().unwrap_or(Timestamp::ZERO);
-        let leaves = leaves.max(link.jammed);
+        let leaves = leaves.max(link.jammed).max(link.begins.last().copied().unwrap_or(Timestamp::ZERO));
+        link.begins.push(leaves);
         link.to_server = link.to_server.max(arrives).max(leaves).max(isolated);
         self.queue.push(leaves, Event::ToClient(conn, Input::Written { conn }));
         self.queue.push(link.to_server, Event::ToServer(conn, server, frame));
+    }
+
+    /// How many frames of a connection have begun to leave this machine.
+    pub(crate) fn begun(&self, conn: ConnId, now: Timestamp) -> u64 {
+        let begins = self.links.get(&conn).map_or(&[][..], |link| &link.begins);
+        begins.iter().take_while(|at| **at <= now).count() as u64
     }
 
     /// Nothing gets through on a connection before `until`.
@@ -146,10 +177,12 @@ impl Network {
         }
     }
 
-    /// How many frames are under way to the node on a connection.
-    pub(crate) fn under_way(&self, conn: ConnId) -> usize {
+    /// How many frames are under way to the node on a connection: those that have not left this machine never will.
+    pub(crate) fn under_way(&self, conn: ConnId, now: Timestamp) -> usize {
         let ours = |event: &&Event| matches!(event, Event::ToServer(at, ..) if *at == conn);
-        self.queue.events.values().filter(ours).count()
+        let queued = self.queue.events.values().filter(ours).count();
+        let unsent = self.links.get(&conn).map_or(0, |link| link.begins.iter().filter(|at| **at > now).count());
+        queued.saturating_sub(unsent)
     }
 
     pub(crate) fn on_node(&self, node: BrokerId) -> Vec<ConnId> {

@@ -8,119 +8,11 @@ use milena_cluster::{ClusterConfig, HostPort};
 use milena_sender::{Guarantee, RecreatedTopic, SenderConfig};
 use milena_wire::{Codec, Compression};
 
+use super::fault::{Fault, Strike, schedule};
 use super::rng::Rng;
 
-/// One kind of thing that goes wrong.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Fault {
-    /// A connection dies; some of what was under way to the broker may still arrive, perhaps much later.
-    Cut,
-    /// All connections to a node die.
-    CutNode,
-    /// Nothing gets through on a connection for a while.
-    Stall,
-    /// The client's socket takes no bytes for a while.
-    Jam,
-    /// Nothing gets through to or from a node for a while, new connections included.
-    Isolate,
-    /// A node is frozen for a while.
-    Pause,
-    /// A node stops and comes back.
-    Stop,
-    /// A leader moves to a replica in sync; what that has not copied is lost.
-    Move,
-    /// A leader moves there and back.
-    Flap,
-    /// A replica becomes leader whatever it lacks.
-    Unclean,
-    /// A batch is refused with some code.
-    Refuse,
-    /// A batch is appended and then answered with some code.
-    AppendThen,
-    /// An answer leaves partitions out.
-    Omit,
-    /// A request runs late, even if its connection has died meanwhile.
-    DelayRequest,
-    /// An answer comes late.
-    DelayAnswer,
-    /// The connection closes before a request runs.
-    CloseBefore,
-    /// The connection closes after a request has run.
-    CloseAfter,
-    /// Half an answer.
-    CutAnswer,
-    /// A request is never answered.
-    Silence,
-    /// An answer is garbage.
-    Garble,
-    /// An answer belongs to no request.
-    WrongCorrelation,
-    /// The broker asks for a pause.
-    Throttle,
-    /// A producer id is refused.
-    InitError,
-    /// A topic's metadata is an error.
-    MetadataError,
-    /// A topic's metadata lacks partitions.
-    MetadataOmits,
-    /// A node's metadata stays as it is for a while.
-    FreezeMetadata,
-    /// A topic is deleted and created again.
-    Recreate,
-    /// A partition forgets its producers.
-    Forget,
-    /// Names do not resolve for a while.
-    NoNames,
-    /// The user purges.
-    Purge,
-    /// The user flushes.
-    Flush,
-}
-
-impl Fault {
-    const ALL: [Self; 31] = [
-        Self::Cut,
-        Self::CutNode,
-        Self::Stall,
-        Self::Jam,
-        Self::Isolate,
-        Self::Pause,
-        Self::Stop,
-        Self::Move,
-        Self::Flap,
-        Self::Unclean,
-        Self::Refuse,
-        Self::AppendThen,
-        Self::Omit,
-        Self::DelayRequest,
-        Self::DelayAnswer,
-        Self::CloseBefore,
-        Self::CloseAfter,
-        Self::CutAnswer,
-        Self::Silence,
-        Self::Garble,
-        Self::WrongCorrelation,
-        Self::Throttle,
-        Self::InitError,
-        Self::MetadataError,
-        Self::MetadataOmits,
-        Self::FreezeMetadata,
-        Self::Recreate,
-        Self::Forget,
-        Self::NoNames,
-        Self::Purge,
-        Self::Flush,
-    ];
-
-    /// How many of a hundred seeds that draw faults have this one.
-    const fn share(self) -> u64 {
-        match self {
-            Self::Forget | Self::Recreate | Self::Unclean => 8,
-            Self::Purge | Self::MetadataError | Self::Garble | Self::Isolate => 15,
-            _ => 30,
-        }
-    }
-}
+/// The stream of randomness that draws what goes wrong.
+const STRIKES: u64 = 1;
 
 /// A topic of the simulated cluster.
 #[derive(Clone, Debug)]
@@ -158,12 +50,12 @@ pub struct Plan {
     pub latency_us: (u64, u64),
     /// How much later than a connection's end its requests may still run.
     pub zombie_ms: u64,
+    /// Whether it is known of a lost connection how many of its frames had begun to leave.
+    pub begun_known: bool,
     /// Longest time a codec takes, in milliseconds.
     pub seal_ms: u64,
-    /// What goes wrong.
-    pub faults: Vec<Fault>,
-    /// Mean time between two faults, in milliseconds.
-    pub fault_gap_ms: u64,
+    /// What goes wrong, in order.
+    pub strikes: Vec<Strike>,
     /// Codes that scripted refusals use.
     pub codes: Vec<i16>,
     /// How long records are enqueued and faults strike.
@@ -176,6 +68,10 @@ pub struct Plan {
     pub value_max: u64,
     /// How many of a hundred records choose their partition.
     pub explicit_percent: u64,
+    /// How many of a hundred records nobody waits for.
+    pub drop_percent: u64,
+    /// Longest that a caller waits for memory, in milliseconds.
+    pub max_block_ms: u64,
 }
 
 impl Plan {
@@ -236,8 +132,7 @@ impl Plan {
             sticky_bytes: batch_size,
             adaptive: rng.percent(50),
             linger_zero: sender.linger.is_zero(),
-            // Not drawn, so that older seeds play as they did.
-            divert: batch_size.is_multiple_of(2),
+            divert: rng.percent(50),
         };
         let mut cluster = ClusterConfig::new(vec![HostPort::new("boot", 9092)]);
         cluster.request_timeout = request_timeout;
@@ -261,6 +156,8 @@ impl Plan {
         if rng.percent(30) {
             topics.push(topic("u", rng));
         }
+        let length = rng.millis(500, 8000);
+        let gap_ms = rng.between(10, 700);
         Self {
             sender,
             accumulator,
@@ -272,15 +169,17 @@ impl Plan {
             topics,
             latency_us,
             zombie_ms: if rng.percent(50) { rng.between(1, 3000) } else { 0 },
+            begun_known: rng.percent(60),
             seal_ms: rng.between(0, 20),
-            faults,
-            fault_gap_ms: rng.between(10, 700),
+            strikes: schedule(&mut Rng::stream(seed, STRIKES), &faults, gap_ms, length),
             codes: codes(rng, guarantee),
-            length: rng.millis(500, 8000),
+            length,
             burst_gap_ms: rng.between(2, 150),
             burst_max: rng.between(1, 12),
             value_max: if rng.percent(20) { 3000 } else { rng.between(10, 400) },
             explicit_percent: rng.pick(&[0, 50, 100, 100]),
+            drop_percent: rng.pick(&[0, 0, 10, 40]),
+            max_block_ms: rng.between(10, 3000),
         }
     }
 

@@ -11,6 +11,12 @@ impl Rng {
         Self(seed ^ 0x6d69_6c65_6e61_0001)
     }
 
+    /// A stream of its own: those of one seed know nothing of each other, so that drawing more from one changes no other.
+    pub(crate) fn stream(seed: u64, name: u64) -> Self {
+        let mut first = Self::new(seed ^ name.wrapping_mul(0xd6e8_feb8_6659_fd93));
+        Self(first.next())
+    }
+
     pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;

@@ -1,0 +1,34 @@
+//! The order of a log is the order of enqueueing, as far as the guarantee goes.
+
+use std::collections::BTreeSet;
+
+use milena_sender::Guarantee;
+
+use super::Books;
+use crate::soak::ledger::{Contents, Place, Word};
+
+pub(super) fn check(books: &Books, wrong: &mut Vec<String>) {
+    let deleted = books.ledger.deleted.iter().flat_map(|(place, logs)| logs.iter().map(move |log| (place, log)));
+    let reliable = |place: &Place| books.ordered && !books.ledger.forgetful.contains(place);
+    for (place, log) in books.logs.iter().chain(deleted).filter(|(place, _)| reliable(place)) {
+        check_log(books, place, log, wrong);
+    }
+}
+
+fn check_log(books: &Books, place: &Place, log: &Contents, wrong: &mut Vec<String>) {
+    let mut seen = BTreeSet::new();
+    let mut last: Option<(u64, i64)> = None;
+    for (offset, id) in log {
+        let word = books.ledger.entry(*id).and_then(|entry| entry.word);
+        // Of what may be there more than once, the copy that was told of: another may run late, after a change of leader took the first.
+        let told = matches!(word, Some((Word::Delivered(Some(at)), ..)) if at == *offset);
+        let counts = books.guarantee == Guarantee::ExactlyOnce || told;
+        if !counts || !seen.insert(*id) {
+            continue;
+        }
+        if let Some((before, at)) = last.filter(|(before, _)| before > id) {
+            wrong.push(format!("ORDER: {place:?} has record {before} at {at} before record {id} at {offset}"));
+        }
+        last = Some((*id, *offset));
+    }
+}

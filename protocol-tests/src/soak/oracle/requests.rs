@@ -1,0 +1,42 @@
+//! No storm: every second's requests are explained by something.
+
+use std::collections::BTreeMap;
+
+use milena_wire::Timestamp;
+
+use super::Books;
+
+/// How often something may be tried, by the settings.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Pace {
+    /// Tries a second after an error.
+    pub retries: u64,
+    /// Connection attempts a second to one broker.
+    pub reconnects: u64,
+    /// Partitions.
+    pub partitions: u64,
+    /// Brokers.
+    pub nodes: u64,
+}
+
+pub(super) fn check(books: &Books, wrong: &mut Vec<String>) {
+    // A record explains a request when it comes and, after an outage, when its turn has come at last.
+    let mut progress: BTreeMap<u64, u64> = BTreeMap::new();
+    let second = |at: Timestamp| at.as_nanos() / 1_000_000_000;
+    for entry in &books.ledger.entries {
+        let times = [Some(entry.at), entry.word.map(|(_, at, _)| at)];
+        times.into_iter().flatten().for_each(|at| *progress.entry(second(at)).or_insert(0) += 1);
+    }
+    let Pace { retries, reconnects, partitions, nodes } = books.pace;
+    for (second, (produce, other)) in &books.rates {
+        let near = second.saturating_sub(1)..=second + 1;
+        let fresh: u64 = progress.range(near).map(|(_, records)| *records).sum();
+        let produce_max = 40 + fresh + retries * 2 * partitions;
+        let other_max = 60 + 4 * retries + 2 * reconnects * nodes;
+        if *produce > produce_max || *other > other_max {
+            wrong.push(format!(
+                "STORM: {produce} Produce and {other} other requests in second {second}, at most {produce_max} and {other_max} are explained"
+            ));
+        }
+    }
+}
