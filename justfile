@@ -57,6 +57,13 @@ bench *ARGS:
     benches/counts
     cargo bench -p milena-benches {{ARGS}}
 
+# milena beside other clients, and docs/performance.md from it: just bench-peers --rounds 3 --only 100,1000-lz4
+bench-peers *ARGS:
+    benches/peers/build
+    cargo build --release --locked -p milena-benches --bin sink --bin peers
+    ${CARGO_TARGET_DIR:-target}/release/peers measure {{ARGS}}
+    ${CARGO_TARGET_DIR:-target}/release/peers report docs/performance.json docs/performance.md
+
 # All that CI runs.
 ci:
     .ci/run

@@ -1,0 +1,168 @@
+//! The rounds.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use super::case::{CASES, Case, Clients, Group};
+use super::client::{CLIENTS, Client, FLOOR, MILENA};
+use super::json::Fields;
+use super::process::{self, Sink};
+
+/// What to measure, and how.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    rounds: usize,
+    seconds: f64,
+    cases: Vec<&'static Case>,
+    clients: Vec<Client>,
+    /// A broker that runs already, in place of sinks.
+    bootstrap: Option<String>,
+    out: String,
+}
+
+impl Plan {
+    pub(crate) fn parse(args: &[String]) -> Result<Self, String> {
+        let mut plan = Self {
+            rounds: 5,
+            seconds: 1.0,
+            cases: CASES.iter().filter(|case| case.group != Group::Kafka).collect(),
+            clients: CLIENTS.to_vec(),
+            bootstrap: None,
+            out: "docs/performance.json".to_owned(),
+        };
+        for pair in args.chunks(2) {
+            let [name, value] = pair else { return Err(format!("{} needs a value", pair[0])) };
+            let number = || value.parse::<f64>().map_err(|_| format!("{name} cannot be {value}"));
+            match &**name {
+                "--rounds" => plan.rounds = value.parse().map_err(|_| format!("--rounds cannot be {value}"))?,
+                "--seconds" => plan.seconds = number()?,
+                "--out" => plan.out.clone_from(value),
+                "--bootstrap" => plan.bootstrap = Some(value.clone()),
+                "--only" => {
+                    let named = |name| Case::named(name).ok_or_else(|| format!("no such case: {name}"));
+                    plan.cases = value.split(',').map(named).collect::<Result<_, _>>()?;
+                }
+                "--clients" => plan.clients.retain(|client| value.split(',').any(|name| name == client.name)),
+                _ => return Err(format!("no such option: {name}")),
+            }
+        }
+        if plan.bootstrap.is_none() && plan.cases.iter().any(|case| case.group == Group::Kafka) {
+            return Err("a real Kafka has to be named by --bootstrap (scripts/kafka starts one)".to_owned());
+        }
+        Ok(plan)
+    }
+
+    /// Adds what was measured to the file; of a case that it has already, the new runs replace the old.
+    pub(crate) fn run(&self) -> Result<(), String> {
+        let mut file = read(&self.out)?;
+        for case in &self.cases {
+            let mut runs = Vec::new();
+            for round in 0..self.rounds {
+                let clients: Vec<Client> =
+                    self.clients.iter().copied().filter(|client| takes_part(case, client)).collect();
+                for turn in 0..clients.len() {
+                    let client = clients[(turn + round) % clients.len()];
+                    let run = self.run_one(case, client, round);
+                    println!("{}", summary(case, &run));
+                    runs.push(run.into_value());
+                }
+            }
+            file["cases"][case.name] = Value::Array(runs);
+            file["machine"] = machine();
+            let text = serde_json::to_string_pretty(&file).map_err(|error| error.to_string())?;
+            std::fs::write(&self.out, text + "\n").map_err(|error| format!("{}: {error}", self.out))?;
+        }
+        Ok(())
+    }
+
+    fn run_one(&self, case: &Case, client: Client, round: usize) -> Fields {
+        let mut fields = match self.measure(case, client) {
+            Ok(fields) => fields,
+            Err(why) => {
+                let mut fields = Fields::default();
+                fields.put("failed", why);
+                fields
+            }
+        };
+        fields.put("client", client.name);
+        fields.put("round", round as u64);
+        fields
+    }
+
+    fn measure(&self, case: &Case, client: Client) -> Result<Fields, String> {
+        let mut command = client.command()?;
+        let sink = match &self.bootstrap {
+            Some(_) => None,
+            None => Some(Sink::start(case.topics)?),
+        };
+        let bootstrap = sink.as_ref().map(|sink| &sink.bootstrap).or(self.bootstrap.as_ref()).ok_or("no broker")?;
+        command.arg(format!("bootstrap={bootstrap}"));
+        let mut args: Vec<&str> = case.args.split(' ').collect();
+        if client.name == FLOOR {
+            // It sends one at a time; faster, it would measure its own queue.
+            args.iter_mut().filter(|arg| **arg == "rate=50000").for_each(|arg| *arg = "rate=10000");
+        }
+        if !case.args.contains("seconds=") {
+            command.arg(format!("seconds={}", self.seconds));
+        }
+        command.args(args);
+        let (busy, began, own) = (process::machine_cpu(), Instant::now(), process::children_cpu());
+        let sink_before = sink.as_ref().map_or(0.0, Sink::cpu);
+        let mut fields = process::run(command, Duration::from_secs(90))?;
+        let sink_cpu = sink.as_ref().map_or(0.0, Sink::cpu) - sink_before;
+        let own = process::children_cpu() - own;
+        let others = (process::machine_cpu() - busy - own - sink_cpu).max(0.0) / began.elapsed().as_secs_f64();
+        fields.put("others", round3(others));
+        fields.put("sink_cpu", round3(sink_cpu));
+        Ok(fields)
+    }
+}
+
+fn takes_part(case: &Case, client: &Client) -> bool {
+    match case.clients {
+        Clients::Everybody => true,
+        Clients::Peers => client.name != FLOOR,
+        Clients::Milena => client.name == MILENA,
+    }
+}
+
+fn read(file: &str) -> Result<Value, String> {
+    match std::fs::read_to_string(file) {
+        Ok(text) => serde_json::from_str(&text).map_err(|error| format!("{file}: {error}")),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(json!({ "cases": {} })),
+        Err(error) => Err(format!("{file}: {error}")),
+    }
+}
+
+fn machine() -> Value {
+    let cpus = std::thread::available_parallelism().map_or(0, usize::from);
+    let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = info.lines().find_map(|line| line.strip_prefix("model name")?.split(':').nth(1));
+    let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    json!({ "cpus": cpus, "model": model.unwrap_or("unknown").trim(), "kernel": kernel.trim() })
+}
+
+fn round3(value: f64) -> f64 {
+    (value * 1000.0).round() / 1000.0
+}
+
+fn summary(case: &Case, run: &Fields) -> String {
+    let mut line = format!("{:<14} {:<16}", case.name, run.text("client").unwrap_or_default());
+    if let Some(why) = run.text("failed") {
+        return line + why;
+    }
+    if run.has("unsupported") {
+        return line + "cannot do this";
+    }
+    if let (Some(records), Some(seconds), Some(cpu)) = (run.number("records"), run.number("seconds"), run.number("cpu"))
+    {
+        line += &format!(" {:>10.0} records/s {:>7.3} us", records / seconds, cpu * 1e6 / records);
+    }
+    for name in ["p50", "p99", "p999", "first_ack_ms", "wakeups_10s", "idle_cpu_us_10s", "rss_mib", "others"] {
+        if let Some(value) = run.number(name) {
+            line += &format!("  {name} {value:.1}");
+        }
+    }
+    line
+}
