@@ -1,0 +1,165 @@
+//! Gives records their partition, once the topic is known, and puts aside what cannot be sent.
+//!
+//! Both move a batch from one folder to another, in steps that can be cut off anywhere and are then completed by the next start: the
+//! copies say where they came from, so that none is made twice, and the original is done with only when they all are on the disk.
+
+use std::collections::BTreeMap;
+
+use bytes::{Bytes, BytesMut};
+use milena_wire::batch::{Attributes, BatchView};
+use milena_wire::{BatchHeader, Codec, PartitionId, ProducerEpoch, ProducerId, TopicName, murmur2};
+
+use crate::batch::{Head, Place, SpooledBatch};
+use crate::folder::{Folder, How};
+use crate::{Progress, Source, Spool, SpoolError};
+
+/// What the records of one batch take at most when decompressed; beyond that it is no batch of a producer's.
+const RECORDS_LIMIT: usize = 1 << 30;
+
+impl Spool {
+    /// Spreads the records of `topic` whose partition was not known over its `partitions`, behind what is spooled for these already:
+    /// by the key's murmur2 hash as Kafka's default partitioner does, those of a batch that have no key together. Tells how many.
+    ///
+    /// Each record gets exactly one partition, whatever is cut off in between. To be called before new records of the topic are
+    /// appended with their partition, to keep their order.
+    ///
+    /// # Errors
+    ///
+    /// What the file system refuses; then the rest still waits. [`SpoolError::Corrupt`] if records cannot be read, or if it is not known
+    /// any more which of them were moved.
+    pub fn assign(&mut self, topic: &TopicName, partitions: i32) -> Result<u64, SpoolError> {
+        let source = Source { topic: topic.clone(), place: Place::Unassigned };
+        let mut moved = 0;
+        while let Some(head) = self.head(&source)? {
+            let Some(progress) = self.progress(&source) else {
+                return Err(self.unknown_progress(&source));
+            };
+            let partitions = progress.partitions.unwrap_or(partitions).max(1);
+            // Fixed before the first copy: a topic may get more partitions while this is cut off.
+            self.save_progress(&source, Progress { partitions: Some(partitions), ..progress })?;
+            self.spread(&source, &head, partitions)?;
+            let next = head.offset() + i64::from(head.count().get());
+            self.save_progress(&source, Progress { next, ..Progress::default() })?;
+            moved += head.count().as_usize() as u64;
+        }
+        Ok(moved)
+    }
+
+    /// Completes what was cut off, before anything that was copied can be replayed and deleted.
+    pub(crate) fn finish_assigning(&mut self) -> Result<(), SpoolError> {
+        let cut_off: Vec<(TopicName, Progress)> = self
+            .folders
+            .iter()
+            .filter(|(source, folder)| source.place == Place::Unassigned && !folder.progress_lost())
+            .map(|(source, folder)| (source.topic.clone(), folder.progress()))
+            .filter(|(_, progress)| progress.partitions.is_some())
+            .collect();
+        for (topic, progress) in cut_off {
+            let source = Source { topic, place: Place::Unassigned };
+            let (Some(head), Some(partitions)) = (self.head(&source)?, progress.partitions) else {
+                continue;
+            };
+            self.spread(&source, &head, partitions)?;
+            let next = head.offset() + i64::from(head.count().get());
+            self.save_progress(&source, Progress { next, ..Progress::default() })?;
+        }
+        Ok(())
+    }
+
+    fn spread(&mut self, source: &Source, head: &Head, partitions: i32) -> Result<(), SpoolError> {
+        let pieces = pieces(head, partitions).map_err(|what| self.corrupt(source, head, what))?;
+        for (partition, batch) in pieces {
+            let to = Source { topic: source.topic.clone(), place: Place::Partition(partition) };
+            if self.folders.get(&to).and_then(Folder::last_origin) >= Some(head.offset()) {
+                continue; // copied before
+            }
+            self.append_to(&to, &batch, self.moving(None, Some(head.offset())))?;
+        }
+        Ok(())
+    }
+
+    /// Puts the next batch of a partition aside, with the `reason`, and goes on behind it with `progress`.
+    ///
+    /// # Errors
+    ///
+    /// What the file system refuses; then it still is where it was.
+    pub fn set_aside(&mut self, source: &Source, reason: &str, progress: Progress) -> Result<(), SpoolError> {
+        let (Some(head), Some(partition)) = (self.head(source)?, source.place.partition()) else {
+            return Ok(());
+        };
+        let to = Source { topic: source.topic.clone(), place: Place::Aside(partition) };
+        let end = self.folders.get(&to).map_or(0, Folder::end);
+        if end <= head.offset() {
+            let Head { header, payload, fate, code, cause, when_ms } = head.clone();
+            let cause = format!("{reason}; before: {cause}");
+            let batch = SpooledBatch { header, payload: vec![payload], fate, code, cause, now_ms: when_ms };
+            self.append_to(&to, &batch, self.moving(Some(head.offset()), None))?;
+        }
+        self.save_progress(source, progress)
+    }
+
+    /// A copy takes no room for long, and is synced whatever the policy: the original goes.
+    fn moving(&self, at: Option<i64>, origin: Option<i64>) -> How {
+        How { segment_bytes: self.config.segment_bytes, sync: true, at, origin }
+    }
+
+    fn corrupt(&self, source: &Source, head: &Head, what: String) -> SpoolError {
+        let path = self.folders.get(source).map(Folder::progress_path).unwrap_or_default();
+        let what = format!("records {} and on cannot be read: {what}", head.offset());
+        SpoolError::Corrupt { path, position: 0, what }
+    }
+
+    fn unknown_progress(&self, source: &Source) -> SpoolError {
+        let path = self.folders.get(source).map(Folder::progress_path).unwrap_or_default();
+        let what = "nobody knows any more which of the folder's records were given a partition".to_owned();
+        SpoolError::Corrupt { path, position: 0, what }
+    }
+}
+
+/// The batch's records by partition.
+fn pieces(head: &Head, partitions: i32) -> Result<BTreeMap<PartitionId, SpooledBatch>, String> {
+    let mut bytes = head.header.encode(std::slice::from_ref(&head.payload)).to_vec();
+    bytes.extend_from_slice(&head.payload);
+    let (view, _) = BatchView::parse(&bytes).map_err(|error| error.to_string())?;
+    let records = view.records(RECORDS_LIMIT).map_err(|error| error.to_string())?;
+    let keyless = partition_of(&head.offset().to_be_bytes(), partitions);
+    let mut pieces: BTreeMap<PartitionId, Piece> = BTreeMap::new();
+    for record in &records {
+        let record = record.map_err(|error| error.to_string())?;
+        let partition = record.key.map_or(keyless, |key| partition_of(key, partitions));
+        let piece =
+            pieces.entry(partition).or_insert_with(|| Piece { count: 0, latest: i64::MIN, out: BytesMut::new() });
+        record.put_at(&mut piece.out, piece.count, record.timestamp_delta);
+        piece.count += 1;
+        piece.latest = piece.latest.max(record.timestamp);
+    }
+    Ok(pieces.into_iter().map(|(partition, piece)| (partition, piece.batch(head))).collect())
+}
+
+struct Piece {
+    count: i32,
+    latest: i64,
+    out: BytesMut,
+}
+
+impl Piece {
+    fn batch(self, head: &Head) -> SpooledBatch {
+        let header = BatchHeader {
+            attributes: Attributes::new(Codec::None),
+            last_offset_delta: self.count - 1,
+            max_timestamp: self.latest,
+            producer_id: ProducerId(-1),
+            producer_epoch: ProducerEpoch(-1),
+            base_sequence: -1,
+            record_count: self.count,
+            ..head.header
+        };
+        let payload = vec![Bytes::from(self.out)];
+        let Head { fate, code, cause, when_ms, .. } = head.clone();
+        SpooledBatch { header, payload, fate, code, cause, now_ms: when_ms }
+    }
+}
+
+fn partition_of(key: &[u8], partitions: i32) -> PartitionId {
+    PartitionId((murmur2(key) & i32::MAX) % partitions)
+}
