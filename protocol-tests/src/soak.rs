@@ -12,6 +12,7 @@ mod case;
 mod chaos;
 pub mod crowd;
 mod drive;
+mod ending;
 mod extra;
 pub mod fault;
 pub mod ledger;

@@ -166,6 +166,15 @@ impl SimulatedCluster {
         Ok(self.steer(now, |core| core.recreate_topic(at(now), &TopicName::new(name), partitions))?)
     }
 
+    /// As [`EmbeddedCluster::create_partitions`](crate::EmbeddedCluster::create_partitions).
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn create_partitions(&mut self, name: &str, count: i32) -> Result<(), ClusterError> {
+        Ok(self.core.create_partitions(&TopicName::new(name), count, false)?)
+    }
+
     /// As [`EmbeddedCluster::move_leader`](crate::EmbeddedCluster::move_leader).
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use milena_sequence::{Protection, WINDOW};
-use milena_wire::ErrorCode;
+use milena_wire::{ErrorCode, Sequence};
 
 /// What a record's outcome promises. One choice, so that no combination is illegal.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -92,6 +92,9 @@ pub struct SenderConfig {
     pub recreated_topic: RecreatedTopic,
     /// Batches of one partition that may be with the codec, or sealed and not yet sent, at once. Default: 8.
     pub sealed_ahead: usize,
+    /// Sequence of a partition's first record under a producer id. Default: 0. A broker that does not know the producer takes any (Kafka 2.4 and
+    /// later), so that a simulation need not send 2^31 records to see what comes after the last.
+    pub first_sequence: Sequence,
     /// Seals inside the sender, when there is no codec to keep off the I/O thread; then there is no [`Output::Seal`](crate::Output::Seal).
     /// Default: true.
     pub seal_inline: bool,
@@ -114,6 +117,7 @@ impl Default for SenderConfig {
             unknown_topic_grace: Duration::from_secs(10),
             recreated_topic: RecreatedTopic::Fail,
             sealed_ahead: 8,
+            first_sequence: Sequence::ZERO,
             seal_inline: true,
         }
     }

@@ -2,10 +2,11 @@
 
 use milena_accumulator::FailureKind;
 use milena_cluster::{ControlRequest, ControlResponse, RequestId, RequestLost};
-use milena_sequence::Identity;
+use milena_sequence::{Identity, Stream};
 use milena_wire::message::init_producer_id::InitProducerIdRequest;
 use milena_wire::{ErrorCode, ProducerEpoch, ProducerId, Timestamp};
 
+use crate::config::SenderConfig;
 use crate::partition::LastError;
 use crate::sender::Sender;
 use crate::timers::Timer;
@@ -89,7 +90,7 @@ impl Sender {
         self.identity.last = None;
         self.identity.current = Some(identity);
         for partition in self.partitions.iter_mut() {
-            partition.stream.offer(identity);
+            offer(&mut partition.stream, identity, &self.config);
         }
         self.touch_all();
     }
@@ -120,6 +121,15 @@ impl Sender {
                 self.touch(slot);
             }
         }
+    }
+}
+
+/// Gives a stream the producer's identity, for when it has nothing open under its own.
+pub(crate) fn offer(stream: &mut Stream, identity: Identity, config: &SenderConfig) {
+    let had_one = stream.identity().is_some();
+    stream.offer(identity);
+    if !had_one && stream.identity().is_some() {
+        stream.start_at(config.first_sequence);
     }
 }
 

@@ -15,7 +15,7 @@ use crate::config::SenderConfig;
 use crate::drain::Broker;
 use crate::flush::Flushes;
 use crate::health::HealthBoard;
-use crate::identity::ProducerIdentity;
+use crate::identity::{self, ProducerIdentity};
 use crate::metrics::Metrics;
 use crate::partition::{Hurry, Partition, Partitions, Standing};
 use crate::quiet::{Quiet, QuietBy};
@@ -308,7 +308,7 @@ impl Sender {
             Protection::Plain | Protection::Once => Stream::plain(protection, limit),
         };
         if let Some(identity) = self.identity.current {
-            stream.offer(identity);
+            identity::offer(&mut stream, identity, &self.config);
         }
         self.partitions.insert(slot, Partition::new(queue, topic, stream));
         self.follow_leader(slot);

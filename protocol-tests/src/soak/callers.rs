@@ -125,6 +125,9 @@ impl World {
                 by_token: rng.percent(50),
                 drop: rng.percent(self.plan.drop_percent),
             };
+            if let Some((_, delivery)) = self.callers.deliveries.last().filter(|_| rng.percent(5)) {
+                self.accumulator.hurry(delivery);
+            }
             let (_, refused) = self.enqueue(&wish, None);
             if let Some(Refused::Memory { bytes }) = refused
                 && rng.percent(70)

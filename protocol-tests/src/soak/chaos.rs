@@ -23,9 +23,14 @@ pub(crate) enum Undo {
     Thaw(BrokerId),
     /// Names resolve again.
     Names,
+    /// The node runs again, and leads everything whatever it lacks.
+    Relapse(BrokerId),
     /// The leader moves back.
     MoveBack(Place, BrokerId),
 }
+
+/// No topic grows beyond this.
+const PARTITIONS_MAX: i32 = 8;
 
 impl World {
     /// One of the plan's faults strikes. All it draws comes from its own seed.
@@ -91,6 +96,19 @@ impl World {
             Fault::Unclean => {
                 // A node that is down or no replica is refused, and nothing happens.
                 self.lead(true, |servers, now| drop(servers.elect_unclean(now, topic, partition, node)));
+            }
+            Fault::Relapse => {
+                self.lead(false, |servers, now| servers.stop_node(now, node));
+                self.net.queue.push(until, Event::Undo(Undo::Relapse(node)));
+            }
+            Fault::Grow => {
+                let count = self.partitions[topic] + i32::try_from(rng.between(1, 2)).unwrap_or(1);
+                if count <= PARTITIONS_MAX && self.servers.create_partitions(topic, count).is_ok() {
+                    self.partitions.insert(topic.to_owned(), count);
+                }
+            }
+            Fault::SetClock => {
+                self.wall_offset_ms = rng.pick(&[-86_400_000, -60_000, -900, 0, 900, 60_000, 86_400_000]);
             }
             Fault::Forget => {
                 self.ledger.forgetful.insert(place.clone());
@@ -159,6 +177,15 @@ impl World {
         self.say(|| format!("UNDO {undo:?}"));
         match undo {
             Undo::Start(node) => self.lead(false, |servers, now| servers.start_node(now, node)),
+            Undo::Relapse(node) => {
+                self.lead(true, |servers, now| servers.start_node(now, node));
+                for place in self.places() {
+                    // Where it is no replica it is refused.
+                    self.lead(true, |servers, now| {
+                        drop(servers.elect_unclean(now, &place.0, PartitionId(place.1), node));
+                    });
+                }
+            }
             Undo::Thaw(node) => self.servers.freeze_metadata(node, false),
             Undo::Names => self.names_fail = false,
             Undo::MoveBack(place, leader) => self.move_leader(&place, Some(leader)),
@@ -170,6 +197,8 @@ impl World {
         self.say(|| "HEALED".to_owned());
         self.healed = true;
         self.names_fail = false;
+        // A broker refuses records from a day ahead, and rightly.
+        self.wall_offset_ms = 0;
         self.servers.clear_script();
         for node in (1..=self.plan.nodes).map(BrokerId) {
             self.lead(false, |servers, now| servers.start_node(now, node));

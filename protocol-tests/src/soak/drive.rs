@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use milena_broker::{SimulatedConn, SimulatedEvent};
 use milena_cluster::{ConnId, Input as News, LostCause};
-use milena_sender::{CommandId, CommandResult, Input, Output};
+use milena_sender::{Command, CommandId, CommandResult, Input, Output};
 use milena_wire::{ApiKey, BrokerId, Timestamp};
 
 use super::network::Event;
@@ -119,7 +119,7 @@ impl World {
                 self.say(|| format!("command {} is done: {result:?}", id.0));
                 self.answered(id, &result);
             }
-            Output::Closed => self.closed = true,
+            Output::Closed => self.closed = self.planted != Planted::DeafToCommands,
         }
     }
 
@@ -213,6 +213,7 @@ impl World {
             Event::Sealed(ticket, batch) => self.input(Input::Sealed { ticket, batch: batch.seal() }),
             Event::Burst if self.healed => {}
             Event::Burst => self.burst(),
+            Event::Close(within) => self.command(Command::Close { deadline: self.now + within }),
             Event::Patience => self.serve_callers(),
             Event::Strike(at) => self.strike(at),
             Event::Undo(undo) => self.undo(undo),

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use milena_wire::Compression;
+use milena_wire::{Compression, ProducerEpoch, Sequence};
 
 use super::plan::Plan;
 
@@ -23,14 +23,27 @@ pub enum Extra {
     Large,
     /// A network of changing speed.
     Jitter,
+    /// Sequences and epochs near their end.
+    Numbers,
+    /// Handles that are dropped.
+    Drops,
     /// Topics beside the first.
     Topics,
 }
 
 impl Extra {
     /// All of them, the simplest to miss first.
-    pub const ALL: [Self; 7] =
-        [Self::Topics, Self::Bursts, Self::Large, Self::Codec, Self::Jitter, Self::Lag, Self::Zombies];
+    pub const ALL: [Self; 9] = [
+        Self::Topics,
+        Self::Numbers,
+        Self::Drops,
+        Self::Bursts,
+        Self::Large,
+        Self::Codec,
+        Self::Jitter,
+        Self::Lag,
+        Self::Zombies,
+    ];
 
     pub(crate) fn leave_out(self, plan: &mut Plan) {
         match self {
@@ -44,6 +57,11 @@ impl Extra {
             Self::Bursts => plan.burst_max = 1,
             Self::Large => plan.value_max = plan.value_max.min(20),
             Self::Jitter => plan.latency_us.0 = plan.latency_us.1,
+            Self::Numbers => {
+                plan.sender.first_sequence = Sequence::ZERO;
+                plan.first_epoch = ProducerEpoch(0);
+            }
+            Self::Drops => plan.drop_percent = 0,
             Self::Topics => plan.topics.truncate(1),
         }
     }

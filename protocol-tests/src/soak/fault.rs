@@ -27,6 +27,12 @@ pub enum Fault {
     Flap,
     /// A replica becomes leader whatever it lacks.
     Unclean,
+    /// A node stops, comes back, and leads again although it lacks what the others have.
+    Relapse,
+    /// A topic gets more partitions.
+    Grow,
+    /// The wall clock is set.
+    SetClock,
     /// A batch is refused with some code.
     Refuse,
     /// A batch is appended and then answered with some code.
@@ -72,7 +78,7 @@ pub enum Fault {
 }
 
 impl Fault {
-    pub(crate) const ALL: [Self; 31] = [
+    pub(crate) const ALL: [Self; 34] = [
         Self::Cut,
         Self::CutNode,
         Self::Stall,
@@ -83,6 +89,9 @@ impl Fault {
         Self::Move,
         Self::Flap,
         Self::Unclean,
+        Self::Relapse,
+        Self::Grow,
+        Self::SetClock,
         Self::Refuse,
         Self::AppendThen,
         Self::Omit,
@@ -109,8 +118,8 @@ impl Fault {
     /// How many of a hundred seeds that draw faults have this one.
     pub(crate) const fn share(self) -> u64 {
         match self {
-            Self::Forget | Self::Recreate | Self::Unclean => 8,
-            Self::Purge | Self::MetadataError | Self::Garble | Self::Isolate => 15,
+            Self::Forget | Self::Recreate | Self::Unclean | Self::Relapse => 8,
+            Self::Purge | Self::Grow | Self::SetClock | Self::MetadataError | Self::Garble | Self::Isolate => 15,
             _ => 30,
         }
     }

@@ -90,6 +90,13 @@ pub fn contents(log: &[StoredBatch]) -> Contents {
     found
 }
 
+/// Under which producer id each record was written, by offset.
+#[must_use]
+pub fn producers(log: &[StoredBatch]) -> BTreeMap<i64, i64> {
+    let batches = log.iter().map(|batch| (batch.header().producer_id.0, batch.records().unwrap_or_default()));
+    batches.flat_map(|(id, records)| records.into_iter().map(move |record| (record.offset.0, id))).collect()
+}
+
 impl Ledger {
     /// The entry of a record.
     #[must_use]

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use milena_accumulator::SealJob;
 use milena_broker::SimulatedConn;
@@ -32,6 +34,8 @@ pub(crate) enum Event {
     Sealed(SealTicket, SealJob),
     /// Records are enqueued.
     Burst,
+    /// The producer is closed, with so much time.
+    Close(Duration),
     /// Somebody's patience ends.
     Patience,
     /// This one of the plan's faults strikes.

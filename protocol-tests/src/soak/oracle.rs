@@ -32,6 +32,8 @@ pub struct Books {
     pub ledger: Ledger,
     /// What the logs hold in the end.
     pub logs: BTreeMap<Place, Contents>,
+    /// The producer ids under which it was written, by offset.
+    pub producers: BTreeMap<Place, BTreeMap<i64, i64>>,
     /// What users asked for besides.
     pub notes: Vec<Note>,
     /// Bytes of memory in use when all was over.

@@ -6,7 +6,7 @@ use milena_accumulator::{AccumulatorConfig, PartitionerKind};
 use milena_broker::Profile;
 use milena_cluster::{ClusterConfig, HostPort};
 use milena_sender::{Guarantee, RecreatedTopic, SenderConfig};
-use milena_wire::{Codec, Compression};
+use milena_wire::{Codec, Compression, ProducerEpoch, Sequence};
 
 use super::fault::{Fault, Strike, schedule};
 use super::rng::Rng;
@@ -25,6 +25,15 @@ pub struct TopicPlan {
     pub max_message_bytes: usize,
     /// Whether it refuses records without a key.
     pub compacted: bool,
+}
+
+/// A close while things go wrong.
+#[derive(Clone, Copy, Debug)]
+pub struct ClosePlan {
+    /// When, from the run's start.
+    pub at: Duration,
+    /// How much time it has.
+    pub within: Duration,
 }
 
 /// All that a seed decides before time begins.
@@ -54,6 +63,10 @@ pub struct Plan {
     pub begun_known: bool,
     /// Longest time a codec takes, in milliseconds.
     pub seal_ms: u64,
+    /// Epoch that producer ids come with.
+    pub first_epoch: ProducerEpoch,
+    /// When the producer is closed, if that is not last of all.
+    pub close: Option<ClosePlan>,
     /// What goes wrong, in order.
     pub strikes: Vec<Strike>,
     /// Codes that scripted refusals use.
@@ -105,7 +118,7 @@ impl Plan {
         // What a broker needs when all is well is to be possible.
         let least = replication_lag * 2 + Duration::from_micros(latency_us.1 * 4);
         let request_timeout = least + rng.millis(150, 2500);
-        let sender = SenderConfig {
+        let mut sender = SenderConfig {
             guarantee,
             linger: if rng.percent(40) { Duration::ZERO } else { rng.millis(1, 40) },
             delivery_timeout: least + if rng.percent(60) { rng.millis(200, 3000) } else { rng.millis(3000, 15_000) },
@@ -120,6 +133,15 @@ impl Plan {
             seal_inline: !codec,
             ..SenderConfig::default()
         };
+        // Numbers near their end. Brokers before 2.4 take no first sequence but 0.
+        let numbers = rng.between(0, 40);
+        let near_the_end = rng.percent(25) && profile != Profile::V2_1;
+        if let Some(first) = Sequence::new(i32::MAX - i32::try_from(numbers).unwrap_or(0)).filter(|_| near_the_end) {
+            sender.first_sequence = first;
+        }
+        let last = rng.percent(25);
+        let first_epoch =
+            if last { ProducerEpoch(ProducerEpoch::LAST.0 - rng.pick(&[0, 1, 3])) } else { ProducerEpoch(0) };
         let batch_size = usize::try_from(rng.between(200, 4000)).unwrap_or(1000);
         let nodes = i32::try_from(rng.between(1, 3)).unwrap_or(1);
         let compression = if codec { Compression::new(Codec::Lz4) } else { Compression::NONE };
@@ -171,6 +193,8 @@ impl Plan {
             zombie_ms: if rng.percent(50) { rng.between(1, 3000) } else { 0 },
             begun_known: rng.percent(60),
             seal_ms: rng.between(0, 20),
+            first_epoch,
+            close: rng.percent(8).then(|| ClosePlan { at: length.mul_f64(0.6), within: rng.millis(0, 3000) }),
             strikes: schedule(&mut Rng::stream(seed, STRIKES), &faults, gap_ms, length),
             codes: codes(rng, guarantee),
             length,

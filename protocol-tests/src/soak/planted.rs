@@ -16,7 +16,7 @@ pub enum Planted {
     Spin,
     /// A run may take no more than fifty steps.
     Impatience,
-    /// What was broken stays broken.
+    /// When all is to be well, no node runs.
     NeverHealed,
     /// No answer to a command is ever heard.
     DeafToCommands,

@@ -4,18 +4,18 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use milena_accumulator::{Accumulator, FailureKind, Urgency};
+use milena_accumulator::Accumulator;
 use milena_broker::{EmbeddedCluster, SimulatedCluster, SimulatedConn};
 use milena_cluster::{Cluster, ConnId};
 use milena_sender::{Command, CommandId, Input, Sender};
-use milena_wire::{ApiKey, PartitionId, Timestamp};
+use milena_wire::{ApiKey, BrokerId, Timestamp};
 
 use super::callers::{Callers, Ears};
 use super::case::Case;
 use super::fault::Fault;
-use super::ledger::{Ledger, Place, Word, contents};
+use super::ledger::{Ledger, Place};
 use super::network::{Event, Network};
-use super::oracle::{Asked, Books, Note, Pace, judge};
+use super::oracle::{Asked, Books, Note};
 use super::plan::Plan;
 use super::planted::Planted;
 use super::rng::Rng;
@@ -25,8 +25,6 @@ use super::story::Story;
 pub(crate) const START: Timestamp = Timestamp::from_millis(1000);
 /// Beyond the delivery timeout, and what a codec takes, no record may be open.
 const SLACK: Duration = Duration::from_millis(5);
-/// How long a healed cluster has to take a record on every partition.
-const RECOVERY: Duration = Duration::from_secs(40);
 /// How long a close has.
 const CLOSE: Duration = Duration::from_secs(5);
 /// The stream of randomness of all that is not of one connection, one fault or the callers.
@@ -69,6 +67,8 @@ pub(crate) struct World {
     /// Nothing goes wrong any more.
     pub(crate) healed: bool,
     pub(crate) names_fail: bool,
+    /// What the wall clock is wrong by.
+    pub(crate) wall_offset_ms: i64,
     /// What users asked for; the place is the command's id.
     pub(crate) notes: Vec<Note>,
     pub(crate) closed: bool,
@@ -94,6 +94,7 @@ impl World {
             .min_insync_replicas(plan.min_insync_replicas)
             .replication_lag(plan.replication_lag)
             .replica_lag_max(Duration::from_secs(2))
+            .first_epoch(plan.first_epoch)
             .seed(seed)
             .simulated();
         let mut partitions = BTreeMap::new();
@@ -125,6 +126,7 @@ impl World {
             partitions,
             healed: false,
             names_fail: false,
+            wall_offset_ms: 0,
             notes: Vec::new(),
             closed: false,
             rates: BTreeMap::new(),
@@ -148,16 +150,22 @@ impl World {
     /// Plays it to the end and judges it.
     pub(crate) fn play(&mut self) -> Result<(), Vec<String>> {
         self.net.queue.push(START, Event::Burst);
+        if let Some(close) = self.plan.close {
+            self.net.queue.push(START + close.at, Event::Close(close.within));
+        }
         for at in 0..self.plan.strikes.len() {
             self.net.queue.push(START + self.plan.strikes[at].at, Event::Strike(at));
         }
         self.run_until(START + self.plan.length)?;
-        if self.planted != Planted::NeverHealed {
-            self.heal();
+        self.heal();
+        if self.planted == Planted::NeverHealed {
+            (1..=self.plan.nodes).for_each(|node| self.servers.stop_node(self.now, BrokerId(node)));
         }
         self.command(Command::Flush);
         self.run_until(self.now + self.record_limit())?;
-        self.converge()?;
+        if self.plan.close.is_none() {
+            self.converge()?;
+        }
         self.command(Command::Close { deadline: self.now + CLOSE });
         self.run_until(self.now + CLOSE + self.slack())?;
         if !self.closed {
@@ -177,87 +185,9 @@ impl World {
         self.plan.sender.delivery_timeout + self.slack()
     }
 
-    /// A record goes through on every partition.
-    fn converge(&mut self) -> Result<(), Vec<String>> {
-        // A partition that metadata kept quiet about is found by the next regular look.
-        let end = self.now + RECOVERY + self.plan.sender.request_timeout * 2 + self.plan.cluster.metadata_max_age;
-        let places: Vec<Place> =
-            self.partitions.iter().flat_map(|(topic, n)| (0..*n).map(move |p| (topic.clone(), p))).collect();
-        for place in places {
-            let mut probe: Option<u64> = None;
-            loop {
-                match probe.and_then(|id| self.ledger.entry(id)).map(|entry| entry.word) {
-                    Some(Some((Word::Delivered(_) | Word::Unacknowledged, ..))) => break,
-                    Some(None) => {}
-                    _ => probe = Some(self.enqueue_probe(&place)),
-                }
-                if self.is_fatal() {
-                    return Ok(());
-                }
-                if self.now > end {
-                    return Err(vec![format!("STUCK: nothing goes through on {place:?} though all is well")]);
-                }
-                self.run_until(self.now + Duration::from_millis(50))?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Whether the producer was told that it may not go on.
-    fn is_fatal(&self) -> bool {
-        self.ledger.entries.iter().any(|entry| matches!(entry.word, Some((_, _, Some(FailureKind::Fatal)))))
-    }
-
-    fn conclude(&mut self) -> Result<(), Vec<String>> {
-        self.callers_leave();
-        self.listen();
-        let mut logs = BTreeMap::new();
-        for (topic, count) in &self.partitions {
-            for partition in 0..*count {
-                let log = contents(&self.servers.log(topic, PartitionId(partition)));
-                logs.insert((topic.clone(), partition), log);
-            }
-        }
-        let tries = |wait: Duration| 1000 / u64::try_from(wait.as_millis()).unwrap_or(1).max(5);
-        let mut books = Books {
-            guarantee: self.plan.sender.guarantee,
-            ordered: self.plan.is_ordered(),
-            limit: self.record_limit(),
-            ledger: std::mem::take(&mut self.ledger),
-            logs,
-            notes: std::mem::take(&mut self.notes),
-            memory_used: self.accumulator.memory().used,
-            waiting: self.callers.waiting(),
-            rates: std::mem::take(&mut self.rates),
-            pace: Pace {
-                retries: tries(self.plan.sender.retry_backoff),
-                reconnects: tries(self.plan.cluster.reconnect_backoff),
-                partitions: self.partitions.values().map(|count| u64::try_from(*count).unwrap_or(0)).sum(),
-                nodes: u64::try_from(self.plan.nodes).unwrap_or(1),
-            },
-        };
-        self.planted.lose(&self.struck, &mut books);
-        self.sum_up(&books);
-        let wrong = judge(&books);
-        self.books = Some(books);
-        if wrong.is_empty() { Ok(()) } else { Err(wrong) }
-    }
-
-    fn sum_up(&mut self, books: &Books) {
-        let summary = &mut self.summary;
-        summary.busiest_second = books.rates.values().fold((0, 0), |a, b| (a.0.max(b.0), a.1.max(b.1)));
-        summary.records = books.ledger.entries.len() as u64;
-        for entry in &books.ledger.entries {
-            let place = match entry.word {
-                Some((Word::Delivered(_), ..)) => 0,
-                Some((Word::Unacknowledged, ..)) => 1,
-                Some((Word::NotWritten, ..)) => 2,
-                Some((Word::MaybeWritten, ..)) => 3,
-                None => continue,
-            };
-            summary.words[place] += 1;
-        }
-        summary.took = self.now.since(START);
+    /// All partitions.
+    pub(crate) fn places(&self) -> Vec<Place> {
+        self.partitions.iter().flat_map(|(topic, n)| (0..*n).map(move |p| (topic.clone(), p))).collect()
     }
 
     /// Hands a command to the sender.
@@ -275,20 +205,7 @@ impl World {
     }
 
     pub(crate) fn wall_ms(&self) -> i64 {
-        1_700_000_000_000 + i64::try_from(self.now.as_nanos() / 1_000_000).unwrap_or(0)
-    }
-
-    fn enqueue_probe(&mut self, place: &Place) -> u64 {
-        let record = super::callers::Wish {
-            topic: place.0.clone(),
-            partition: Some(place.1),
-            key: Some("k".to_owned()),
-            size: 20,
-            urgency: Urgency::Now,
-            by_token: true,
-            drop: false,
-        };
-        self.enqueue(&record, None).0
+        1_700_000_000_000 + self.wall_offset_ms + i64::try_from(self.now.as_nanos() / 1_000_000).unwrap_or(0)
     }
 
     /// Nothing is open past its time.

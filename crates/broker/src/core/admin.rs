@@ -101,7 +101,7 @@ impl Core {
             Some(_) => Err(ErrorCode::COORDINATOR_NOT_AVAILABLE),
         };
         let (error, producer_id, producer_epoch) = match given {
-            Ok(id) => (ErrorCode::NONE, id, ProducerEpoch(0)),
+            Ok(id) => (ErrorCode::NONE, id, self.config.first_epoch),
             Err(code) => (code, ProducerId::NONE, ProducerEpoch::NONE),
         };
         InitProducerIdResponse { error, producer_id, producer_epoch, ..Default::default() }

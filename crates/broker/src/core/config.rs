@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use milena_wire::ProducerEpoch;
+
 use crate::profile::Profile;
 
 /// How much of each partition's log stays in memory.
@@ -31,6 +33,8 @@ pub(crate) struct CoreConfig {
     pub(crate) replica_lag_max: Duration,
     /// `None`: unless nothing is kept.
     pub(crate) check_records: Option<bool>,
+    /// Epoch that a new producer id comes with.
+    pub(crate) first_epoch: ProducerEpoch,
     pub(crate) seed: u64,
 }
 
@@ -55,6 +59,7 @@ impl Default for CoreConfig {
             replication_lag: Duration::ZERO,
             replica_lag_max: Duration::from_secs(30),
             check_records: None,
+            first_epoch: ProducerEpoch(0),
             seed: 0,
         }
     }

@@ -4,6 +4,8 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use milena_wire::ProducerEpoch;
+
 use crate::core::{CoreConfig, Keep};
 use crate::profile::Profile;
 
@@ -139,6 +141,12 @@ impl Builder {
     /// Largest request in bytes (`socket.request.max.bytes`); a longer one ends its connection. Default 100 MiB.
     pub fn frame_max(mut self, bytes: usize) -> Self {
         self.frame_max = bytes;
+        self
+    }
+
+    /// Epoch that a new producer id comes with, as if the id had been in use for long. Default 0.
+    pub fn first_epoch(mut self, epoch: ProducerEpoch) -> Self {
+        self.core.first_epoch = epoch;
         self
     }
 

@@ -3,11 +3,32 @@
 use std::time::Duration;
 
 use milena_accumulator::{FailureKind, Fate};
+use milena_wire::Sequence;
 
 use super::world::*;
 
 fn timeout(seconds: u64) -> World {
     World::with(|s| s.sender.delivery_timeout = Duration::from_secs(seconds)).warm()
+}
+
+#[test]
+fn numbering_begins_where_it_is_told_to_and_at_zero_in_the_next_epoch() {
+    let mut world = World::with(|s| s.sender.first_sequence = Sequence::new(i32::MAX).unwrap()).warm();
+    world.fault(Fault::Refuse(19));
+    for value in ["a", "b"] {
+        let delivery = world.send(value);
+        world.run_for(1000);
+        delivered(delivery);
+    }
+    world.fault(Fault::Refuse(10));
+    failed(world.send("c"));
+    let delivery = world.send("d");
+    world.run_for(1000);
+    delivered(delivery);
+    let mut stamps: Vec<_> = world.seen.iter().map(|seen| seen.stamp).collect();
+    stamps.dedup();
+    // The record that warmed the producer had the last number there is.
+    assert_eq!(stamps, [(7000, 0, 0), (7000, 0, 1), (7000, 0, 2), (7000, 1, 0)]);
 }
 
 #[test]

@@ -11,8 +11,8 @@ use milena_wire::message::list_offsets::{
 };
 use milena_wire::message::metadata::{MetadataRequest, MetadataRequestTopic, MetadataResponse};
 use milena_wire::{
-    ApiKey, ApiVersion, BatchView, BrokerId, ErrorCode, Frame, LeaderEpoch, Offset, Reader, ResponseHeader, TopicId,
-    TopicName,
+    ApiKey, ApiVersion, BatchView, BrokerId, ErrorCode, Frame, LeaderEpoch, Offset, ProducerEpoch, Reader,
+    ResponseHeader, TopicId, TopicName,
 };
 
 use super::kit::*;
@@ -137,6 +137,15 @@ fn every_producer_gets_an_id_of_its_own_and_transactions_are_refused() {
     assert_eq!((first.error, first.producer_epoch.0), (ErrorCode::NONE, 0));
     assert_eq!(init(Some("tx")).error, ErrorCode::COORDINATOR_NOT_AVAILABLE);
     assert_eq!(init(Some("")).error, ErrorCode::INVALID_REQUEST);
+}
+
+#[test]
+fn producer_ids_come_with_the_epoch_that_was_asked_for() {
+    let mut kit = Kit::with(1, |config| config.first_epoch = ProducerEpoch(32_766));
+    let v5 = ApiVersion(5);
+    let frame = InitProducerIdRequest::default().encode_frame(v5, CORRELATION, None);
+    let answer = InitProducerIdResponse::decode(v5, &ask(&mut kit, &frame, ApiKey::INIT_PRODUCER_ID, v5)).unwrap();
+    assert_eq!(answer.producer_epoch, ProducerEpoch(32_766));
 }
 
 #[test]
