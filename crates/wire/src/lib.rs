@@ -10,6 +10,7 @@ pub mod message;
 mod murmur2;
 mod primitive;
 mod time;
+mod tls;
 pub mod varint;
 
 pub use batch::{
@@ -28,3 +29,4 @@ pub use message::{RequestHeader, ResponseHeader, client_range};
 pub use murmur2::murmur2;
 pub use primitive::{DecodeError, Layout, Reader};
 pub use time::Timestamp;
+pub use tls::{TlsError, TlsFault};
