@@ -26,6 +26,9 @@ pub const LONG: Duration = Duration::from_secs(30);
 /// How long a request may take in a [`Rig`]'s producers.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_millis(400);
 
+/// The longest wait for a new connection in a [`Rig`]'s producers. One that has lived as long is nothing to talk about when it ends.
+pub const RECONNECT_BACKOFF_MAX: Duration = Duration::from_millis(100);
+
 /// What brokers advertise; addresses would not be looked up.
 const HOST: &str = "broker.test";
 
@@ -114,7 +117,7 @@ impl Rig {
             .retry_backoff(Duration::from_millis(10))
             .retry_backoff_max(Duration::from_millis(100))
             .reconnect_backoff(Duration::from_millis(10))
-            .reconnect_backoff_max(Duration::from_millis(100))
+            .reconnect_backoff_max(RECONNECT_BACKOFF_MAX)
             .connect_timeout(REQUEST_TIMEOUT)
             .request_timeout(REQUEST_TIMEOUT)
             .delivery_timeout(LONG)

@@ -88,6 +88,7 @@ pub(super) const ROWS: &[Row] = &[
                 "crates/cluster/src/cluster/tests/brokers.rs",
                 "a_connection_is_not_trusted_after_long_silence_even_before_the_timer_runs",
             ),
+            Test::unit("crates/pool/src/connector.rs", "options_reach_the_socket_before_it_connects"),
         ]),
     },
     Row {

@@ -64,6 +64,10 @@ pub(super) const ROWS: &[Row] = &[
         shown: Shown::By(&[
             calls("row_085_a_producer_that_is_dropped_delivers_in_the_background"),
             calls("row_085_a_producer_that_is_dropped_gives_up_at_its_deadline_and_tells_the_fates"),
+            Test::tcp(
+                "crates/producer/tests/dropped.rs",
+                "a_producer_that_is_dropped_says_in_one_error_event_what_was_lost_and_nothing_if_nothing_was",
+            ),
         ]),
     },
     Row {

@@ -85,6 +85,7 @@ pub(super) const ROWS: &[Row] = &[
                 "crates/producer/tests/api/topics.rs",
                 "unsent_records_of_a_recreated_topic_fail_or_go_to_the_new_one_as_configured",
             ),
+            Test::unit("crates/sender/src/tests/topics.rs", "a_recreated_topic_never_gets_what_may_be_on_the_old_one"),
         ]),
     },
     Row {

@@ -70,10 +70,21 @@ async fn pump(
             _ if written.is_err() => return End::Closed,
             Act::CutAfter(_) => return End::Closed,
             Act::ResetAfter(_) => return End::Reset,
-            Act::StallAfter(_) => return std::future::pending().await,
+            Act::StallAfter(_) => return stalled(shared, way, &mut from).await,
             Act::Pass | Act::Replace(_) | Act::Trickle(_) => {}
         }
     }
+}
+
+/// Lets nothing more through. A client that gives the connection up is let go.
+async fn stalled(shared: &Shared, way: Way, mut from: impl AsyncRead + Unpin) -> End {
+    if way == Way::ToClient {
+        return std::future::pending().await;
+    }
+    while let Ok(Some(_)) = read(&mut from).await {
+        shared.swallow();
+    }
+    End::Closed
 }
 
 /// A frame with its size in front; `None` at the end.

@@ -59,6 +59,8 @@ pub(super) struct Shared {
     switch: watch::Sender<Switch>,
     accepted: AtomicU64,
     open: AtomicU64,
+    /// Requests that came after one that was stalled.
+    swallowed: AtomicU64,
 }
 
 /// What is done to whole connections.
@@ -99,6 +101,7 @@ impl Proxy {
             switch: watch::Sender::new(Switch::default()),
             accepted: AtomicU64::new(0),
             open: AtomicU64::new(0),
+            swallowed: AtomicU64::new(0),
         });
         let its = Arc::clone(&shared);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
@@ -122,6 +125,12 @@ impl Proxy {
     #[must_use]
     pub fn open(&self) -> u64 {
         self.shared.open.load(Ordering::Relaxed)
+    }
+
+    /// Requests that clients wrote to a connection behind one that [`Act::StallAfter`] stopped.
+    #[must_use]
+    pub fn swallowed(&self) -> u64 {
+        self.shared.swallowed.load(Ordering::Relaxed)
     }
 
     /// From now on this says what becomes of each frame.
@@ -195,6 +204,11 @@ impl Drop for Proxy {
 impl Shared {
     fn hook(&self) -> MutexGuard<'_, Hook> {
         self.hook.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A request got no further than here.
+    pub(super) fn swallow(&self) {
+        self.swallowed.fetch_add(1, Ordering::Relaxed);
     }
 
     /// What is to be done to a frame.

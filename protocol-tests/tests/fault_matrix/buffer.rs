@@ -78,13 +78,16 @@ fn row_079_a_full_buffer_makes_callers_wait_and_a_wait_that_is_given_up_leaks_no
         assert!(enqueues.iter_mut().all(|enqueue| poll(enqueue).is_pending()));
         drop(enqueues.pop());
         let flushing = producer.clone();
-        let flush = tokio::spawn(async move { flushing.flush().await });
+        let mut flush = Box::pin(flushing.flush());
+        assert!(poll(&mut flush).is_pending());
+        // And one more goes away while the flush waits.
+        drop(enqueues.remove(0));
         rig.cluster().resume_node(NODE);
-        for (enqueue, next) in enqueues.into_iter().zip(&waits) {
+        flush.await.unwrap();
+        for (enqueue, next) in enqueues.into_iter().zip(&waits[1..]) {
             let delivery = enqueue.await.unwrap();
             story.adopt(TOPIC, next.clone(), delivery);
         }
-        flush.await.unwrap().unwrap();
         story.end(60).await.all_delivered();
     });
 }

@@ -198,10 +198,27 @@ fn row_087_a_flush_overrides_linger_and_is_not_starved_by_later_records() {
         }
         flush.await.unwrap().unwrap();
         assert_eq!(story.open_among(40), 0, "what was there before the flush");
-        let requests = rig.cluster().requests()[&ApiKey::PRODUCE];
         story.producer().flush().await.unwrap();
-        let ended = story.end(requests + 30).await;
-        ended.all_delivered();
+        let requests = rig.cluster().requests()[&ApiKey::PRODUCE];
+        story.end(requests + 30).await.all_delivered();
+        // Nor do those that are sent all the while, so that something is always under way.
+        let mut story = patient(&rig);
+        story.deliver(TOPIC, 1).await;
+        let slow = Reaction::DelayAnswer(Duration::from_millis(20));
+        rig.cluster().script(Rule::on(ApiKey::PRODUCE, slow).always());
+        rig.cluster().pause_node(NODE);
+        story.enqueue_in_flight(TOPIC, 5).await;
+        let flushing = story.producer().clone();
+        let flush = tokio::spawn(async move { flushing.flush().await });
+        rig.cluster().resume_node(NODE);
+        while !flush.is_finished() {
+            story.enqueue(TOPIC, 1).await;
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        flush.await.unwrap().unwrap();
+        assert_eq!(story.open_among(6), 0);
+        rig.cluster().clear_script();
+        story.end(2_000).await.all_delivered();
     });
 }
 

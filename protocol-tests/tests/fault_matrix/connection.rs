@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use milena::{BoxFuture, Connector, FailureKind, Fate, Stream, Target, TcpConnector};
+use milena::{BoxFuture, BrokerState, Connector, FailureKind, Fate, Stream, Target, TcpConnector};
 use milena_broker::{EmbeddedCluster, Reaction, Rule};
 use milena_wire::{ApiKey, ApiVersion, BrokerId, ErrorCode, PartitionId};
 use protocol_tests::bare;
 use protocol_tests::rig::{
-    Act, Proxy, Rig, Story, Way, rewritten_metadata, rewritten_produce, rewritten_versions, run, until,
+    Act, Proxy, RECONNECT_BACKOFF_MAX, Rig, Story, Way, rewritten_metadata, rewritten_produce, rewritten_versions, run,
+    until,
 };
 
 use crate::events;
@@ -74,12 +75,17 @@ fn row_001_no_broker_can_be_reached_at_the_start() {
 #[test]
 fn row_002_names_do_not_resolve_and_later_do() {
     run(async {
+        events::listen();
         let rig = Rig::nodes(1).await;
         rig.topic(TOPIC, 1);
         rig.names().route(port(&rig, 1), &[]);
         let mut story = Story::new(&rig);
         story.enqueue(TOPIC, 10).await;
         until("it asked again and again", || rig.names().asked() >= 6).await;
+        let address = format!("broker.test:{}", port(&rig, 1));
+        assert!(events::said(&["WARN", "connection failed", &address, "this name is not known here"]));
+        // With backoff: in the time that six attempts take there is no room for many more.
+        assert!(rig.names().asked() < 12, "{} attempts", rig.names().asked());
         rig.names().route(port(&rig, 1), &[rig.proxy(1).address()]);
         story.end(40).await.all_delivered();
     });
@@ -167,6 +173,7 @@ fn row_005_a_connect_that_nobody_answers() {
 #[test]
 fn row_006_a_reset_while_nothing_is_under_way() {
     run(async {
+        events::listen();
         let rig = Rig::nodes(1).await;
         let mut story = under_way(&rig).await;
         for _ in 0..3 {
@@ -174,6 +181,19 @@ fn row_006_a_reset_while_nothing_is_under_way() {
             story.deliver(TOPIC, 1).await;
         }
         story.end(40).await.all_delivered();
+        // Of a connection that had worked for a while nobody needs to hear.
+        let rig = Rig::nodes(1).await;
+        let mut story = under_way(&rig).await;
+        for round in 0..3 {
+            tokio::time::sleep(RECONNECT_BACKOFF_MAX).await;
+            rig.proxy(1).reset();
+            let is_up = || story.producer().health().broker(BrokerId(1)).is_some_and(|b| b.state == BrokerState::Up);
+            until("the reset is noticed", || !is_up()).await;
+            story.enqueue(TOPIC, 1).await;
+            until("it is delivered", || story.producer().metrics().total.delivered.records == 11 + round).await;
+        }
+        story.end(40).await.all_delivered();
+        assert_eq!(events::line(&[&format!("broker.test:{}", port(&rig, 1))]), None);
     });
 }
 
@@ -208,7 +228,9 @@ fn row_008_a_reset_in_the_middle_of_a_request() {
             rig.proxy(1).strike(Way::ToBroker, ApiKey::PRODUCE, Act::ResetAfter(bytes));
             story.deliver(TOPIC, 5).await;
         }
-        assert!(story.end(100).await.all_delivered().metrics.requests_lost >= 6);
+        let ended = story.end(100).await;
+        assert!(ended.all_delivered().metrics.requests_lost >= 6);
+        assert_eq!(ended.metrics.epoch_bumps, 0, "sent again under the same sequences");
     });
 }
 
@@ -219,8 +241,9 @@ fn row_009_close_right_after_the_request_was_sent() {
         let mut story = under_way(&rig).await;
         rig.cluster().script(Rule::on(ApiKey::PRODUCE, Reaction::CloseAfter).times(2));
         story.enqueue(TOPIC, 10).await;
-        story.end(60).await.all_delivered();
-        assert_eq!(rig.cluster().script_pending(), 0);
+        let ended = story.end(60).await;
+        assert!(ended.all_delivered().metrics.requests_lost >= 2);
+        assert_eq!((ended.metrics.epoch_bumps, rig.cluster().script_pending()), (0, 0));
         // For ever: they are on the log, once, and nobody says so.
         let mut story = Story::with(&rig, rig.producer().delivery_timeout(Duration::from_millis(600)));
         story.deliver(TOPIC, 10).await;
@@ -241,7 +264,9 @@ fn row_010_the_connection_ends_within_an_answer() {
             rig.proxy(1).strike(Way::ToClient, ApiKey::PRODUCE, Act::CutAfter(bytes));
             story.deliver(TOPIC, 5).await;
         }
-        story.end(100).await.all_delivered();
+        let ended = story.end(100).await;
+        assert!(ended.all_delivered().metrics.requests_lost >= 6);
+        assert_eq!(ended.metrics.epoch_bumps, 0);
     });
 }
 
@@ -250,14 +275,16 @@ fn row_011_half_a_request_and_then_nothing() {
     run(async {
         let rig = Rig::nodes(1).await;
         let mut story = under_way(&rig).await;
-        let before = rig.connections();
+        let (before, open) = (rig.connections(), rig.proxy(1).open());
         rig.proxy(1).strike(Way::ToBroker, ApiKey::PRODUCE, Act::StallAfter(40));
         story.enqueue(TOPIC, 1).await;
-        until("the request is under way", || story.producer().metrics().requests_in_flight > 0).await;
-        story.enqueue(TOPIC, 9).await;
+        until("the request timed out", || story.producer().metrics().requests_lost > 0).await;
+        story.deliver(TOPIC, 9).await;
+        until("the old one is closed", || rig.proxy(1).open() <= open).await;
         let ended = story.end(40).await;
-        assert_eq!(ended.all_delivered().metrics.total.failed_maybe_written.records, 0);
+        assert_eq!(ended.all_delivered().metrics.requests_lost, 1);
         assert!(rig.connections() > before, "it went on over a new connection");
+        assert_eq!(rig.proxy(1).swallowed(), 0, "and wrote nothing more to the old one");
     });
 }
 
@@ -296,7 +323,8 @@ fn row_013_an_answer_never_comes() {
         until("those of the other", || story.producer().metrics().total.delivered.records == 30).await;
         until("the request timed out", || story.producer().metrics().requests_lost >= 1).await;
         rig.cluster().resume_node(BrokerId(2));
-        story.end(80).await.all_delivered();
+        let ended = story.end(80).await;
+        assert_eq!(ended.all_delivered().metrics.epoch_bumps, 0);
     });
 }
 
@@ -308,8 +336,10 @@ fn row_014_answers_in_the_wrong_order_or_to_nothing() {
         let mut story = Story::new(&rig);
         story.enqueue_to(TOPIC, Some(1), 5).await;
         story.deliver(TOPIC, 5).await;
+        let opened = rig.connections();
         rig.cluster().script(Rule::on(ApiKey::PRODUCE, Reaction::WrongCorrelation));
         story.deliver(TOPIC, 5).await;
+        assert!(rig.connections() > opened, "the connection was closed as corrupt");
         let (mut held, mut swapped) = (None, 0_u64);
         let swaps = Arc::new(AtomicU64::new(0));
         let its = Arc::clone(&swaps);
@@ -328,8 +358,10 @@ fn row_014_answers_in_the_wrong_order_or_to_nothing() {
         story.enqueue_to(TOPIC, Some(1), 1).await;
         until("one request is under way", || story.producer().metrics().requests_in_flight > 0).await;
         story.enqueue_to(TOPIC, Some(0), 1).await;
-        story.end(60).await.all_delivered();
+        let ended = story.end(60).await;
         assert_eq!(swaps.load(Ordering::Relaxed), 1);
+        assert!(ended.all_delivered().metrics.requests_lost >= 3, "neither of the two that were swapped was believed");
+        assert_eq!(ended.metrics.epoch_bumps, 0);
     });
 }
 
@@ -373,6 +405,7 @@ fn row_016_an_answer_leaves_out_a_partition() {
 #[test]
 fn row_017_an_answer_names_a_partition_twice_or_one_not_sent() {
     run(async {
+        events::listen();
         let rig = Rig::nodes(1).await;
         let mut story = under_way(&rig).await;
         rig.proxy(1).on_frame(|frame| {
@@ -390,7 +423,9 @@ fn row_017_an_answer_names_a_partition_twice_or_one_not_sent() {
         for _ in 0..5 {
             story.deliver(TOPIC, 5).await;
         }
-        story.end(60).await.all_delivered();
+        let ended = story.end(60).await;
+        assert_eq!(ended.all_delivered().metrics.total.retried.records, 0);
+        assert!(events::said(&["WARN", "a produce answer says a partition"]));
     });
 }
 
@@ -486,6 +521,17 @@ fn row_024_versions_are_refused_cut_off_or_not_true() {
         let mut story = Story::new(&rig);
         story.enqueue(TOPIC, 5).await;
         assert_eq!(story.end(20).await.failures.len(), 0);
+        // One whose metadata names no ids gets no requests that need them, though it says that it takes those.
+        rig.proxy(1).on_frame(|frame| {
+            assert!(frame.api != ApiKey::PRODUCE || frame.version <= ApiVersion(12), "Produce {}", frame.version);
+            rewritten_versions(frame, |told| {
+                let metadata = told.apis.iter_mut().find(|range| range.key == ApiKey::METADATA).expect("a broker");
+                metadata.max = ApiVersion(9);
+            })
+        });
+        let mut story = Story::new(&rig);
+        story.deliver(TOPIC, 5).await;
+        story.end(20).await.all_delivered();
         // Refused for ever, or nothing in common: an error that says so, and no loop.
         rig.cluster().script(Rule::on(api, refusal).always());
         for words in ["even version 0 is refused", "does not offer it"] {

@@ -27,8 +27,14 @@ pub(crate) fn listen() {
     });
 }
 
+/// The first line that has all these words.
+pub(crate) fn line(words: &[&str]) -> Option<String> {
+    let lines = LINES.lock().unwrap_or_else(PoisonError::into_inner);
+    let text = String::from_utf8_lossy(&lines);
+    text.lines().find(|line| words.iter().all(|word| line.contains(word))).map(str::to_owned)
+}
+
 /// Whether one line has all these words.
 pub(crate) fn said(words: &[&str]) -> bool {
-    let lines = LINES.lock().unwrap_or_else(PoisonError::into_inner);
-    String::from_utf8_lossy(&lines).lines().any(|line| words.iter().all(|word| line.contains(word)))
+    line(words).is_some()
 }
