@@ -137,8 +137,9 @@ impl Accumulator {
     pub fn hurry(&self, delivery: &Delivery) {
         loop {
             let cell = delivery.cell();
-            let topic = self.inner.known(cell.home().topic.as_str());
-            if topic.is_some_and(|topic| topic.hurry(cell)) || cell.hurry() {
+            let home = cell.home();
+            let queue = home.partition.and_then(|partition| self.inner.queue(home.topic.as_str(), partition));
+            if queue.is_some_and(|queue| queue.hurry(cell)) || cell.hurry() {
                 return;
             }
             // It was moved meanwhile.

@@ -32,6 +32,11 @@ impl Inner {
         self.topics.read().get(name).map(|entry| Arc::clone(&entry.topic))
     }
 
+    /// The queue of a partition, which may have records before its topic's description says that it is there, and afterwards.
+    pub(crate) fn queue(&self, name: &str, partition: PartitionId) -> Option<Arc<PartitionQueue>> {
+        self.topics.read().get(name)?.queues.get(usize::try_from(partition.0).ok()?).map(Arc::clone)
+    }
+
     /// See [`Accumulator::set_topic`](crate::Accumulator::set_topic).
     pub(crate) fn describe(&self, name: &TopicName, shape: &TopicShape) -> usize {
         if shape.partitions == 0 {

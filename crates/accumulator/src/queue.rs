@@ -5,7 +5,7 @@ use std::sync::Arc;
 use milena_wire::{PartitionId, Timestamp, TopicName};
 
 use crate::ClosedBatch;
-use crate::cell::Home;
+use crate::cell::{BatchCell, Home};
 use crate::core::Core;
 use crate::open::OpenBatch;
 use crate::sync::{AtomicBool, AtomicU32, Mutex, MutexGuard, Ordering};
@@ -251,6 +251,18 @@ impl PartitionQueue {
             self.core.list(self);
         }
         tell
+    }
+
+    /// Makes the open batch urgent, if it is the one of `cell`. Says whether it is.
+    pub(crate) fn hurry(self: &Arc<Self>, cell: &Arc<BatchCell>) -> bool {
+        let mut state = self.state.lock();
+        let Some(open) = state.open.as_mut().filter(|open| Arc::ptr_eq(open.story.cell(), cell)) else { return false };
+        let tell = !std::mem::replace(&mut open.urgent, true) && self.announce(&mut state, true);
+        drop(state);
+        if tell {
+            self.core.wake_sender();
+        }
+        true
     }
 
     pub(crate) fn home(&self) -> &Arc<Home> {

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use milena_wire::{PartitionId, RecordParts, TopicName, crc32_ieee, murmur2};
 
-use crate::cell::BatchCell;
 use crate::core::Core;
 use crate::queue::PartitionQueue;
 use crate::sticky::{Choice, Sticky};
@@ -67,19 +66,6 @@ impl Target {
 impl Topic {
     pub(crate) fn queue_of(&self, id: PartitionId) -> Option<&Arc<PartitionQueue>> {
         self.queues.get(usize::try_from(id.0).ok()?)
-    }
-
-    /// Makes the open batch that `cell` belongs to urgent, if it is open. Says whether it is.
-    pub(crate) fn hurry(&self, cell: &Arc<BatchCell>) -> bool {
-        let Some(queue) = cell.home().partition.and_then(|partition| self.queue_of(partition)) else { return false };
-        let mut state = queue.lock();
-        let Some(open) = state.open.as_mut().filter(|open| Arc::ptr_eq(open.story.cell(), cell)) else { return false };
-        let tell = !std::mem::replace(&mut open.urgent, true) && queue.announce(&mut state, true);
-        drop(state);
-        if tell {
-            self.core.wake_sender();
-        }
-        true
     }
 
     /// Number of the partition at `index` among those with a leader.

@@ -199,8 +199,10 @@ impl WaitingRecord {
                 let (old, _) = self.story.end();
                 if self.token.is_none() {
                     old.forward(vec![Piece { first: 0, cell: Arc::clone(&cell), at }]);
-                    if old.is_hurried() {
-                        topic.hurry(&cell);
+                    if old.is_hurried()
+                        && let Some(queue) = cell.home().partition.and_then(|partition| topic.queue_of(partition))
+                    {
+                        queue.hurry(&cell);
                     }
                 }
                 true

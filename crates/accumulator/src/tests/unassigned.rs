@@ -1,3 +1,4 @@
+use std::sync::Arc;
 use std::thread;
 
 use milena_wire::{HeaderRef, PartitionId, RecordParts, Timestamp, TopicName};
@@ -213,4 +214,34 @@ fn threads_that_append_while_the_topic_becomes_known_keep_their_order() {
         assert!(seen.iter().all(|seen| *seen == expected));
         assert_eq!(rig.accumulator.memory().used, 0);
     }
+}
+
+/// Asked for the second of two records that wait, it wants the first one to go at once: that one is with its partition by then.
+#[derive(Default)]
+struct Impatient(parking_lot::Mutex<Option<(Accumulator, Delivery)>>);
+
+impl CustomPartitioner for Impatient {
+    fn partition(&self, record: &PartitionRequest<'_>) -> PartitionId {
+        if record.parts.value == Some(b"second")
+            && let Some((accumulator, first)) = self.0.lock().take()
+        {
+            accumulator.hurry(&first);
+        }
+        PartitionId(0)
+    }
+}
+
+#[test]
+fn a_record_can_be_hurried_while_others_of_its_topic_are_still_being_moved() {
+    let impatient = Arc::new(Impatient::default());
+    let partitioner = PartitionerKind::Custom(Arc::clone(&impatient) as Arc<dyn CustomPartitioner>);
+    let rig = Rig::bare(AccumulatorConfig { partitioner, ..AccumulatorConfig::default() });
+    let first = rig.append(&anywhere(value(b"first")));
+    let second = rig.append(&anywhere(value(b"second")));
+    *impatient.0.lock() = Some((rig.accumulator.clone(), first));
+    rig.shape(&all_leaders(1));
+    let mut ready = Vec::new();
+    rig.accumulator.take_ready(&mut ready);
+    assert!(ready[0].view().urgent);
+    drop(second);
 }
