@@ -1,4 +1,4 @@
-//! The `milena` command: produce, demo, embedded broker, benchmark.
+//! The `milena` command: produce, replay, demo, embedded broker, benchmark.
 
 mod account;
 mod bench;
@@ -7,6 +7,7 @@ mod demo;
 mod options;
 mod process;
 mod produce;
+mod replay;
 mod signal;
 
 use std::io::Write;
@@ -28,6 +29,8 @@ enum Command {
     Demo(demo::Args),
     /// Produce lines of a file or of standard input, one record a line
     Produce(produce::Args),
+    /// Send what a spool holds, once and in order
+    Replay(replay::Args),
     /// Run the embedded broker as a program
     Broker(broker::Args),
     /// Measure throughput, or acknowledgement latency at a fixed rate
@@ -52,6 +55,7 @@ fn main() -> ExitCode {
     let ended = match cli.command {
         Command::Demo(args) => demo::run(&args),
         Command::Produce(args) => produce::run(&args),
+        Command::Replay(args) => replay::run(&args),
         Command::Broker(args) => broker::run(&args),
         Command::Bench(args) => bench::run(&args),
     };

@@ -36,8 +36,8 @@ pub struct ProducerBuilder {
     pub(crate) problems: Vec<ConfigProblem>,
     io: Io,
     pub(crate) tcp: TcpConnector,
-    connector: Option<Arc<dyn Connector>>,
-    resolver: Arc<dyn Resolver>,
+    pub(crate) connector: Option<Arc<dyn Connector>>,
+    pub(crate) resolver: Arc<dyn Resolver>,
     handler: Option<Arc<dyn DeliveryHandler>>,
     failed: Option<FailurePolicy>,
 }
@@ -211,6 +211,11 @@ impl ProducerBuilder {
     ///
     /// Every problem of the settings at once; or the operating system refused a thread.
     pub fn build(mut self) -> Result<Producer, ConfigError> {
+        self.check()?;
+        self.start().map_err(|source| ConfigError { problems: Vec::new(), source: Some(source) })
+    }
+
+    pub(crate) fn check(&mut self) -> Result<(), ConfigError> {
         let mut problems = std::mem::take(&mut self.problems);
         let known = problems.len();
         for problem in self.config.check() {
@@ -219,10 +224,7 @@ impl ProducerBuilder {
                 problems.push(problem);
             }
         }
-        if !problems.is_empty() {
-            return Err(ConfigError { problems, source: None });
-        }
-        self.start().map_err(|source| ConfigError { problems: Vec::new(), source: Some(source) })
+        if problems.is_empty() { Ok(()) } else { Err(ConfigError { problems, source: None }) }
     }
 
     /// As [`build`](Self::build), without the checks.
@@ -291,7 +293,7 @@ fn accumulator_config(config: &ProducerConfig, divert: bool) -> AccumulatorConfi
     }
 }
 
-fn cluster_config(config: &ProducerConfig) -> ClusterConfig {
+pub(crate) fn cluster_config(config: &ProducerConfig) -> ClusterConfig {
     ClusterConfig {
         client_id: config.client_id.clone(),
         request_timeout: config.request_timeout,

@@ -26,6 +26,7 @@ mod notices;
 mod producer;
 mod properties;
 mod record;
+mod replay;
 mod runtime;
 mod seal;
 mod seed;
@@ -40,7 +41,9 @@ pub use milena_accumulator::{
 pub use milena_client::property;
 pub use milena_cluster::{ClusterState, ConnError, ConnErrorKind, HostPort};
 pub use milena_pool::{BoxFuture, Connector, Keepalive, Resolver, Stream, SystemResolver, Target, TcpConnector};
+pub use milena_replay::{Replay, ReplayConfig, ReplayEvent, SharedSpool};
 pub use milena_sender::{Counters, Guarantee, Histogram, MetricsSnapshot, RecreatedTopic, Tally, TopicPartitions};
+pub use milena_spool as spool;
 pub use milena_wire::{
     BrokerId, Codec, Compression, ErrorCode, HeaderRef, LevelError, Offset, PartitionId, RecordParts, TopicId,
     TopicName,

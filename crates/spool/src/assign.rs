@@ -11,6 +11,7 @@ use milena_wire::{BatchHeader, Codec, PartitionId, ProducerEpoch, ProducerId, To
 
 use crate::batch::{Head, Place, SpooledBatch};
 use crate::folder::{Folder, How};
+use crate::replay::Aside;
 use crate::{Progress, Source, Spool, SpoolError};
 
 /// What the records of one batch take at most when decompressed; beyond that it is no batch of a producer's.
@@ -78,24 +79,31 @@ impl Spool {
         Ok(())
     }
 
-    /// Puts the next batch of a partition aside, with the `reason`, and goes on behind it with `progress`.
+    /// Puts the next batch of a partition aside, as its replay says, and goes on behind it.
     ///
     /// # Errors
     ///
     /// What the file system refuses; then it still is where it was.
-    pub fn set_aside(&mut self, source: &Source, reason: &str, progress: Progress) -> Result<(), SpoolError> {
-        let (Some(head), Some(partition)) = (self.head(source)?, source.place.partition()) else {
+    pub fn set_aside(&mut self, source: &Source, aside: &Aside) -> Result<(), SpoolError> {
+        let (Some(head), Place::Partition(partition)) = (self.head(source)?, source.place) else {
             return Ok(());
         };
         let to = Source { topic: source.topic.clone(), place: Place::Aside(partition) };
         let end = self.folders.get(&to).map_or(0, Folder::end);
         if end <= head.offset() {
-            let Head { header, payload, fate, code, cause, when_ms } = head.clone();
-            let cause = format!("{reason}; before: {cause}");
-            let batch = SpooledBatch { header, payload: vec![payload], fate, code, cause, now_ms: when_ms };
+            let Head { header, payload, code, cause, when_ms, .. } = head.clone();
+            let identity = aside.stamp.map(|stamp| stamp.identity);
+            let header = BatchHeader {
+                producer_id: identity.map_or(ProducerId(-1), |identity| identity.producer_id),
+                producer_epoch: identity.map_or(ProducerEpoch(-1), |identity| identity.epoch),
+                base_sequence: aside.stamp.map_or(-1, |stamp| stamp.sequence.get()),
+                ..header
+            };
+            let cause = format!("{}; before: {cause}", aside.why);
+            let batch = SpooledBatch { header, payload: vec![payload], fate: aside.fate, code, cause, now_ms: when_ms };
             self.append_to(&to, &batch, self.moving(Some(head.offset()), None))?;
         }
-        self.save_progress(source, progress)
+        self.save_progress(source, aside.progress)
     }
 
     /// A copy takes no room for long, and is synced whatever the policy: the original goes.

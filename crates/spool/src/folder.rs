@@ -283,7 +283,7 @@ impl Folder {
         replace(disk, &path, progress.encode().as_bytes()).map_err(|error| SpoolError::io(&path, error))?;
         self.progress = progress;
         self.progress_lost = false;
-        if let Some(head) = done {
+        if let Some(head) = done.filter(|head| head.offset() < progress.next) {
             self.pending.batches = self.pending.batches.saturating_sub(1);
             self.pending.records = self.pending.records.saturating_sub(head.count().as_usize() as u64);
             self.pending.bytes = self.pending.bytes.saturating_sub(head.header.total_len() as u64);

@@ -12,6 +12,7 @@
 //! ```
 //!
 //! - [`Spool`] owns the files: [`open`](Spool::open), [`append`](Spool::append), [`pending`](Spool::pending).
+//! - [`replay`] decides how what is in there is sent, and what an answer means; whoever sends it carries that out.
 //! - [`Recovered`] says what opening found wrong: torn ends that were cut off, damaged files that were set aside.
 //!
 //! **The law of this crate: what is on the disk decides.** Nothing is sent before the disk says what is sent and under which identity,
@@ -26,6 +27,7 @@ mod folder;
 mod names;
 mod progress;
 mod recovered;
+pub mod replay;
 mod scan;
 mod spool;
 #[cfg(test)]
@@ -33,6 +35,7 @@ mod tests;
 
 pub use batch::{Head, Pending, Place, SpooledBatch};
 pub use error::SpoolError;
+pub use milena_sequence::{Fate, Identity, Stamp};
 pub use progress::{Progress, Trying};
 pub use recovered::{Damage, Recovered, Torn};
 pub use spool::{Fsync, Source, Spool, SpoolConfig};

@@ -7,6 +7,8 @@ mod broker;
 mod demo;
 mod kit;
 mod produce;
+mod replay;
 mod settings;
+mod spooled;
 mod stopping;
 mod unreachable;

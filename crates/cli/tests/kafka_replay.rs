@@ -1,0 +1,142 @@
+//! `milena replay` against a real Kafka that `scripts/kafka up` started, with Kafka's own consumer as the judge:
+//!
+//! ```text
+//! MILENA_KAFKA_EXTRA=producer.id.expiration.check.interval.ms=1000 scripts/kafka up
+//! cargo test -p milena-cli --features kafka --test kafka_replay
+//! ```
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+#[allow(dead_code, reason = "what the tests of the command need beyond this")]
+#[path = "cli/spooled.rs"]
+mod spooled;
+
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use milena::spool::{Fate, Identity, SpooledBatch, Stamp};
+use milena_wire::{ProducerEpoch, ProducerId, Sequence};
+
+use spooled::{Rng, batch, fill, fresh, scratch};
+
+fn script(args: &[&str]) -> String {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts/kafka");
+    let output = Command::new(script).args(args).output().unwrap();
+    assert!(output.status.success(), "{args:?}: {output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn bootstrap() -> String {
+    script(&["bootstrap"]).trim().to_owned()
+}
+
+/// A topic of its own for each run.
+fn create_topic(name: &str, partitions: usize) -> String {
+    let topic = format!("{name}-{}", std::process::id());
+    let (bootstrap, partitions) = (bootstrap(), partitions.to_string());
+    let create = ["tool", "org.apache.kafka.tools.TopicCommand", "--bootstrap-server", &bootstrap, "--create"];
+    script(&[&create[..], &["--topic", &topic, "--partitions", &partitions, "--replication-factor", "1"]].concat());
+    topic
+}
+
+fn consumed(topic: &str, partition: usize) -> Vec<String> {
+    let (bootstrap, partition) = (bootstrap(), partition.to_string());
+    let consume = ["tool", "org.apache.kafka.tools.consumer.ConsoleConsumer", "--bootstrap-server", &bootstrap];
+    let what = ["--topic", topic, "--partition", &partition, "--offset", "earliest", "--timeout-ms", "4000"];
+    script(&[&consume[..], &what].concat()).lines().map(ToOwned::to_owned).collect()
+}
+
+fn replay(dir: &Path, more: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_milena"));
+    command.arg("replay").arg(dir).args(["--json", "--bootstrap", &bootstrap()]).args(more);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+fn done(output: &Output) -> bool {
+    assert!(output.status.code().is_some(), "{output:?}");
+    output.status.success()
+}
+
+/// A producer id that no broker has given out.
+fn made_up(sequence: i32) -> Option<Stamp> {
+    let identity =
+        Identity { producer_id: ProducerId(1 << 40 | i64::from(std::process::id())), epoch: ProducerEpoch(0) };
+    Some(Stamp { identity, sequence: Sequence::new(sequence).unwrap() })
+}
+
+#[test]
+fn a_sigkill_at_any_moment_loses_nothing_doubles_nothing_and_keeps_the_order() {
+    const PARTITIONS: usize = 3;
+    let topic = create_topic("killed", PARTITIONS);
+    let dir = scratch();
+    let mut expected = Vec::new();
+    for partition in 0..PARTITIONS {
+        let values: Vec<String> = (0..600).map(|value| format!("{partition}-{value}")).collect();
+        let batches: Vec<SpooledBatch> = (0..)
+            .zip(values.chunks(2))
+            .map(|(at, pair)| {
+                let pair = [pair[0].as_str(), pair[1].as_str()];
+                if at < 5 { batch(&pair, Fate::MaybeWritten, made_up(2 * at)) } else { fresh(&pair) }
+            })
+            .collect();
+        // Some of the first had arrived.
+        let arrived = scratch();
+        fill(arrived.path(), &topic, Some(i32::try_from(partition).unwrap()), &batches[..partition]);
+        assert!(done(&replay(arrived.path(), &[]).output().unwrap()));
+        fill(dir.path(), &topic, Some(i32::try_from(partition).unwrap()), &batches);
+        expected.push(values);
+    }
+    let mut rng = Rng(u64::from(std::process::id()));
+    println!("seed {}", rng.0);
+    let mut kills = 0;
+    let ended = loop {
+        let mut child = replay(dir.path(), &[]).spawn().unwrap();
+        std::thread::sleep(Duration::from_millis(10 + rng.below(60)));
+        if child.try_wait().unwrap().is_some() {
+            break child.wait_with_output().unwrap();
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        kills += 1;
+    };
+    println!("{kills} kills");
+    assert!(done(&ended), "{ended:?}");
+    for (partition, expected) in expected.into_iter().enumerate() {
+        assert_eq!(consumed(&topic, partition), expected, "partition {partition}");
+    }
+}
+
+/// Why the replay looks at the timestamps of the records themselves.
+#[test]
+fn brokers_forget_a_producer_by_the_timestamps_of_its_records() {
+    let topic = create_topic("old", 2);
+    // Both are sent again and again as the same; trusted blindly, which nobody should.
+    let send = |partition: i32, days: i64| {
+        let dir = scratch();
+        fill(dir.path(), &topic, Some(partition), &[batch_of(days)]);
+        let careful = replay(dir.path(), &[]).output().unwrap();
+        assert_eq!(done(&careful), days == 0, "what is old is put aside: {careful:?}");
+        if days > 0 {
+            let dir = scratch();
+            fill(dir.path(), &topic, Some(partition), &[batch_of(days)]);
+            assert!(done(&replay(dir.path(), &["--broker-memory", "100000"]).output().unwrap()));
+        }
+    };
+    for _ in 0..10 {
+        send(0, 0);
+        send(1, 2);
+        // Until it is looked for again what has expired: producer.id.expiration.check.interval.ms.
+        std::thread::sleep(Duration::from_millis(1_500));
+    }
+    assert_eq!(consumed(&topic, 0).len(), 1, "remembered");
+    assert!(consumed(&topic, 1).len() > 1, "forgotten at once");
+}
+
+fn batch_of(days: i64) -> SpooledBatch {
+    let mut batch = batch(&["x"], Fate::MaybeWritten, made_up(0));
+    batch.header.base_timestamp -= days * 24 * 3_600_000;
+    batch.header.max_timestamp = batch.header.base_timestamp;
+    batch
+}

@@ -1,0 +1,7 @@
+//! The replay against the embedded broker's core and a disk that stops at any operation.
+
+mod crash;
+mod model;
+mod past;
+mod steps;
+mod world;
