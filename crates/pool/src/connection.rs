@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::future::poll_fn;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -17,12 +17,14 @@ use crate::event::{ConnId, LostCause, PoolEvent};
 use crate::input::Inbox;
 use crate::output::Outbox;
 use crate::panics::caught;
+use crate::secure::Secure;
 
 /// What a connection's task needs from its pool.
 pub(crate) struct Setup {
     pub(crate) conn: ConnId,
     pub(crate) target: Target,
     pub(crate) connector: Arc<dyn Connector>,
+    pub(crate) secure: Option<Arc<dyn Secure>>,
     pub(crate) max_frame: usize,
     pub(crate) frames: mpsc::UnboundedReceiver<Frame>,
     pub(crate) closed: oneshot::Receiver<()>,
@@ -31,10 +33,10 @@ pub(crate) struct Setup {
 
 /// A connection's whole life. The socket is gone before its end is told.
 pub(crate) async fn live(setup: Setup) {
-    let Setup { conn, target, connector, max_frame, frames, closed, events } = setup;
-    let mut life = Life { conn, frames, events: events.clone(), outbox: Outbox::default() };
+    let Setup { conn, target, connector, secure, max_frame, frames, closed, events } = setup;
+    let mut life = Life { conn, frames, events: events.clone(), outbox: Outbox::default(), unflushed: 0, dirty: false };
     let run = async move {
-        let Err(cause) = life.run(connector, target, max_frame).await;
+        let Err(cause) = life.run(connector, secure, target, max_frame).await;
         (cause, Some(life.outbox.begun()))
     };
     let (cause, begun) = tokio::select! {
@@ -53,6 +55,10 @@ struct Life {
     frames: mpsc::UnboundedReceiver<Frame>,
     events: mpsc::Sender<PoolEvent>,
     outbox: Outbox,
+    /// Frames that the stream took and the kernel may not have: a stream that encrypts keeps some for itself.
+    unflushed: usize,
+    /// The stream took bytes since it was last flushed to the end.
+    dirty: bool,
 }
 
 /// What one turn of the connection brought.
@@ -68,12 +74,17 @@ impl Life {
     async fn run(
         &mut self,
         connector: Arc<dyn Connector>,
+        secure: Option<Arc<dyn Secure>>,
         target: Target,
         max_frame: usize,
     ) -> Result<Infallible, LostCause> {
         let addr = target.addr;
-        let mut stream = connector.connect(target).await.map_err(|error| LostCause::dial(&error))?;
+        let mut stream = connector.connect(target.clone()).await.map_err(|error| LostCause::dial(&error))?;
         drop(connector);
+        if let Some(secure) = secure {
+            self.tell(PoolEvent::Opened { conn: self.conn }).await?;
+            stream = secure.secure(&target, stream).await.map_err(|error| LostCause::dial(&error))?;
+        }
         debug!(conn = self.conn.0, %addr, "connected");
         self.tell(PoolEvent::Connected { conn: self.conn }).await?;
 
@@ -107,7 +118,10 @@ impl Life {
         }
         while !self.outbox.is_empty() {
             match self.outbox.poll_write(cx, stream) {
-                Poll::Ready(Ok(frames)) => news.written += frames,
+                Poll::Ready(Ok(frames)) => {
+                    self.unflushed += frames;
+                    self.dirty = true;
+                }
                 Poll::Ready(Err(error)) => {
                     news.end = Some(LostCause::io(&error));
                     break;
@@ -115,8 +129,22 @@ impl Life {
                 Poll::Pending => break,
             }
         }
+        if self.dirty && news.end.is_none() {
+            match Pin::new(&mut *stream).poll_flush(cx) {
+                Poll::Ready(Ok(())) => {
+                    self.dirty = false;
+                    news.written = std::mem::take(&mut self.unflushed);
+                }
+                Poll::Ready(Err(error)) => news.end = Some(LostCause::io(&error)),
+                Poll::Pending => {}
+            }
+        }
         // A failed write does not take back what the peer sent before: its last answer, or what it is if not Kafka.
         self.poll_read(cx, stream, inbox, &mut news);
+        if !news.received.is_empty() {
+            // What it answers was written, and a later frame that is still being encrypted is as good as that.
+            news.written += std::mem::take(&mut self.unflushed);
+        }
         if news.written == 0 && news.received.is_empty() && news.end.is_none() {
             return Poll::Pending;
         }
@@ -133,7 +161,11 @@ impl Life {
                 }
                 Poll::Ready(Ok(_)) => {}
                 Poll::Ready(Err(error)) => {
-                    news.end.get_or_insert_with(|| LostCause::io(&error));
+                    let cause = LostCause::io(&error);
+                    // A pipe that broke is the consequence; why the other side broke it comes before that.
+                    if news.end.is_none() || matches!(cause, LostCause::Tls { .. }) {
+                        news.end = Some(cause);
+                    }
                     return;
                 }
             }

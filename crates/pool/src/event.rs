@@ -5,6 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 
 use bytes::Bytes;
+use milena_wire::{TlsError, TlsFault};
 
 /// A connection, numbered by whoever asked for it. Never used twice in one pool.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -29,7 +30,12 @@ pub enum PoolEvent {
         /// The addresses, or what went wrong in words for people.
         result: Result<Vec<SocketAddr>, String>,
     },
-    /// The connection is open.
+    /// The other side is reached, and the connection is being made secure. Not told where nothing makes it that.
+    Opened {
+        /// Which connection.
+        conn: ConnId,
+    },
+    /// The connection is open, and secure if it is to be.
     Connected {
         /// Which connection.
         conn: ConnId,
@@ -41,7 +47,7 @@ pub enum PoolEvent {
         /// The frame without its 4-byte size.
         frame: Bytes,
     },
-    /// The kernel took the last byte of the oldest frame not yet reported. Told once per frame, in order.
+    /// The kernel took the last byte of the oldest frame not yet reported, encrypted where it is to be. Told once per frame, in order.
     Written {
         /// On which connection.
         conn: ConnId,
@@ -94,6 +100,13 @@ pub enum LostCause {
         /// The error in words.
         message: String,
     },
+    /// It could not be made secure, or could not stay so.
+    Tls {
+        /// What is wrong.
+        fault: TlsFault,
+        /// The details in words.
+        message: String,
+    },
     /// [`Pool::close`](crate::Pool::close) was called.
     ClosedHere,
     /// A [`Connector`](crate::Connector), or the stream it made, panicked.
@@ -105,11 +118,15 @@ pub enum LostCause {
 
 impl LostCause {
     pub(crate) fn dial(error: &io::Error) -> Self {
-        Self::Dial { kind: error.kind(), message: error.to_string() }
+        Self::tls(error).unwrap_or_else(|| Self::Dial { kind: error.kind(), message: error.to_string() })
     }
 
     pub(crate) fn io(error: &io::Error) -> Self {
-        Self::Io { kind: error.kind(), message: error.to_string() }
+        Self::tls(error).unwrap_or_else(|| Self::Io { kind: error.kind(), message: error.to_string() })
+    }
+
+    fn tls(error: &io::Error) -> Option<Self> {
+        TlsError::of(error).map(|tls| Self::Tls { fault: tls.fault, message: tls.to_string() })
     }
 }
 
@@ -123,6 +140,7 @@ impl fmt::Display for LostCause {
                 write!(f, "the peer announced a frame of {size} bytes, where 0 to {limit} are allowed")
             }
             Self::Io { message, .. } => write!(f, "reading or writing failed: {message}"),
+            Self::Tls { fault, message } => write!(f, "the connection is not secure ({fault:?}): {message}"),
             Self::ClosedHere => f.write_str("closed by this client"),
             Self::Panicked { message } => write!(f, "the connector or its stream panicked: {message}"),
         }

@@ -10,9 +10,10 @@
 //! - [`Connector`] and [`Resolver`] open the connections and look up names. Users replace them to go through a proxy or
 //!   a port-forward, to rewrite addresses, or to keep everything in memory. [`TcpConnector`] and [`SystemResolver`] are
 //!   the real ones.
+//! - [`Secure`] is what encrypts, on top of whatever was opened.
 //!
 //! Each connection is one task that owns its socket and works in both directions. Its story is always
-//! `Connected? (Received | Written)* Lost`, with exactly one `Lost`, even if user code panics.
+//! `Opened? Connected? (Received | Written)* Lost`, with exactly one `Lost`, even if user code panics.
 
 mod connection;
 mod connector;
@@ -22,11 +23,13 @@ mod output;
 mod panics;
 mod pool;
 mod resolver;
+mod secure;
 
 pub use connector::{Connector, Keepalive, Stream, Target, TcpConnector};
 pub use event::{ConnId, LostCause, PoolEvent, QueryId};
 pub use pool::{DEFAULT_MAX_FRAME, Pool, PoolConfig, PoolEvents};
 pub use resolver::{Resolver, SystemResolver};
+pub use secure::Secure;
 
 /// A future behind a pointer, so that [`Connector`] and [`Resolver`] can be trait objects.
 pub type BoxFuture<T> = std::pin::Pin<Box<dyn Future<Output = T> + Send + 'static>>;

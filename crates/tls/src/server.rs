@@ -3,9 +3,10 @@
 use std::fmt;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::server::WebPkiClientVerifier;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio_rustls::TlsAcceptor;
 
 use crate::config::{Cryptography, TlsVersion};
@@ -15,6 +16,9 @@ use crate::identity::{Identity, Trust};
 use crate::live::{Live, Recipe};
 use crate::store::Piece;
 use crate::stream::TlsStream;
+
+/// How long a client that is refused may take to hear of it.
+const FAREWELL: Duration = Duration::from_millis(500);
 
 /// How a server does TLS.
 #[derive(Clone, Debug)]
@@ -92,11 +96,25 @@ impl TlsServer {
     {
         let live = Arc::clone(&self.live);
         let config = tokio::task::spawn_blocking(move || live.current()).await.map_err(io::Error::other)?;
-        match TlsAcceptor::from(config).accept(stream).await {
+        match TlsAcceptor::from(config).accept(stream).into_fallible().await {
             Ok(stream) => Ok(TlsStream::new(stream, true)),
-            Err(error) => Err(explain(error, Moment { opening: true, has_identity: true })),
+            Err((error, stream)) => {
+                let _in_vain = tokio::time::timeout(FAREWELL, part(stream)).await;
+                Err(explain(error, Moment { opening: true, has_identity: true }))
+            }
         }
     }
+}
+
+/// Lets the client read why it is refused: a socket that is closed with unread bytes takes back what it has sent.
+async fn part<S>(mut stream: S) -> io::Result<()>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    stream.shutdown().await?;
+    let mut ignored = [0; 4096];
+    while stream.read(&mut ignored).await? > 0 {}
+    Ok(())
 }
 
 impl fmt::Debug for TlsServer {

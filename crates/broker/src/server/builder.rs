@@ -10,6 +10,7 @@ use crate::core::{CoreConfig, Keep};
 use crate::profile::Profile;
 
 use super::EmbeddedCluster;
+use super::security::Security;
 
 /// Settings of an [`EmbeddedCluster`]; every one has a default, so `EmbeddedCluster::builder().start().await` works.
 #[derive(Clone, Debug)]
@@ -22,6 +23,7 @@ pub struct Builder {
     pub(super) data_dir: Option<PathBuf>,
     pub(super) threads: usize,
     pub(super) frame_max: usize,
+    pub(super) secure: Security,
 }
 
 impl Default for Builder {
@@ -34,6 +36,7 @@ impl Default for Builder {
             data_dir: None,
             threads: 1,
             frame_max: 100 * 1024 * 1024,
+            secure: Security::default(),
         }
     }
 }
@@ -147,6 +150,13 @@ impl Builder {
     /// Epoch that a new producer id comes with, as if the id had been in use for long. Default 0.
     pub fn first_epoch(mut self, epoch: ProducerEpoch) -> Self {
         self.core.first_epoch = epoch;
+        self
+    }
+
+    /// All nodes speak TLS and nothing else, also through [`EmbeddedCluster::memory_connector`]. Default: plain text.
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, tls: milena_tls::TlsServer) -> Self {
+        self.secure.tls = Some(tls);
         self
     }
 

@@ -6,19 +6,17 @@ use std::sync::atomic::Ordering;
 
 use bytes::{Bytes, BytesMut};
 use milena_wire::Frame;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::sync::watch;
 
 use super::frame;
 use super::hub::{Hub, Outcome};
 use super::node::{Node, Switch};
+use super::security::Stream;
 use crate::core::Answer;
 
 /// Serves one connection to its end.
-pub(super) async fn serve<S>(hub: Arc<Hub>, node: Arc<Node>, stream: S)
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send,
-{
+pub(super) async fn serve(hub: Arc<Hub>, node: Arc<Node>, stream: impl Stream) {
     node.accepted.fetch_add(1, Ordering::Relaxed);
     let counted = Counted::new(&node);
     let mut switch = node.switch.subscribe();
@@ -37,10 +35,8 @@ where
     drop(counted);
 }
 
-async fn run<S>(hub: &Hub, node: &Node, mut stream: S, mut switch: watch::Receiver<Switch>) -> io::Result<()>
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send,
-{
+async fn run(hub: &Hub, node: &Node, stream: impl Stream, mut switch: watch::Receiver<Switch>) -> io::Result<()> {
+    let mut stream = node.secure.open(stream).await?;
     let mut input = BytesMut::new();
     while let Some(request) = frame::read(&mut stream, &mut input, node.frame_max).await? {
         resumed(&mut switch).await;

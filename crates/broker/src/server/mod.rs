@@ -14,6 +14,7 @@ mod hub;
 mod memory;
 mod node;
 mod runtime;
+mod security;
 
 #[cfg(test)]
 mod tests;

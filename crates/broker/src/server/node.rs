@@ -11,6 +11,7 @@ use tokio::sync::watch;
 
 use super::connection;
 use super::hub::Hub;
+use super::security::Security;
 
 /// What a node's connections have to heed.
 #[derive(Clone, Copy, Debug, Default)]
@@ -38,6 +39,7 @@ pub(super) struct Node {
     pub(super) host: String,
     pub(super) port: u16,
     pub(super) frame_max: usize,
+    pub(super) secure: Security,
     pub(super) switch: watch::Sender<Switch>,
     pub(super) connections: AtomicUsize,
     pub(super) accepted: AtomicU64,
@@ -45,12 +47,13 @@ pub(super) struct Node {
 }
 
 impl Node {
-    pub(super) fn new(id: BrokerId, host: String, port: u16, frame_max: usize) -> Self {
+    pub(super) fn new(id: BrokerId, host: String, port: u16, frame_max: usize, secure: Security) -> Self {
         Self {
             id,
             host,
             port,
             frame_max,
+            secure,
             switch: watch::Sender::new(Switch::default()),
             connections: AtomicUsize::new(0),
             accepted: AtomicU64::new(0),

@@ -138,7 +138,7 @@ fn addresses(builder: &Builder, listeners: &[TcpListener]) -> io::Result<Vec<Arc
             None => (format!("memory-{id}"), MEMORY_PORT),
         };
         let host = builder.advertise.clone().unwrap_or(host);
-        nodes.push(Arc::new(Node::new(id, host, port, builder.frame_max)));
+        nodes.push(Arc::new(Node::new(id, host, port, builder.frame_max, builder.secure.clone())));
     }
     Ok(nodes)
 }

@@ -4,4 +4,5 @@
 
 mod frames;
 mod lives;
+mod secure;
 mod support;
