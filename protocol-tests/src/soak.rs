@@ -22,6 +22,7 @@ pub mod plan;
 mod planted;
 pub(crate) mod rng;
 mod shrink;
+mod sights;
 mod story;
 mod world;
 
@@ -29,5 +30,6 @@ pub use case::{Case, Played, Trouble, run};
 pub use extra::Extra;
 pub use planted::Planted;
 pub use shrink::{Shrunk, shrink};
+pub use sights::Sights;
 pub use story::Telling;
 pub use world::Summary;

@@ -189,15 +189,20 @@ impl World {
         for mut waiting in std::mem::take(&mut self.callers.waiting) {
             match Pin::new(&mut waiting.reserve).poll(&mut Context::from_waker(&waker)) {
                 Poll::Ready(Ok(memory)) => {
+                    self.summary.sights.saw("a caller got the memory it waited for");
                     let (id, refused) = self.enqueue(&waiting.wish, Some(memory));
                     if let Some(Refused::Memory { bytes }) = refused {
                         let wrong = format!("RESERVE: record {id} was given memory and lacks {bytes} bytes");
                         self.ledger.wrong.push(wrong);
                     }
                 }
-                Poll::Ready(Err(_)) => self.say(|| "a caller that waits for memory hears of the close".to_owned()),
+                Poll::Ready(Err(_)) => {
+                    self.say(|| "a caller that waits for memory hears of the close".to_owned());
+                    self.summary.sights.saw("a caller waited for memory at the close");
+                }
                 Poll::Pending if waiting.until <= self.now => {
                     self.say(|| "a caller that waits for memory gives up".to_owned());
+                    self.summary.sights.saw("a caller gave up waiting for memory");
                 }
                 Poll::Pending => self.callers.waiting.push(waiting),
             }

@@ -42,6 +42,7 @@ impl World {
         let rng = &mut Rng::new(seed);
         self.summary.faults += 1;
         self.struck.push(fault);
+        self.summary.sights.saw(&format!("{fault:?}"));
         self.say(|| format!("FAULT {number}: {fault:?}"));
         if self.planted == Planted::Spin && self.struck.len() > 1 {
             self.net.queue.push(self.now, Event::Strike(at));

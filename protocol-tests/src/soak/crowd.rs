@@ -30,6 +30,7 @@ impl Tally {
         sum.requests += summary.requests;
         sum.faults += summary.faults;
         sum.steps += summary.steps;
+        sum.sights.add(&summary.sights);
         sum.took += summary.took;
         (0..4).for_each(|i| sum.words[i] += summary.words[i]);
         let (a, b) = (sum.busiest_second, summary.busiest_second);

@@ -207,6 +207,9 @@ impl World {
             Event::Resolved(input) => self.input(Input::Cluster(input)),
             Event::ToServer(conn, server, frame) => {
                 self.say(|| format!("{conn:?}: the node has {} bytes", frame.len()));
+                if !self.net.links.contains_key(&conn) {
+                    self.summary.sights.saw("a request ran after its connection had ended");
+                }
                 self.servers.receive(self.now, server, frame);
             }
             Event::HangUp(server) => self.servers.hang_up(server),
@@ -221,10 +224,13 @@ impl World {
     }
 
     /// Tells of a lost connection how many of its frames had begun, where the pool knows that.
-    fn as_known(&self, input: News) -> News {
+    fn as_known(&mut self, input: News) -> News {
         match input {
             News::Lost { conn, cause, .. } => {
                 let begun = self.plan.begun_known.then(|| self.net.begun(conn, self.now));
+                if begun.is_some_and(|begun| begun < self.net.given(conn)) {
+                    self.summary.sights.saw("a frame had not begun when its connection was lost");
+                }
                 News::Lost { conn, cause, begun }
             }
             other => other,

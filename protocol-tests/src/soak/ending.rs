@@ -50,6 +50,7 @@ impl World {
         let (mut logs, mut ids) = (BTreeMap::new(), BTreeMap::new());
         for place in self.places() {
             let log = self.servers.log(&place.0, PartitionId(place.1));
+            self.summary.sights.note_log(&log);
             ids.insert(place.clone(), producers(&log));
             logs.insert(place, contents(&log));
         }
@@ -73,6 +74,8 @@ impl World {
             },
         };
         self.planted.lose(&self.struck, &mut books);
+        self.summary.sights.note_plan(&self.plan);
+        self.summary.sights.note_books(&books);
         self.sum_up(&books);
         let wrong = judge(&books);
         self.books = Some(books);

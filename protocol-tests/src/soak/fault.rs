@@ -78,7 +78,8 @@ pub enum Fault {
 }
 
 impl Fault {
-    pub(crate) const ALL: [Self; 34] = [
+    /// All of them.
+    pub const ALL: [Self; 34] = [
         Self::Cut,
         Self::CutNode,
         Self::Stall,

@@ -141,6 +141,11 @@ impl Network {
         self.queue.push(link.to_server, Event::ToServer(conn, server, frame));
     }
 
+    /// How many frames a connection was given.
+    pub(crate) fn given(&self, conn: ConnId) -> u64 {
+        self.links.get(&conn).map_or(0, |link| link.begins.len() as u64)
+    }
+
     /// How many frames of a connection have begun to leave this machine.
     pub(crate) fn begun(&self, conn: ConnId, now: Timestamp) -> u64 {
         let begins = self.links.get(&conn).map_or(&[][..], |link| &link.begins);

@@ -19,6 +19,7 @@ use super::oracle::{Asked, Books, Note};
 use super::plan::Plan;
 use super::planted::Planted;
 use super::rng::Rng;
+use super::sights::Sights;
 use super::story::Story;
 
 /// When a run begins.
@@ -47,6 +48,8 @@ pub struct Summary {
     pub took: Duration,
     /// Things that happened, one by one.
     pub steps: u64,
+    /// What it came across.
+    pub sights: Sights,
     /// Of every frame and outcome in order: two runs of one seed have the same.
     pub digest: u64,
 }

@@ -4,8 +4,13 @@
 use std::fmt::Debug;
 use std::str::FromStr;
 
-use protocol_tests::soak::{Case, Telling, crowd, run, shrink};
+use milena_broker::Profile;
+use milena_sender::Guarantee;
+use protocol_tests::soak::fault::Fault;
+use protocol_tests::soak::{Case, Sights, Telling, crowd, run, shrink};
 
+/// Seeds of a plain `cargo test`.
+const DEFAULT: u64 = 500;
 /// Failing seeds that are shrunk; of the rest only the names are told.
 const SHRUNK_MAX: usize = 3;
 
@@ -38,13 +43,29 @@ fn whatever_goes_wrong_every_record_ends_once_and_truly() {
     }
     let began = std::time::Instant::now();
     let first = setting("SIM_FIRST").unwrap_or(0);
-    let tally = crowd::play(first..first + setting("SIM_SEEDS").unwrap_or(500));
+    let tally = crowd::play(first..first + setting("SIM_SEEDS").unwrap_or(DEFAULT));
     for trouble in tally.troubles.iter().take(SHRUNK_MAX) {
         println!("{trouble}\n{}", shrink(&Case::of(trouble.seed), trouble));
     }
     println!("{tally}; took {:.1?}", began.elapsed());
+    print!("{}", tally.sum.sights);
     let failed: Vec<_> = tally.troubles.iter().map(|trouble| trouble.seed).collect();
     assert!(failed.is_empty(), "these seeds failed: {failed:?}");
+    if tally.seeds >= DEFAULT {
+        comes_across_everything(&tally.sum.sights);
+    }
+}
+
+fn comes_across_everything(sights: &Sights) {
+    let faults = Fault::ALL.map(|fault| format!("{fault:?}"));
+    let releases = Profile::ALL.map(|profile| format!("Kafka {profile}"));
+    let acks = [true, false].map(|all_replicas| Guarantee::AtLeastOnce { all_replicas });
+    let guarantees = [Guarantee::ExactlyOnce, acks[0], acks[1], Guarantee::AtMostOnce].map(|g| format!("{g:?}"));
+    let limits = (1..=5).map(|limit| format!("{limit} in flight"));
+    let all =
+        Sights::EXPECTED.map(str::to_owned).into_iter().chain(faults).chain(releases).chain(guarantees).chain(limits);
+    let missing: Vec<_> = all.filter(|what| sights.count(what) == 0).collect();
+    assert!(missing.is_empty(), "no seed came across {missing:?}");
 }
 
 #[test]
