@@ -195,8 +195,7 @@ impl Runner {
         }
         let (pending, noted) = {
             let spool = self.spool.lock();
-            let pending = spool.pending().any(|(other, _)| other == source);
-            (pending, spool.topic_id(&source.topic))
+            (spool.pending_in(source).batches > 0, spool.topic_id(&source.topic))
         };
         if !pending {
             self.caught_up(source);

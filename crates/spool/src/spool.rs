@@ -277,6 +277,12 @@ impl Spool {
             .filter(|(_, pending)| pending.batches > 0)
     }
 
+    /// What is not done with in one folder.
+    #[must_use]
+    pub fn pending_in(&self, source: &Source) -> Pending {
+        self.folders.get(source).map_or_else(Pending::default, Folder::pending)
+    }
+
     /// Bytes of batches and sidecars, what is replayed and not yet deleted included.
     #[must_use]
     pub fn used(&self) -> u64 {

@@ -1,0 +1,239 @@
+//! A replay that goes on for ever, beside somebody who appends: as it runs inside of a producer.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use milena_broker::{EmbeddedCluster, Reaction, Rule};
+use milena_client::bootstrap_list;
+use milena_cluster::ClusterConfig;
+use milena_pool::{SystemResolver, TcpConnector};
+use milena_replay::{Replay, ReplayConfig, ReplayEvent, SharedSpool, Sockets};
+use milena_spool::replay::Stop;
+use milena_spool::{Fate, Place, Source, Spool, SpoolConfig, SpooledBatch};
+use milena_wire::batch::{RecordParts, put_record, record_size};
+use milena_wire::{
+    ApiKey, Attributes, BatchHeader, Codec, ErrorCode, LeaderEpoch, Offset, PartitionId, ProducerEpoch, ProducerId,
+    TopicName,
+};
+use tempfile::TempDir;
+
+const WAIT: Duration = Duration::from_secs(60);
+
+struct Rig {
+    cluster: EmbeddedCluster,
+    spool: SharedSpool,
+    replay: Replay,
+    events: mpsc::Receiver<ReplayEvent>,
+    _dir: TempDir,
+}
+
+fn now_ms() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    i64::try_from(since.as_millis()).unwrap()
+}
+
+fn batch(value: &str) -> SpooledBatch {
+    let mut payload = BytesMut::new();
+    let parts = RecordParts { value: Some(value.as_bytes()), ..RecordParts::default() };
+    put_record(&mut payload, record_size(0, 0, &parts), 0, 0, &parts);
+    let header = BatchHeader {
+        base_offset: Offset(0),
+        batch_length: 0,
+        leader_epoch: LeaderEpoch(-1),
+        crc: 0,
+        attributes: Attributes::new(Codec::None),
+        last_offset_delta: 0,
+        base_timestamp: now_ms(),
+        max_timestamp: now_ms(),
+        producer_id: ProducerId(-1),
+        producer_epoch: ProducerEpoch(-1),
+        base_sequence: -1,
+        record_count: 1,
+    };
+    let (fate, code, cause) = (Fate::NotWritten, ErrorCode::NONE, "an outage".to_owned());
+    SpooledBatch { header, payload: vec![Bytes::from(payload)], fate, code, cause, now_ms: now_ms() }
+}
+
+impl Rig {
+    fn start(again_after: Option<Duration>) -> Self {
+        let cluster = EmbeddedCluster::builder().start_blocking().unwrap();
+        cluster.create_topic("t", 2, 1).unwrap();
+        let dir = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
+        let (spool, _) = Spool::open(SpoolConfig::new(dir.path())).unwrap();
+        let spool = Arc::new(parking_lot::Mutex::new(spool));
+        let (replay, events) = replay(&cluster, &spool, again_after);
+        Self { cluster, spool, replay, events, _dir: dir }
+    }
+
+    fn append(&self, topic: &str, partition: i32, value: &str) {
+        self.spool.lock().append(&TopicName::new(topic), Some(PartitionId(partition)), &batch(value)).unwrap();
+        self.replay.wake();
+    }
+
+    fn hear(&self) -> ReplayEvent {
+        self.events.recv_timeout(WAIT).expect("something is told")
+    }
+
+    /// What is told until a folder has caught up, in short.
+    fn until_caught_up(&self) -> Vec<String> {
+        let mut told = Vec::new();
+        loop {
+            match self.hear() {
+                ReplayEvent::Written { source, records, .. } => told.push(format!("{} {records}", name(&source))),
+                ReplayEvent::CaughtUp { source } => {
+                    told.push(format!("{} caught up", name(&source)));
+                    return told;
+                }
+                event => told.push(format!("{event:?}")),
+            }
+        }
+    }
+
+    fn log(&self, partition: i32) -> Vec<String> {
+        let batches = self.cluster.log("t", PartitionId(partition));
+        let records = batches.iter().flat_map(|batch| batch.records().unwrap());
+        records.map(|record| String::from_utf8(record.value.unwrap().to_vec()).unwrap()).collect()
+    }
+}
+
+fn name(source: &Source) -> String {
+    match source.place {
+        Place::Partition(partition) => format!("{}-{partition}", source.topic),
+        other => format!("{}-{other:?}", source.topic),
+    }
+}
+
+fn replay(
+    cluster: &EmbeddedCluster,
+    spool: &SharedSpool,
+    again_after: Option<Duration>,
+) -> (Replay, mpsc::Receiver<ReplayEvent>) {
+    let (tell, events) = mpsc::channel();
+    let mut config = ReplayConfig::default();
+    config.again_after = again_after;
+    config.unknown_topic_grace = Duration::from_millis(200);
+    let sockets = Sockets {
+        cluster: ClusterConfig::new(bootstrap_list(&cluster.bootstrap()).unwrap()),
+        connector: Arc::new(TcpConnector::default()),
+        resolver: Arc::new(SystemResolver),
+    };
+    let replay = Replay::start(Arc::clone(spool), sockets, config, move |event| drop(tell.send(event))).unwrap();
+    (replay, events)
+}
+
+#[test]
+fn what_is_appended_meanwhile_is_sent_and_each_catching_up_is_told_once() {
+    let rig = Rig::start(Some(Duration::from_secs(600)));
+    rig.append("t", 0, "a");
+    assert_eq!(rig.until_caught_up(), ["t-0 1", "t-0 caught up"]);
+    rig.append("t", 0, "b");
+    rig.append("t", 0, "c");
+    let mut told = rig.until_caught_up();
+    if told.len() == 2 {
+        // It was faster than the second append.
+        told.extend(rig.until_caught_up());
+    }
+    assert_eq!(told.iter().filter(|told| *told == "t-0 1").count(), 2, "{told:?}");
+    rig.append("t", 1, "d");
+    assert_eq!(rig.until_caught_up(), ["t-1 1", "t-1 caught up"]);
+    assert_eq!((rig.log(0), rig.log(1)), (vec!["a".into(), "b".into(), "c".into()], vec!["d".into()]));
+    assert_eq!(rig.spool.lock().pending().count(), 0);
+    assert!(!rig.replay.is_over());
+}
+
+#[test]
+fn what_was_left_alone_is_tried_again_later() {
+    let rig = Rig::start(Some(Duration::from_millis(50)));
+    let refused = Reaction::Error(ErrorCode::TOPIC_AUTHORIZATION_FAILED);
+    rig.cluster.script(Rule::on(ApiKey::PRODUCE, refused).times(2));
+    rig.append("t", 0, "a");
+    for _ in 0..2 {
+        let event = rig.hear();
+        let ReplayEvent::Stopped { why, .. } = event else { panic!("{event:?}") };
+        assert_eq!(why, Stop::Refused(ErrorCode::TOPIC_AUTHORIZATION_FAILED));
+    }
+    assert_eq!(rig.until_caught_up(), ["t-0 1", "t-0 caught up"]);
+    // A topic that turns up.
+    rig.append("new", 0, "b");
+    let event = rig.hear();
+    assert!(matches!(event, ReplayEvent::Stopped { why: Stop::Missing(_), .. }), "{event:?}");
+    rig.cluster.create_topic("new", 1, 1).unwrap();
+    let told = rig.until_caught_up();
+    assert_eq!(told[told.len() - 2..], ["new-0 1", "new-0 caught up"]);
+}
+
+#[test]
+fn a_replay_asks_for_no_topic_in_a_way_that_creates_it() {
+    let rig = Rig::start(None);
+    drop(rig.events.recv_timeout(WAIT));
+    rig.spool.lock().append(&TopicName::new("gone"), Some(PartitionId(0)), &batch("x")).unwrap();
+    let (_replay, events) = replay(&rig.cluster, &rig.spool, None);
+    let event = events.recv_timeout(WAIT).unwrap();
+    assert!(matches!(event, ReplayEvent::Stopped { why: Stop::Missing(_), .. }), "{event:?}");
+    assert!(matches!(events.recv_timeout(WAIT).unwrap(), ReplayEvent::Ended));
+    assert_eq!(rig.cluster.partition_count("gone"), None);
+}
+
+#[test]
+fn stopped_it_waits_for_the_answer_and_dropped_it_does_not() {
+    let rig = Rig::start(Some(Duration::from_secs(600)));
+    rig.cluster.script(Rule::on(ApiKey::PRODUCE, Reaction::DelayAnswer(Duration::from_millis(300))));
+    rig.append("t", 0, "a");
+    rig.append("t", 0, "b");
+    while rig.log(0).is_empty() {
+        std::thread::yield_now();
+    }
+    rig.replay.stop();
+    assert!(matches!(rig.hear(), ReplayEvent::Written { .. }));
+    assert!(matches!(rig.hear(), ReplayEvent::Ended));
+    assert_eq!(rig.log(0), ["a"]);
+    // The next one sends the rest, and is dropped before it hears what became of it; the one after that hears of a duplicate.
+    rig.cluster.script(Rule::on(ApiKey::PRODUCE, Reaction::Silence));
+    let (silenced, _events) = replay(&rig.cluster, &rig.spool, None);
+    while rig.log(0).len() < 2 {
+        std::thread::yield_now();
+    }
+    drop(silenced);
+    assert_eq!(rig.spool.lock().pending().count(), 1);
+    let (last, events) = replay(&rig.cluster, &rig.spool, None);
+    assert!(matches!(events.recv_timeout(WAIT).unwrap(), ReplayEvent::Written { .. }));
+    last.join();
+    assert_eq!(rig.log(0), ["a", "b"]);
+    assert_eq!(rig.spool.lock().pending().count(), 0);
+}
+
+#[test]
+fn leaders_that_move_are_followed() {
+    let cluster = EmbeddedCluster::builder().nodes(3).start_blocking().unwrap();
+    cluster.create_topic("t", 1, 3).unwrap();
+    let dir = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
+    let (mut spool, _) = Spool::open(SpoolConfig::new(dir.path())).unwrap();
+    let values: Vec<String> = (0..200).map(|value| value.to_string()).collect();
+    for value in &values {
+        spool.append(&TopicName::new("t"), Some(PartitionId(0)), &batch(value)).unwrap();
+    }
+    let spool = Arc::new(parking_lot::Mutex::new(spool));
+    let (started, events) = replay(&cluster, &spool, None);
+    let mut written = 0;
+    loop {
+        match events.recv_timeout(WAIT).unwrap() {
+            ReplayEvent::Written { .. } => {
+                written += 1;
+                if written % 40 == 0 {
+                    cluster.move_leader("t", PartitionId(0), None).unwrap();
+                }
+            }
+            ReplayEvent::Ended => break,
+            ReplayEvent::CaughtUp { .. } => {}
+            event => panic!("{event:?}"),
+        }
+    }
+    started.join();
+    let batches = cluster.log("t", PartitionId(0));
+    let there = batches.iter().flat_map(|batch| batch.records().unwrap());
+    let there: Vec<String> = there.map(|record| String::from_utf8(record.value.unwrap().to_vec()).unwrap()).collect();
+    assert_eq!(there, values);
+}
