@@ -82,6 +82,9 @@ pub enum FailureKind {
     Encode,
     /// The task or runtime that would have delivered them ended.
     RuntimeGone,
+    /// They were behind others of their partition that wait in the spool, which they must not overtake. Seen without the fate
+    /// [`Fate::Spooled`] only if the spool could not take them.
+    BehindSpooled,
 }
 
 /// Why a batch, or a record, was not delivered; made for people by its `Display`.
@@ -128,6 +131,30 @@ impl Failure {
         }
     }
 
+    /// Whether time may mend it: what a spool keeps. What would be refused again just the same is not worth keeping, and neither is what the
+    /// caller gave up.
+    #[must_use]
+    pub fn may_mend(&self) -> bool {
+        match self.kind {
+            FailureKind::DeliveryTimeout
+            | FailureKind::RetriesExhausted
+            | FailureKind::TopicUnknown
+            | FailureKind::Closed
+            | FailureKind::RuntimeGone
+            | FailureKind::BehindSpooled => true,
+            FailureKind::Broker => self.code.is_some_and(ErrorCode::is_retriable),
+            FailureKind::TopicRecreated
+            | FailureKind::NoSuchPartition
+            | FailureKind::Partitioner
+            | FailureKind::Purged
+            | FailureKind::RecordTooLarge
+            | FailureKind::Authorization
+            | FailureKind::InvalidRecord
+            | FailureKind::Fatal
+            | FailureKind::Encode => false,
+        }
+    }
+
     /// Whether somebody has to hear of it: not if the records are kept and will be sent again.
     pub(crate) fn is_final(&self) -> bool {
         self.fate != Fate::Spooled
@@ -150,6 +177,7 @@ impl Failure {
             FailureKind::Fatal => "the producer can no longer send",
             FailureKind::Encode => "the batch could not be encoded anew",
             FailureKind::RuntimeGone => "the producer's I/O task ended without delivering the records",
+            FailureKind::BehindSpooled => "the records are behind others of their partition that wait in the spool",
         }
     }
 
@@ -170,6 +198,7 @@ impl Failure {
             FailureKind::Fatal => "build a new producer",
             FailureKind::Encode => "produce the records again",
             FailureKind::RuntimeGone => "keep the runtime alive until close() returned",
+            FailureKind::BehindSpooled => "make room for the spool, or produce the records again once it is empty",
         })
     }
 }

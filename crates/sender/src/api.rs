@@ -41,6 +41,23 @@ pub enum Input {
         /// What.
         command: Command,
     },
+    /// Records of a partition, or of a topic whose partitions are not known, wait in the spool: what comes is given out, to queue behind them.
+    Divert {
+        /// The topic.
+        topic: TopicName,
+        /// The partition; none for the topic as a whole.
+        partition: Option<PartitionId>,
+    },
+    /// Nothing of a partition, or of a topic whose partitions were not known, waits in the spool any more: from now on its batches are sent again.
+    /// Ignored if more has been given out than `seen`, as that is on its way to the spool.
+    DivertEnd {
+        /// The topic.
+        topic: TopicName,
+        /// The partition; none for the topic as a whole, whose partitions then go by what was said of each.
+        partition: Option<PartitionId>,
+        /// Records that were given out for it, in this sender's life, and have arrived.
+        seen: u64,
+    },
     /// Nobody waits for the result of a command any more. One that only asks is forgotten, and without a result; what has been begun goes on.
     GiveUp {
         /// Which command.

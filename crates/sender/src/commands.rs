@@ -254,6 +254,9 @@ impl Sender {
         for at in 0..self.topics.list.len() {
             records += self.fail_waiting(at, FailureKind::Closed, ErrorCode::NONE);
         }
+        if self.config.spool {
+            return; // none of them is lost yet, as they may wait in the spool
+        }
         self.commands.cut_off += records;
         let after = self.metrics.failed_by_topic();
         self.commands.lost.extend(after.into_iter().filter_map(|(topic, (not_written, maybe_written))| {

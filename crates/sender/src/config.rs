@@ -95,6 +95,11 @@ pub struct SenderConfig {
     /// Sequence of a partition's first record under a producer id. Default: 0. A broker that does not know the producer takes any (Kafka 2.4 and
     /// later), so that a simulation need not send 2^31 records to see what comes after the last.
     pub first_sequence: Sequence,
+    /// Failed batches that time may mend ([`Failure::may_mend`](milena_accumulator::Failure::may_mend)) are kept by whoever is given them, and sent
+    /// again: until [`Input::DivertEnd`](crate::Input::DivertEnd), what is behind one in its partition is given out as well, in order and unsent.
+    /// They count as failed only if that one says so ([`Metrics::not_spooled`](crate::Metrics::not_spooled)). Needs an accumulator that
+    /// [diverts](milena_accumulator::AccumulatorConfig::divert). Default: false.
+    pub spool: bool,
     /// Seals inside the sender, when there is no codec to keep off the I/O thread; then there is no [`Output::Seal`](crate::Output::Seal).
     /// Default: true.
     pub seal_inline: bool,
@@ -118,6 +123,7 @@ impl Default for SenderConfig {
             recreated_topic: RecreatedTopic::Fail,
             sealed_ahead: 8,
             first_sequence: Sequence::ZERO,
+            spool: false,
             seal_inline: true,
         }
     }

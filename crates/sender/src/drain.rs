@@ -215,6 +215,9 @@ impl Sender {
     /// The batch that is stamped next: the first of those that are sealed, else one closed now.
     fn take_new(&mut self, slot: usize, grow: bool) -> Result<milena_sequence::BatchKey, Took> {
         let partition = self.partitions.get(slot).ok_or(Took::Nothing)?;
+        if partition.diverts {
+            return Err(Took::Nothing);
+        }
         if let Some(key) = partition.front.front() {
             return Ok(*key);
         }

@@ -19,6 +19,7 @@ mod api;
 mod backoff;
 mod commands;
 mod config;
+mod diverting;
 mod drain;
 mod flush;
 mod health;

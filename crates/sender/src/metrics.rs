@@ -155,6 +155,12 @@ impl Metrics {
         self.update(|m| m.dead_letters_lost += records);
     }
 
+    /// Records that the spool did not take, for a sender that has one: they failed.
+    pub fn not_spooled(&self, topic: &TopicName, maybe_written: bool, records: u64, bytes: u64) {
+        let fate = if maybe_written { Fate::MaybeWritten } else { Fate::NotWritten };
+        self.update(|m| m.failed(topic, fate, records, bytes));
+    }
+
     /// Records that were written to the spool.
     pub fn spooled(&self, topic: &TopicName, records: u64, bytes: u64) {
         self.update(|m| m.both(topic, |c| c.spooled.add(records, bytes)));

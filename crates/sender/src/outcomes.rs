@@ -46,16 +46,13 @@ impl Sender {
         if failure.cause.is_none() && failure.code.is_none() {
             failure.cause = cause_below(self, slot);
         }
-        let partition_index = failure.partition;
-        if let Some(suppressed) = self.quiet.failures.speak(topic, self.now) {
-            tracing::warn!(topic = %failure.topic, partition = ?partition_index, records, suppressed, %failure, "a batch failed");
-        }
+        let kept = self.note_failure(topic, &failure, truth, records, bytes);
         self.metrics.update(|m| {
-            m.failed(&failure.topic, truth, records, bytes);
             m.expired += u64::from(kind == FailureKind::DeliveryTimeout);
         });
         batch.sealed.settle(Outcome::Failed(Arc::new(failure)));
         if let Some(partition) = self.partitions.get_mut(slot) {
+            partition.diverts |= kept;
             partition.close_ordinal(batch.ordinal);
         }
         self.check_partition_flushes(slot);
@@ -74,7 +71,13 @@ impl Sender {
     }
 
     /// Fails a batch that was never given to the codec.
-    fn fail_closed(&mut self, slot: usize, batch: ClosedBatch, kind: FailureKind, last: Option<&LastError>) -> u64 {
+    pub(crate) fn fail_closed(
+        &mut self,
+        slot: usize,
+        batch: ClosedBatch,
+        kind: FailureKind,
+        last: Option<&LastError>,
+    ) -> u64 {
         let Some(partition) = self.partitions.get_mut(slot) else { return 0 };
         let ordinal = partition.take_ordinal(batch.created());
         let (records, bytes) = (batch.count().as_usize() as u64, batch.bytes() as u64);
@@ -104,14 +107,25 @@ impl Sender {
         if failure.cause.is_none() && failure.code.is_none() {
             failure.cause = cause_below(self, slot);
         }
+        let kept = self.note_failure(topic, &failure, Fate::NotWritten, records, bytes);
+        self.metrics.update(|m| m.expired += u64::from(kind == FailureKind::DeliveryTimeout));
+        if let Some(partition) = self.partitions.get_mut(slot) {
+            partition.diverts |= kept;
+        }
+        failure
+    }
+
+    /// Tells of a failed batch and counts it, unless it is kept: then that is for whoever keeps it. Says whether it is.
+    fn note_failure(&mut self, topic: usize, failure: &Failure, truth: Fate, records: u64, bytes: u64) -> bool {
+        if self.keeps(failure) {
+            self.note_given_out(topic, failure.partition, records);
+            return true;
+        }
         if let Some(suppressed) = self.quiet.failures.speak(topic, self.now) {
             tracing::warn!(topic = %failure.topic, partition = ?failure.partition, records, suppressed, %failure, "a batch failed");
         }
-        self.metrics.update(|m| {
-            m.failed(&failure.topic, Fate::NotWritten, records, bytes);
-            m.expired += u64::from(kind == FailureKind::DeliveryTimeout);
-        });
-        failure
+        self.metrics.update(|m| m.failed(&failure.topic, truth, records, bytes));
+        false
     }
 
     fn end_ordinal(&mut self, slot: usize, ordinal: u64) {
@@ -265,7 +279,11 @@ impl Drop for Sender {
     fn drop(&mut self) {
         self.accumulator.close();
         let metrics = Arc::clone(&self.metrics);
+        let spool = self.config.spool;
         let lost = |topic: &TopicName, fate, records, bytes| {
+            if spool {
+                return; // for whoever keeps them to count
+            }
             let maybe = fate == milena_accumulator::Fate::MaybeWritten;
             let truth = if maybe { Fate::MaybeWritten } else { Fate::NotWritten };
             metrics.update(|m| m.failed(topic, truth, records, bytes));

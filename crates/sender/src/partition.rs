@@ -122,6 +122,8 @@ pub(crate) struct Partition {
     pub(crate) backlog: usize,
     /// As it was told last.
     pub(crate) ailment: Ailment,
+    /// Nothing new is sent: records of it wait in the spool, and what comes is given out to queue behind them.
+    pub(crate) diverts: bool,
     keys: u64,
 }
 
@@ -147,6 +149,7 @@ impl Partition {
             active_at: None,
             backlog: 0,
             ailment: Ailment::default(),
+            diverts: false,
             keys: 0,
         }
     }
@@ -235,6 +238,9 @@ impl Partition {
 
     /// What could be done next, at `now`.
     pub(crate) fn standing(&self, now: Timestamp, hurry: Hurry) -> Standing {
+        if self.diverts && self.is_unsent() {
+            return self.queue_standing(now, hurry);
+        }
         let Some(route) = self.route else {
             return if self.is_busy() { Standing::Blocked } else { Standing::Idle };
         };
@@ -247,6 +253,7 @@ impl Partition {
             Gate::Wait(_) if self.is_busy() => Standing::Blocked,
             Gate::Wait(_) => Standing::Idle,
             Gate::Open(Turn::Resend(key)) => ready_at(&key),
+            Gate::Open(Turn::New) if self.diverts => Standing::Blocked,
             Gate::Open(Turn::New) => match self.front.front() {
                 Some(key) => ready_at(key),
                 None if !self.sealing.is_empty() => Standing::Blocked,
@@ -255,7 +262,12 @@ impl Partition {
         }
     }
 
-    fn queue_standing(&self, now: Timestamp, hurry: Hurry) -> Standing {
+    /// Whether no batch that was sent still waits for its end.
+    pub(crate) fn is_unsent(&self) -> bool {
+        self.batches.len() == self.front.len()
+    }
+
+    pub(crate) fn queue_standing(&self, now: Timestamp, hurry: Hurry) -> Standing {
         if self.queue_idle {
             return Standing::Idle;
         }

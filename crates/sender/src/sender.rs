@@ -123,6 +123,8 @@ impl Sender {
             Input::Sealed { ticket, batch } => self.sealed(ticket, batch),
             Input::Command { id, command } => self.command(id, command),
             Input::GiveUp { id } => self.commands.forget(id),
+            Input::Divert { topic, partition } => self.divert(&topic, partition),
+            Input::DivertEnd { topic, partition, seen } => self.divert_end(&topic, partition, seen),
         }
         self.settle_down();
     }
@@ -310,7 +312,9 @@ impl Sender {
         if let Some(identity) = self.identity.current {
             identity::offer(&mut stream, identity, &self.config);
         }
-        self.partitions.insert(slot, Partition::new(queue, topic, stream));
+        let mut partition = Partition::new(queue, topic, stream);
+        partition.diverts = self.topics.list[topic].diverts(partition.index);
+        self.partitions.insert(slot, partition);
         self.follow_leader(slot);
     }
 
@@ -323,6 +327,7 @@ impl Sender {
         if self.commands.fatal.is_some() {
             self.fail_everything(slot);
         }
+        self.give_out(slot);
         self.seal_ahead(slot);
         let hurry = self.hurry();
         let Some(partition) = self.partitions.get_mut(slot) else { return };
@@ -353,6 +358,12 @@ impl Sender {
                 Standing::Until(at) => self.timers.schedule(&mut partition.timer, Timer::Partition(slot), at),
                 Standing::Idle | Standing::Blocked => {}
             }
+        }
+        if partition.diverts
+            && let Standing::Until(at) = standing
+        {
+            // Needs no leader.
+            self.timers.schedule(&mut partition.timer, Timer::Partition(slot), at);
         }
         if let Some(oldest) = partition.oldest() {
             let end = oldest + self.config.delivery_timeout;

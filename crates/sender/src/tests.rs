@@ -7,6 +7,7 @@ mod idempotence;
 mod lifecycle;
 mod rows;
 mod spans;
+mod spooling;
 mod topics;
 mod trouble;
 mod world;

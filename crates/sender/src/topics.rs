@@ -27,7 +27,16 @@ pub(crate) struct Topic {
     /// Flushes that wait until it is known what becomes of the waiting records, and when each was asked for.
     pub(crate) flushes: Vec<(u64, Timestamp)>,
     pub(crate) timer: Option<Timestamp>,
+    /// What waits in the spool, by partition: records that were given out for it. None: of the topic as a whole.
+    pub(crate) spooled: BTreeMap<Option<PartitionId>, u64>,
     renew_at: Timestamp,
+}
+
+impl Topic {
+    /// Whether batches of a partition are given out.
+    pub(crate) fn diverts(&self, partition: PartitionId) -> bool {
+        self.spooled.contains_key(&None) || self.spooled.contains_key(&Some(partition))
+    }
 }
 
 #[derive(Debug, Default)]
@@ -51,6 +60,7 @@ impl Topics {
             shape: TopicShape::default(),
             flushes: Vec::new(),
             timer: None,
+            spooled: BTreeMap::new(),
             renew_at: Timestamp::ZERO,
         };
         let at = match self.free.pop() {
@@ -70,7 +80,7 @@ impl Topics {
     /// Lets go of a topic that never was: wrong names may be many.
     fn forget_unknown(&mut self, at: usize) {
         let topic = &mut self.list[at];
-        let unknown = topic.slots.is_empty() && topic.shape.partitions == 0;
+        let unknown = topic.slots.is_empty() && topic.shape.partitions == 0 && topic.spooled.is_empty();
         if unknown && topic.waiting.is_none() && topic.flushes.is_empty() && self.by_name.remove(&topic.name).is_some()
         {
             topic.timer = None;
@@ -253,12 +263,13 @@ impl Sender {
         }
         let mut failure = self.waiting_failure(at, kind);
         failure.code = Some(code).filter(|code| *code != ErrorCode::NONE);
+        let kept = self.keeps(&failure);
         let records = self.accumulator.fail_waiting(&self.topics.list[at].name, failure) as u64;
         let topic = &mut self.topics.list[at];
         topic.waiting = None;
         let name = topic.name.clone();
-        self.metrics.update(|m| m.failed_unplaced(&name, records));
-        if records > 0 {
+        self.note_unplaced(at, kept, records);
+        if records > 0 && !kept {
             tracing::warn!(topic = %name, records, ?kind, %code, "records failed while they waited for their topic");
         }
         self.release_topic_flushes(at, None);
@@ -284,10 +295,12 @@ impl Sender {
         let mut next = self.topics.list[at].waiting.map(|since| since + self.config.delivery_timeout);
         if let Some(before) = self.now.as_nanos().checked_sub(timeout) {
             let failure = self.waiting_failure(at, FailureKind::DeliveryTimeout);
+            let kept = self.keeps(&failure);
             let name = &self.topics.list[at].name;
             let (records, oldest) = self.accumulator.expire_waiting(name, Timestamp::from_nanos(before), failure);
-            if records > 0 {
-                self.metrics.update(|m| m.failed_unplaced(name, records as u64));
+            self.note_unplaced(at, kept, records as u64);
+            if records > 0 && !kept {
+                let name = &self.topics.list[at].name;
                 tracing::warn!(topic = %name, records, "records expired while they waited for their topic");
             }
             next = oldest.map(|oldest| oldest + self.config.delivery_timeout);
