@@ -24,6 +24,10 @@ sim SEEDS='10000' FIRST='0':
 replay SEED:
     SIM_SEED={{SEED}} cargo test --locked -p protocol-tests --test soak -- --nocapture whatever
 
+# Model-checks what callers and the sender share, on thousands of schedules per operation: just shuttle memory
+shuttle *ARGS:
+    scripts/shuttle {{ARGS}}
+
 # rustdoc, warnings denied
 doc:
     RUSTDOCFLAGS=-Dwarnings cargo doc --workspace --no-deps --document-private-items --all-features --locked

@@ -1,13 +1,13 @@
 //! Where the handles of a batch and its outcome meet.
 
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::task::Waker;
 
 use milena_wire::{PartitionId, TopicName};
 
 use crate::dropped::{Dropped, Timing};
-use crate::sync::{AtomicBool, Mutex, Ordering};
+use crate::sync::{AtomicBool, Mutex, OnceLock, Ordering};
 use crate::waiters::{Seat, Waiters};
 use crate::{Hooks, Outcome};
 

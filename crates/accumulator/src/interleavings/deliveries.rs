@@ -1,0 +1,168 @@
+//! Outcomes, and whoever waits for them, looks at them or looks away.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use shuttle::future::block_on;
+use shuttle::thread;
+
+use super::*;
+use crate::cell::{BatchCell, Piece};
+use crate::delivery::Sizes;
+use crate::{Delivery, Urgency};
+
+/// The handle of a record of 20 bytes.
+fn handle(cell: &Arc<BatchCell>, index: u32) -> Delivery {
+    Delivery::new(Arc::clone(cell), index, Sizes::new(&record(0).parts, 20), 0)
+}
+
+fn poll(delivery: &mut Delivery) -> Poll<bool> {
+    let polled = std::future::Future::poll(Pin::new(delivery), &mut Context::from_waker(Waker::noop()));
+    polled.map(|result| result.is_ok())
+}
+
+#[test]
+fn a_drop_that_races_with_a_failure_is_counted_once() {
+    let check = || {
+        let heard = Arc::new(Heard::default());
+        let cell = BatchCell::new(home(&heard));
+        // 0 and 1 in order, 3 beside the run.
+        let droppers: Vec<_> = [vec![0, 1], vec![3]]
+            .into_iter()
+            .map(|indices| {
+                let cell = Arc::clone(&cell);
+                thread::spawn(move || indices.into_iter().for_each(|index| cell.abandon(index)))
+            })
+            .collect();
+        cell.settle(failed());
+        droppers.into_iter().for_each(|dropper| dropper.join().unwrap());
+        assert_eq!(heard.unobserved.load(Ordering::SeqCst), 3);
+    };
+    explore(check);
+}
+
+#[test]
+fn a_drop_that_races_with_a_split_is_counted_once() {
+    let check = || {
+        let heard = Arc::new(Heard::default());
+        let [cell, left, right] = [(); 3].map(|()| BatchCell::new(home(&heard)));
+        let dropper = {
+            let cell = Arc::clone(&cell);
+            thread::spawn(move || [1, 0].into_iter().for_each(|index| cell.abandon(index)))
+        };
+        cell.forward(vec![
+            Piece { first: 0, cell: Arc::clone(&left), at: 0 },
+            Piece { first: 1, cell: Arc::clone(&right), at: 0 },
+        ]);
+        left.settle(failed());
+        right.settle(failed());
+        dropper.join().unwrap();
+        assert_eq!(heard.unobserved.load(Ordering::SeqCst), 2);
+    };
+    explore(check);
+}
+
+/// A task that awaits several records of a batch one after the other, and one that awaits a single one.
+#[test]
+fn each_of_several_tasks_is_woken_by_one_outcome() {
+    explore(|| {
+        let heard = Arc::new(Heard::default());
+        let cell = BatchCell::new(home(&heard));
+        let tasks: Vec<_> = [vec![0, 2], vec![1]]
+            .into_iter()
+            .map(|indices| {
+                let deliveries: Vec<_> = indices.into_iter().map(|index| handle(&cell, index)).collect();
+                thread::spawn(move || deliveries.into_iter().for_each(|delivery| assert!(block_on(delivery).is_ok())))
+            })
+            .collect();
+        cell.settle(Outcome::Unacknowledged);
+        tasks.into_iter().for_each(|task| task.join().unwrap());
+    });
+}
+
+#[test]
+fn a_handle_that_changes_tasks_is_woken_where_it_was_polled_last() {
+    explore(|| {
+        let heard = Arc::new(Heard::default());
+        let cell = BatchCell::new(home(&heard));
+        let mut delivery = handle(&cell, 0);
+        let tasks = thread::spawn(move || {
+            // Another task's look, which leaves its waker.
+            let first = poll(&mut delivery);
+            assert_ne!(first, Poll::Ready(false));
+            thread::spawn(move || first.is_ready() || block_on(delivery).is_ok()).join().unwrap()
+        });
+        cell.settle(Outcome::Unacknowledged);
+        assert!(tasks.join().unwrap());
+    });
+}
+
+#[test]
+fn a_thread_that_sleeps_for_an_outcome_is_woken() {
+    explore(|| {
+        let (accumulator, heard) = accumulator(1 << 20);
+        let delivery = accumulator.append(at(), &record(0), Urgency::Linger, None).unwrap();
+        let sleeper = thread::spawn(move || delivery.wait().is_ok());
+        deliver_all(&accumulator, &heard, 1);
+        assert!(sleeper.join().unwrap());
+    });
+}
+
+/// Each failed record is either heard of by who has its handle, or counts as unobserved.
+#[test]
+fn a_failure_is_heard_of_once_by_who_polls_once_and_goes_away() {
+    explore(|| {
+        let heard = Arc::new(Heard::default());
+        let cell = BatchCell::new(home(&heard));
+        let tasks: Vec<_> = (0..2)
+            .map(|index| {
+                let mut delivery = handle(&cell, index);
+                thread::spawn(move || usize::from(poll(&mut delivery) == Poll::Ready(false)))
+            })
+            .collect();
+        let waits = {
+            let delivery = handle(&cell, 2);
+            thread::spawn(move || usize::from(block_on(delivery).is_err()))
+        };
+        cell.settle(failed());
+        assert_eq!(waits.join().unwrap(), 1);
+        let told: usize = tasks.into_iter().map(|task| task.join().unwrap()).sum();
+        assert_eq!(told + heard.unobserved(), 2);
+    });
+}
+
+#[test]
+fn who_waits_follows_a_record_that_goes_to_another_batch() {
+    explore(|| {
+        let heard = Arc::new(Heard::default());
+        let [cell, left, right] = [(); 3].map(|()| BatchCell::new(home(&heard)));
+        let tasks: Vec<_> = (0..2)
+            .map(|index| {
+                let delivery = handle(&cell, index);
+                thread::spawn(move || block_on(delivery).is_ok())
+            })
+            .collect();
+        cell.forward(vec![
+            Piece { first: 0, cell: Arc::clone(&left), at: 0 },
+            Piece { first: 1, cell: Arc::clone(&right), at: 0 },
+        ]);
+        right.settle(Outcome::Unacknowledged);
+        left.settle(Outcome::Unacknowledged);
+        assert!(tasks.into_iter().all(|task| task.join().unwrap()));
+    });
+}
+
+#[test]
+fn an_outcome_told_while_a_task_begins_to_wait_is_not_missed() {
+    let check = || {
+        let (accumulator, _) = accumulator(1 << 20);
+        let delivery = accumulator.append(at(), &record(0), Urgency::Linger, None).unwrap();
+        let waiter = thread::spawn(move || block_on(delivery).is_ok());
+        let mut ready = Vec::new();
+        accumulator.take_ready(&mut ready);
+        ready[0].close_head(Take::OpenToo).unwrap().settle(Outcome::Unacknowledged);
+        assert!(waiter.join().unwrap());
+    };
+    explore(check);
+}
