@@ -8,27 +8,29 @@ use milena_wire::ErrorCode;
 use milena_wire::message::init_producer_id::InitProducerIdResponse;
 use milena_wire::message::produce::ProduceResponse;
 
+use crate::folder::Asked;
 use crate::runner::{IDENTITY_BACKOFF, Runner};
 
 impl Runner {
     pub(crate) fn produced(&mut self, request: RequestId, answer: Result<ProduceAnswer, RequestLost>) {
-        let Some(source) = self.asked.remove(&request) else { return };
+        let Some(Asked::Batch { source, broker, head }) = self.asked.remove(&request) else { return };
+        let alone = self.lines.ended(broker);
         let heard = match answer {
             Ok(ProduceAnswer::Answered(response)) => self.read(&source, &response),
             Ok(ProduceAnswer::Unacknowledged) => Answer::Lost,
-            Err(lost) if lost.code == ErrorCode::UNSUPPORTED_VERSION => Answer::Code(lost.code),
-            Err(lost) if lost.reached == Reached::NotSent => Answer::NotSent,
-            Err(_) => Answer::Lost,
+            Err(lost) => {
+                // Those who wait there may have nobody to wait behind now.
+                self.due.extend(alone);
+                match lost.reached {
+                    _ if lost.code == ErrorCode::UNSUPPORTED_VERSION => Answer::Code(lost.code),
+                    Reached::NotSent => Answer::NotSent,
+                    Reached::MaybeSent => Answer::Lost,
+                }
+            }
         };
         let now = self.clock.now();
-        let head = self.spool.lock().head(&source);
         let Some(folder) = self.folders.get_mut(&source) else { return };
         folder.asking = None;
-        let head = match head {
-            Ok(Some(head)) => head,
-            Ok(None) => return,
-            Err(error) => return self.stop(&source, Stop::Disk(error.to_string())),
-        };
         let next = folder.replayer.answered(now, &head, heard);
         tracing::trace!(?source, ?heard, ?next, "replay");
         match next {
@@ -54,7 +56,7 @@ impl Runner {
     }
 
     pub(crate) fn controlled(&mut self, request: RequestId, answer: Result<ControlResponse, RequestLost>) {
-        let Some(source) = self.asked.remove(&request) else { return };
+        let Some(Asked::Identity(source)) = self.asked.remove(&request) else { return };
         let now = self.clock.now();
         let Some(folder) = self.folders.get_mut(&source) else { return };
         folder.asking = None;

@@ -2,7 +2,8 @@
 
 use milena_cluster::RequestId;
 use milena_spool::replay::Replayer;
-use milena_wire::Timestamp;
+use milena_spool::{Head, Source};
+use milena_wire::{BrokerId, Timestamp};
 
 #[derive(Debug)]
 pub(crate) struct Folder {
@@ -11,7 +12,18 @@ pub(crate) struct Folder {
     pub(crate) asking: Option<RequestId>,
     /// When it is worth a look although nothing happens.
     pub(crate) wake_at: Option<Timestamp>,
+    /// In whose line it stands.
+    pub(crate) waits_for: Option<BrokerId>,
     pub(crate) told: Told,
+}
+
+/// A request on its way.
+#[derive(Debug)]
+pub(crate) enum Asked {
+    /// For a producer id.
+    Identity(Source),
+    /// With this batch.
+    Batch { source: Source, broker: BrokerId, head: Head },
 }
 
 /// What was told last, so that nothing is told twice.
@@ -24,7 +36,7 @@ pub(crate) enum Told {
 
 impl Folder {
     pub(crate) fn new(replayer: Replayer) -> Self {
-        Self { replayer, asking: None, wake_at: None, told: Told::Nothing }
+        Self { replayer, asking: None, wake_at: None, waits_for: None, told: Told::Nothing }
     }
 
     /// Whether nothing more comes of it by itself.

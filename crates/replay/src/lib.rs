@@ -15,6 +15,7 @@ mod config;
 mod event;
 mod folder;
 mod handle;
+mod lines;
 mod runner;
 mod sending;
 mod topics;

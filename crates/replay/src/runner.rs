@@ -11,12 +11,13 @@ use milena_client::Network;
 use milena_cluster::{Cluster, Event, Input, RequestId, Room};
 use milena_pool::PoolConfig;
 use milena_spool::replay::{Replayer, Stop};
-use milena_spool::{Place, Source};
-use milena_wire::{ErrorCode, PartitionId, Timestamp, TopicId};
+use milena_spool::{Place, Source, SpoolError};
+use milena_wire::{BrokerId, ErrorCode, PartitionId, Timestamp, TopicId};
 
 use crate::clock::Clock;
-use crate::folder::{Folder, Told};
+use crate::folder::{Asked, Folder, Told};
 use crate::handle::Signals;
+use crate::lines::Lines;
 use crate::topics::{self, Standing};
 use crate::{ReplayConfig, ReplayEvent, SharedSpool, Sockets};
 
@@ -38,8 +39,11 @@ pub(crate) struct Runner {
     pub(crate) folders: BTreeMap<Source, Folder>,
     /// Those worth a look.
     pub(crate) due: BTreeSet<Source>,
-    /// Whose request is in flight.
-    pub(crate) asked: BTreeMap<RequestId, Source>,
+    pub(crate) lines: Lines,
+    /// Brokers that may take another request.
+    rooms: BTreeSet<BrokerId>,
+    /// What is in flight.
+    pub(crate) asked: BTreeMap<RequestId, Asked>,
     stopping: Option<Timestamp>,
 }
 
@@ -67,6 +71,8 @@ impl Runner {
             events,
             folders: BTreeMap::new(),
             due: BTreeSet::new(),
+            lines: Lines::default(),
+            rooms: BTreeSet::new(),
             asked: BTreeMap::new(),
             stopping: None,
         }
@@ -110,11 +116,15 @@ impl Runner {
             return true;
         }
         let now = self.clock.now();
-        if self.signals.stop.load(Ordering::Acquire) {
+        if self.is_stopping() {
             let until = *self.stopping.get_or_insert(now + LAST_ANSWERS);
             return self.asked.is_empty() || until <= now;
         }
         self.config.again_after.is_none() && self.folders.values().all(Folder::is_over)
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.signals.stop.load(Ordering::Acquire)
     }
 
     fn next_timer(&self) -> Option<Timestamp> {
@@ -161,8 +171,23 @@ impl Runner {
                     self.happened(event);
                 }
             }
-            let Some(source) = self.due.pop_first() else { return };
-            self.turn(&source);
+            if let Some(source) = self.due.pop_first() {
+                self.turn(&source, false);
+                continue;
+            }
+            let Some(broker) = self.rooms.pop_first() else { return };
+            let now = self.clock.now();
+            if !self.lines.is_empty(broker)
+                && let Room::Ready { .. } = self.cluster.produce_room(now, broker)
+                && let Some(source) = self.lines.call(broker)
+            {
+                self.rooms.insert(broker);
+                let folder = self.folders.get_mut(&source).filter(|folder| folder.waits_for == Some(broker));
+                if let Some(folder) = folder {
+                    folder.waits_for = None;
+                    self.turn(&source, true);
+                }
+            }
         }
     }
 
@@ -172,7 +197,10 @@ impl Runner {
 
     fn happened(&mut self, event: Event) {
         match event {
-            Event::MetadataChanged | Event::Room { .. } => {
+            Event::Room { broker } => {
+                self.rooms.insert(broker);
+            }
+            Event::MetadataChanged => {
                 let waiting = self.folders.iter().filter(|(_, folder)| folder.asking.is_none() && !folder.is_over());
                 self.due.extend(waiting.map(|(source, _)| source.clone()));
             }
@@ -182,8 +210,8 @@ impl Runner {
         }
     }
 
-    /// Takes one folder as far as it goes.
-    fn turn(&mut self, source: &Source) {
+    /// Takes one folder as far as it goes. `called`: a broker has room, and it is this one's turn.
+    fn turn(&mut self, source: &Source, called: bool) {
         let now = self.clock.now();
         let Some(folder) = self.folders.get_mut(source) else { return };
         if folder.asking.is_some() {
@@ -201,7 +229,7 @@ impl Runner {
             self.caught_up(source);
             return;
         }
-        if self.stopping.is_some() || self.signals.stop.load(Ordering::Acquire) {
+        if self.is_stopping() {
             return;
         }
         let (grace, partition) = (self.config.unknown_topic_grace, source.place.partition());
@@ -212,13 +240,13 @@ impl Runner {
                 if noted.is_none() {
                     let noted = self.spool.lock().note_topic_id(&source.topic, id);
                     if let Err(error) = noted {
-                        self.stop(source, Stop::Disk(error.to_string()));
+                        self.stop(source, disk(&error));
                         return;
                     }
                 }
                 match partition {
                     None => self.assign(source, partitions),
-                    Some(partition) => self.send(source, partition, id),
+                    Some(partition) => self.send(source, partition, id, called),
                 }
             }
         }
@@ -233,22 +261,41 @@ impl Runner {
                 self.caught_up(source);
                 self.look();
             }
-            Err(error) => self.stop(source, Stop::Disk(error.to_string())),
+            Err(error) => self.stop(source, disk(&error)),
         }
     }
 
-    fn send(&mut self, source: &Source, partition: PartitionId, id: TopicId) {
+    fn send(&mut self, source: &Source, partition: PartitionId, id: TopicId, called: bool) {
         let now = self.clock.now();
-        let leader = self.cluster.leader(&source.topic, partition);
-        let ready = leader.filter(|leader| matches!(self.cluster.produce_room(now, leader.broker), Room::Ready { .. }));
-        let Some(leader) = ready else {
+        let Some(broker) = self.cluster.leader(&source.topic, partition).map(|leader| leader.broker) else {
             self.wait(source, None);
             return;
         };
+        let room = matches!(self.cluster.produce_room(now, broker), Room::Ready { .. });
+        if !room || !(called || self.lines.is_empty(broker)) {
+            self.stand_in_line(source, broker, room);
+            return;
+        }
         match self.step(source, now) {
-            Ok(Some((head, stamp))) => self.transmit(source, partition, id, leader.broker, &head, stamp),
+            Ok(Some((head, stamp))) => self.transmit(source, partition, id, broker, head, stamp),
             Ok(None) => {}
-            Err(error) => self.stop(source, Stop::Disk(error.to_string())),
+            Err(error) => self.stop(source, disk(&error)),
+        }
+    }
+
+    fn stand_in_line(&mut self, source: &Source, broker: BrokerId, room: bool) {
+        let Some(folder) = self.folders.get_mut(source) else { return };
+        if folder.waits_for != Some(broker) {
+            folder.waits_for = Some(broker);
+            self.lines.join(broker, source.clone());
+        }
+        if room {
+            self.rooms.insert(broker);
+        } else if self.lines.is_serving(broker) {
+            folder.replayer.queued();
+            folder.wake_at = None;
+        } else {
+            self.wait(source, None);
         }
     }
 
@@ -306,4 +353,16 @@ impl Runner {
         self.cluster.refresh_topic(now, &source.topic);
         self.due.insert(source.clone());
     }
+}
+
+/// With all that lies below it.
+pub(crate) fn disk(error: &SpoolError) -> Stop {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(below) = cause {
+        text.push_str(": ");
+        text.push_str(&below.to_string());
+        cause = below.source();
+    }
+    Stop::Disk(text)
 }

@@ -2,7 +2,7 @@
 
 use milena_cluster::ControlRequest;
 use milena_sequence::Stamp;
-use milena_spool::replay::{Step, Stop};
+use milena_spool::replay::Step;
 use milena_spool::{Head, Source, SpoolError};
 use milena_wire::message::init_producer_id::InitProducerIdRequest;
 use milena_wire::message::produce::{ProducePartition, ProduceRequest, ProduceTopic};
@@ -10,7 +10,8 @@ use milena_wire::{BrokerId, PartitionId, ProducerEpoch, ProducerId, Timestamp, T
 
 use crate::ReplayEvent;
 use crate::clock::Clock;
-use crate::runner::Runner;
+use crate::folder::Asked;
+use crate::runner::{Runner, disk};
 
 impl Runner {
     /// Steps until the network is needed. `Some`: this is to be sent.
@@ -44,7 +45,7 @@ impl Runner {
                     };
                     let id = self.cluster.control(now, ControlRequest::InitProducerId(request));
                     folder.asking = Some(id);
-                    self.asked.insert(id, source.clone());
+                    self.asked.insert(id, Asked::Identity(source.clone()));
                     return Ok(None);
                 }
                 Step::Send(stamp) => return Ok(head.map(|head| (head, stamp))),
@@ -73,7 +74,7 @@ impl Runner {
         index: PartitionId,
         id: TopicId,
         broker: BrokerId,
-        head: &Head,
+        head: Head,
         stamp: Stamp,
     ) {
         let batch = ProducePartition { index, header: head.header_as(stamp), payload: vec![head.payload.clone()] };
@@ -85,28 +86,37 @@ impl Runner {
             topics: vec![ProduceTopic { name: source.topic.clone(), id, partitions: vec![batch] }],
         };
         let request = self.cluster.send_produce(self.clock.now(), broker, &request);
-        self.asked.insert(request, source.clone());
+        self.lines.sent(broker);
+        self.asked.insert(request, Asked::Batch { source: source.clone(), broker, head });
         if let Some(folder) = self.folders.get_mut(source) {
             folder.asking = Some(request);
         }
     }
 
+    /// Writes down that `head` is written, and in the same step what the next one is sent as, if it can be.
     pub(crate) fn written(&mut self, source: &Source, head: &Head) {
+        let now = self.clock.now();
+        let goes_on = !self.is_stopping();
         let Some(folder) = self.folders.get_mut(source) else { return };
         let mut spool = self.spool.lock();
-        if let Step::Save(progress) = folder.replayer.step(self.clock.now(), Clock::wall_ms(), Some(head), true) {
-            match spool.save_progress(source, progress) {
-                Ok(()) => folder.replayer.saved(),
-                Err(error) => {
-                    drop(spool);
-                    self.stop(source, Stop::Disk(error.to_string()));
-                    return;
-                }
+        let saved = (|| {
+            if goes_on && let Some(following) = spool.following(source, head)? {
+                folder.replayer.go_on(Clock::wall_ms(), &following);
             }
-        }
+            if let Step::Save(progress) = folder.replayer.step(now, Clock::wall_ms(), Some(head), true) {
+                spool.save_progress(source, progress)?;
+                folder.replayer.saved();
+            }
+            Ok(())
+        })();
         drop(spool);
-        let (records, bytes) = (records(head), head.header.total_len() as u64);
-        (self.events)(ReplayEvent::Written { source: source.clone(), records, bytes });
+        match saved {
+            Ok(()) => {
+                let (records, bytes) = (records(head), head.header.total_len() as u64);
+                (self.events)(ReplayEvent::Written { source: source.clone(), records, bytes });
+            }
+            Err(error) => self.stop(source, disk(&error)),
+        }
     }
 }
 

@@ -237,3 +237,42 @@ fn leaders_that_move_are_followed() {
     let there: Vec<String> = there.map(|record| String::from_utf8(record.value.unwrap().to_vec()).unwrap()).collect();
     assert_eq!(there, values);
 }
+
+#[test]
+fn many_partitions_take_turns_and_none_is_given_up_because_others_go_first() {
+    const PARTITIONS: i32 = 40;
+    let cluster = EmbeddedCluster::builder().start_blocking().unwrap();
+    cluster.create_topic("t", PARTITIONS, 1).unwrap();
+    // One request after the other: a round takes longer than the patience.
+    cluster.script(Rule::on(ApiKey::PRODUCE, Reaction::DelayAnswer(Duration::from_millis(60))).always());
+    let dir = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
+    let (mut spool, _) = Spool::open(SpoolConfig::new(dir.path())).unwrap();
+    for value in ["a", "b"] {
+        for partition in 0..PARTITIONS {
+            spool.append(&TopicName::new("t"), Some(PartitionId(partition)), &batch(value)).unwrap();
+        }
+    }
+    let spool = Arc::new(parking_lot::Mutex::new(spool));
+    let (tell, events) = mpsc::channel();
+    let mut config = ReplayConfig::default();
+    config.rules.patience = Some(Duration::from_millis(1_500));
+    let sockets = Sockets {
+        cluster: ClusterConfig::new(bootstrap_list(&cluster.bootstrap()).unwrap()),
+        connector: Arc::new(TcpConnector::default()),
+        resolver: Arc::new(SystemResolver),
+    };
+    let replay = Replay::start(spool, sockets, config, move |event| drop(tell.send(event))).unwrap();
+    let mut order = Vec::new();
+    loop {
+        match events.recv_timeout(WAIT).unwrap() {
+            ReplayEvent::Written { source, .. } => order.push(name(&source)),
+            ReplayEvent::CaughtUp { .. } => {}
+            ReplayEvent::Ended => break,
+            event => panic!("{event:?}"),
+        }
+    }
+    replay.join();
+    assert_eq!(order.len(), 2 * usize::try_from(PARTITIONS).unwrap());
+    let first_round: std::collections::BTreeSet<&String> = order[..30].iter().collect();
+    assert!(first_round.len() >= 29, "{order:?}");
+}

@@ -219,7 +219,11 @@ impl Folder {
 
     /// The batch that is next; `None` when everything is done.
     pub(crate) fn head(&mut self) -> Result<Option<Head>, SpoolError> {
-        let next = self.progress.next;
+        self.head_from(self.progress.next)
+    }
+
+    /// The first batch from offset `next` on.
+    pub(crate) fn head_from(&mut self, next: i64) -> Result<Option<Head>, SpoolError> {
         for i in 0..self.segments.len() {
             if self.segments[i].next <= next {
                 continue;

@@ -249,6 +249,16 @@ impl Spool {
         self.folders.get_mut(source).map_or(Ok(None), Folder::head)
     }
 
+    /// The batch behind `head`, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// As [`head`](Self::head).
+    pub fn following(&mut self, source: &Source, head: &Head) -> Result<Option<Head>, SpoolError> {
+        let next = head.offset() + i64::from(head.count().get());
+        self.folders.get_mut(source).map_or(Ok(None), |folder| folder.head_from(next))
+    }
+
     /// How far the folder's replay is; `None` if the file that says so was damaged, so that any batch of it may have been sent.
     #[must_use]
     pub fn progress(&self, source: &Source) -> Option<Progress> {

@@ -225,6 +225,12 @@ impl Model {
         };
         let next = open.replayer.answered(self.world.now, &head, answer);
         self.log.push(format!("{} {answer:?} -> {next:?}", open.partition));
+        if next == Next::Written && self.world.rng.chance(50) {
+            let wall_ms = self.world.wall_ms();
+            if let Some(following) = life.spool.following(&open.source, &head).unwrap() {
+                open.replayer.go_on(wall_ms, &following);
+            }
+        }
         if self.mix.kills && next == Next::Written && self.world.rng.chance(10) {
             return Err(Killed);
         }

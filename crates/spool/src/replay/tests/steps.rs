@@ -68,6 +68,28 @@ fn what_is_sent_is_written_down_first_and_numbering_goes_on_behind_it() {
 }
 
 #[test]
+fn one_save_says_that_a_batch_is_done_and_what_the_next_is_sent_as() {
+    let mut replayer = replayer(own(0, 0));
+    let (first, second) = (head(0, Fate::NotWritten, None), head(2, Fate::NotWritten, None));
+    let _sent = to_send(&mut replayer, T0, &first);
+    assert_eq!(replayer.answered(T0, &first, Answer::Code(ErrorCode::NONE)), Next::Written);
+    replayer.go_on(WALL, &second);
+    let trying = Trying { stamp: stamp(9, 0, 2), own: true, since_ms: WALL };
+    let both = Progress { trying: Some(trying), ..own(2, 2) };
+    assert_eq!(replayer.step(T0, WALL, Some(&first), true), Step::Save(both));
+    replayer.saved();
+    assert_eq!(replayer.step(T0, WALL, Some(&second), true), Step::Send(trying.stamp));
+    assert_eq!(replayer.answered(T0, &second, Answer::Code(ErrorCode::NONE)), Next::Written);
+    // What is to be put aside, or is too old to be taken back, waits until it is the head.
+    let mut old = head(4, Fate::NotWritten, None);
+    old.header.max_timestamp = 0;
+    for following in [old, head(4, Fate::MaybeWritten, None)] {
+        replayer.go_on(WALL, &following);
+        assert_eq!(replayer.step(T0, WALL, Some(&second), true), Step::Save(own(4, 4)));
+    }
+}
+
+#[test]
 fn a_restarted_replay_sends_the_same_again() {
     let trying = Trying { stamp: stamp(9, 3, 40), own: true, since_ms: WALL };
     let mut again = replayer(Progress { trying: Some(trying), ..own(6, 40) });
