@@ -238,8 +238,8 @@ impl World {
     fn recreate(&mut self, rng: &mut Rng, topic: &str) {
         let count = self.partitions[topic];
         for partition in 0..count {
-            let log = contents(&self.servers.log(topic, PartitionId(partition)));
-            self.ledger.deleted(&(topic.to_owned(), partition), log);
+            let log = self.servers.log(topic, PartitionId(partition));
+            self.ledger.deleted(&(topic.to_owned(), partition), &log);
         }
         let again = if rng.percent(70) { count } else { i32::try_from(rng.between(1, 4)).unwrap_or(1) };
         if let Err(error) = self.servers.recreate_topic(self.now, topic, again) {

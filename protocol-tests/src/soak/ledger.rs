@@ -40,6 +40,9 @@ pub struct Entry {
 /// What is on a partition's log at some time: the record ids, by offset.
 pub type Contents = BTreeMap<i64, u64>;
 
+/// Under which producer id each record of a log was written, by offset.
+pub type Producers = BTreeMap<i64, i64>;
+
 /// What a change of leader cut off a log.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Cut {
@@ -57,7 +60,7 @@ pub struct Ledger {
     /// What changes of leader cut off the logs, by record.
     pub truncated: BTreeMap<Place, BTreeMap<u64, Vec<Cut>>>,
     /// Logs of topics that were deleted.
-    pub deleted: BTreeMap<Place, Vec<Contents>>,
+    pub deleted: BTreeMap<Place, Vec<(Contents, Producers)>>,
     /// Partitions that forgot their producers, or lost acknowledged records: what idempotence rests on was gone.
     pub forgetful: BTreeSet<Place>,
     /// Records that failed with nobody left to hear of it: by topic, not written and maybe written.
@@ -90,9 +93,9 @@ pub fn contents(log: &[StoredBatch]) -> Contents {
     found
 }
 
-/// Under which producer id each record was written, by offset.
+/// The producer ids on a log, by offset.
 #[must_use]
-pub fn producers(log: &[StoredBatch]) -> BTreeMap<i64, i64> {
+pub fn producers(log: &[StoredBatch]) -> Producers {
     let batches = log.iter().map(|batch| (batch.header().producer_id.0, batch.records().unwrap_or_default()));
     batches.flat_map(|(id, records)| records.into_iter().map(move |record| (record.offset.0, id))).collect()
 }
@@ -172,8 +175,8 @@ impl Ledger {
     }
 
     /// The topic of this log was deleted.
-    pub fn deleted(&mut self, place: &Place, log: Contents) {
-        self.deleted.entry(place.clone()).or_default().push(log);
+    pub fn deleted(&mut self, place: &Place, log: &[StoredBatch]) {
+        self.deleted.entry(place.clone()).or_default().push((contents(log), producers(log)));
     }
 
     /// A record without an outcome that should have one by `now`.

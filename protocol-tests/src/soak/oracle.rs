@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use milena_sender::Guarantee;
 
-use super::ledger::{Contents, Ledger, Place};
+use super::ledger::{Contents, Ledger, Place, Producers};
 
 pub use commands::{Asked, Note};
 pub use requests::Pace;
@@ -33,7 +33,7 @@ pub struct Books {
     /// What the logs hold in the end.
     pub logs: BTreeMap<Place, Contents>,
     /// The producer ids under which it was written, by offset.
-    pub producers: BTreeMap<Place, BTreeMap<i64, i64>>,
+    pub producers: BTreeMap<Place, Producers>,
     /// What users asked for besides.
     pub notes: Vec<Note>,
     /// Bytes of memory in use when all was over.
@@ -66,7 +66,7 @@ pub fn judge(books: &Books) -> Vec<String> {
 
 /// All copies of each record, on the logs and on those of topics that were deleted.
 fn copies(books: &Books) -> BTreeMap<u64, Vec<(&Place, i64)>> {
-    let deleted = books.ledger.deleted.iter().flat_map(|(place, logs)| logs.iter().map(move |log| (place, log)));
+    let deleted = books.ledger.deleted.iter().flat_map(|(place, logs)| logs.iter().map(move |(log, _)| (place, log)));
     let mut copies: BTreeMap<u64, Vec<(&Place, i64)>> = BTreeMap::new();
     for (place, log) in books.logs.iter().chain(deleted) {
         for (offset, id) in log {

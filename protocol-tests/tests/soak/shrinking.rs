@@ -57,6 +57,19 @@ fn the_shrunk_run_can_be_played_again_from_what_is_printed() {
 }
 
 #[test]
+fn what_is_left_out_is_not_in_the_run() {
+    let is_complicated = |seed: &u64| {
+        let plan = Case::of(*seed).plan();
+        plan.zombie_ms > 0 && !plan.replication_lag.is_zero() && plan.topics.len() > 1 && plan.drop_percent > 0
+    };
+    let seed = (0..).find(is_complicated).expect("some seed is");
+    let plan = Case { without: Extra::ALL.into(), ..Case::of(seed) }.plan();
+    assert!(plan.zombie_ms == 0 && plan.replication_lag.is_zero() && plan.topics.len() == 1 && plan.drop_percent == 0);
+    assert!(plan.burst_max == 1 && plan.value_max <= 20 && plan.latency_us.0 == plan.latency_us.1 && plan.seal_ms == 0);
+    assert_eq!(plan.sender.first_sequence.get() + i32::from(plan.first_epoch.0), 0);
+}
+
+#[test]
 fn a_fault_is_the_same_whatever_others_are_left_out() {
     let whole = planted([Fault::Stop, Fault::Cut]);
     let strikes = whole.plan().strikes;

@@ -5,29 +5,30 @@ use std::collections::BTreeSet;
 use milena_sender::Guarantee;
 
 use super::Books;
-use crate::soak::ledger::{Contents, Place, Word};
+use crate::soak::ledger::{Contents, Place, Producers, Word};
 
 pub(super) fn check(books: &Books, wrong: &mut Vec<String>) {
-    let deleted = books.ledger.deleted.iter().flat_map(|(place, logs)| logs.iter().map(move |log| (place, log)));
     let reliable = |place: &Place| books.ordered && !books.ledger.forgetful.contains(place);
-    for (place, log) in books.logs.iter().chain(deleted).filter(|(place, _)| reliable(place)) {
-        check_log(books, place, log, wrong);
+    let none = Producers::new();
+    for (place, log) in books.logs.iter().filter(|(place, _)| reliable(place)) {
+        check_log(books, place, log, books.producers.get(place).unwrap_or(&none), wrong);
+    }
+    for (place, logs) in books.ledger.deleted.iter().filter(|(place, _)| reliable(place)) {
+        logs.iter().for_each(|(log, producers)| check_log(books, place, log, producers, wrong));
     }
 }
 
 /// Whether the record at `offset` was given up as maybe written under a producer id whose epochs were used up by then, and the one at `before` was
 /// written under the next: a request that is still under way is fenced off by a newer epoch of its own id, but by no other id.
-fn is_beyond_fencing(books: &Books, place: &Place, (id, offset): (u64, i64), before: i64) -> bool {
+fn is_beyond_fencing(books: &Books, producers: &Producers, (id, offset): (u64, i64), before: i64) -> bool {
     let given_up = books.ledger.entry(id).is_some_and(|entry| match entry.word {
         Some((word, ..)) => word == Word::MaybeWritten,
         None => entry.dropped,
     });
-    let ids = books.producers.get(place);
-    let producer = |offset: i64| ids.and_then(|ids| ids.get(&offset).copied());
-    given_up && producer(offset) < producer(before)
+    given_up && producers.get(&offset) < producers.get(&before)
 }
 
-fn check_log(books: &Books, place: &Place, log: &Contents, wrong: &mut Vec<String>) {
+fn check_log(books: &Books, place: &Place, log: &Contents, producers: &Producers, wrong: &mut Vec<String>) {
     let mut seen = BTreeSet::new();
     let mut last: Option<(u64, i64)> = None;
     for (offset, id) in log {
@@ -39,7 +40,7 @@ fn check_log(books: &Books, place: &Place, log: &Contents, wrong: &mut Vec<Strin
             continue;
         }
         if let Some((before, at)) = last.filter(|(before, _)| before > id) {
-            if is_beyond_fencing(books, place, (*id, *offset), at) {
+            if is_beyond_fencing(books, producers, (*id, *offset), at) {
                 continue;
             }
             wrong.push(format!("ORDER: {place:?} has record {before} at {at} before record {id} at {offset}"));
