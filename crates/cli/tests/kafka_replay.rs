@@ -1,9 +1,4 @@
-//! `milena replay` against a real Kafka that `scripts/kafka up` started, with Kafka's own consumer as the judge:
-//!
-//! ```text
-//! MILENA_KAFKA_EXTRA=producer.id.expiration.check.interval.ms=1000 scripts/kafka up
-//! cargo test -p milena-cli --features kafka --test kafka_replay
-//! ```
+//! `milena replay` against a real Kafka that `scripts/test-kafka replay` starts, with Kafka's own consumer as the judge.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
