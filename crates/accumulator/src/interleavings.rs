@@ -24,7 +24,7 @@ const SCHEDULES: usize = 5_000;
 const TOPIC: &str = "letters";
 
 /// Tries schedules drawn at random, and as many with few changes of thread at unlikely places (PCT), which finds other bugs.
-fn explore(check: fn()) {
+fn explore(check: impl Fn() + Copy + Send + Sync + 'static) {
     shuttle::check_random(check, SCHEDULES);
     shuttle::check_pct(check, SCHEDULES, 3);
 }

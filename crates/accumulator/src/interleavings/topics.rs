@@ -44,6 +44,29 @@ fn who_has_appended_finds_the_unknown_topic_listed_though_another_append_is_to_t
 }
 
 #[test]
+fn every_topic_that_somebody_needs_is_told_of() {
+    explore(|| {
+        let (accumulator, heard) = ignorant(1 << 20, false);
+        let names = ["letters", "parcels"];
+        let callers = names.map(|topic| {
+            let accumulator = accumulator.clone();
+            thread::spawn(move || {
+                drop(accumulator.append(at(), &RecordRef { topic, ..record(0) }, Urgency::Linger, None).unwrap());
+            })
+        });
+        let mut told = Vec::new();
+        while told.len() < names.len() {
+            // Looks once whenever it is woken.
+            heard.bell.wait();
+            accumulator.take_waiting_topics(&mut told);
+        }
+        told.sort();
+        assert_eq!(told, names.map(TopicName::new));
+        callers.into_iter().for_each(|caller| caller.join().unwrap());
+    });
+}
+
+#[test]
 fn records_are_moved_in_order_while_others_come() {
     const EACH: u64 = 3;
     explore(|| {
