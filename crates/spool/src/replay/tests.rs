@@ -1,5 +1,6 @@
 //! The replay against the embedded broker's core and a disk that stops at any operation.
 
+mod alive;
 mod crash;
 mod model;
 mod past;

@@ -405,11 +405,11 @@ fn run(seed: u64, planted: Option<Planted>) -> Result<(Mix, u64), String> {
 }
 
 /// In memory where there is such a folder: a disk takes a hundred times longer.
-fn scratch() -> TempDir {
+pub(super) fn scratch() -> TempDir {
     tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
 }
 
-fn seeds(default: u64) -> u64 {
+pub(super) fn seeds(default: u64) -> u64 {
     std::env::var("SPOOL_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(default)
 }
 
