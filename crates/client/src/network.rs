@@ -95,6 +95,7 @@ impl Network {
 fn input(event: PoolEvent) -> Option<Input> {
     Some(match event {
         PoolEvent::Resolved { query, result } => Input::Resolved { query: QueryId(query.0), result },
+        PoolEvent::Opened { conn } => Input::Opened { conn: ConnId(conn.0) },
         PoolEvent::Connected { conn } => Input::Connected { conn: ConnId(conn.0) },
         PoolEvent::Received { conn, frame } => Input::Received { conn: ConnId(conn.0), frame },
         PoolEvent::Written { conn } => Input::Written { conn: ConnId(conn.0) },
@@ -113,6 +114,7 @@ fn lost(cause: milena_pool::LostCause) -> Option<LostCause> {
         Pool::Dial { kind, message } => LostCause::ConnectFailed { kind, text: message },
         Pool::Io { kind, message } => LostCause::Io { kind, text: message },
         Pool::Eof { bytes_received, .. } => LostCause::Closed { bytes_received },
+        Pool::Tls { fault, message } => LostCause::Tls { fault, text: message },
         Pool::FrameSize { size, .. } => LostCause::BadSize { first_bytes: size.to_be_bytes() },
         // A panic in a user's connector or stream, and whatever else a newer pool may tell.
         other => LostCause::Io { kind: std::io::ErrorKind::Other, text: other.to_string() },

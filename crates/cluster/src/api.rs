@@ -33,6 +33,11 @@ pub enum Input {
         /// All addresses in the order of preference, or why there are none.
         result: Result<Vec<SocketAddr>, String>,
     },
+    /// The other side is reached, and the connection is being made secure. Not told of connections that are not.
+    Opened {
+        /// Which.
+        conn: ConnId,
+    },
     /// A connection is there, and bytes can be written.
     Connected {
         /// Which.

@@ -1,9 +1,11 @@
 //! What can go wrong with a connection, for programs to match on and for people to act on.
 
+mod tls;
+
 use std::fmt;
 use std::sync::Arc;
 
-use milena_wire::{BrokerId, ErrorCode};
+use milena_wire::{BrokerId, ErrorCode, TlsFault};
 
 /// Why the pool ended a connection, or could not make one.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -21,6 +23,13 @@ pub enum LostCause {
         /// What the system called it.
         kind: std::io::ErrorKind,
         /// The system's own words.
+        text: String,
+    },
+    /// The connection could not be made secure, or did not stay so.
+    Tls {
+        /// What is wrong.
+        fault: TlsFault,
+        /// The details, in words.
         text: String,
     },
     /// The other side closed the connection in an orderly way, between frames or inside one.
@@ -45,6 +54,7 @@ impl LostCause {
                 Some(looks_like) if silent => (ConnErrorKind::NotKafka { looks_like }, String::new()),
                 _ => (ConnErrorKind::BadSize, format!("{} bytes", i32::from_be_bytes(first_bytes))),
             },
+            Self::Tls { fault, text } => (ConnErrorKind::Tls(fault), text),
             Self::Closed { bytes_received: 0 } if silent => (ConnErrorKind::ClosedEarly, String::new()),
             Self::Closed { .. } => (ConnErrorKind::Closed, String::new()),
             Self::ConnectFailed { kind, text } | Self::Io { kind, text } => match kind {
@@ -134,6 +144,8 @@ pub enum ConnErrorKind {
         /// Which, as far as the bytes tell.
         looks_like: LooksLike,
     },
+    /// The connection could not be made secure, or did not stay so.
+    Tls(TlsFault),
     /// The other side closed the connection before its first answer: often a TLS or SASL listener.
     ClosedEarly,
     /// The other side closed the connection.
@@ -213,6 +225,7 @@ impl ConnErrorKind {
             Self::NotKafka { looks_like: LooksLike::Tls } => "this port speaks TLS, and this client does not on it",
             Self::NotKafka { looks_like: LooksLike::Ssh } => "this port speaks SSH, not Kafka",
             Self::NotKafka { looks_like: LooksLike::Redis } => "this port speaks Redis' protocol, not Kafka's",
+            Self::Tls(fault) => tls::text(fault),
             Self::ClosedEarly => "the other side closed the connection without answering the first request",
             Self::Closed => "the other side closed the connection",
             Self::BadSize => "a response has an impossible size",
@@ -248,6 +261,7 @@ impl ConnErrorKind {
                 "check the address in bootstrap.servers, routes and firewalls; a port that accepts connections but never answers is not a Kafka listener, or an overloaded one",
                 "check that advertised.listeners on the broker can be reached from this machine, routes and firewalls",
             ),
+            Self::Tls(fault) => tls::advice(fault),
             Self::NotKafka { looks_like: LooksLike::Tls } => (
                 "use the broker's plaintext port, or configure TLS (security.protocol=SSL or SASL_SSL)",
                 "use the broker's plaintext port, or configure TLS (security.protocol=SSL or SASL_SSL)",

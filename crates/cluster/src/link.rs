@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use milena_wire::{ApiKey, ApiVersion, BrokerId, Timestamp};
+use milena_wire::{ApiKey, ApiVersion, BrokerId, Timestamp, TlsFault};
 
 use crate::api::{ConnId, QueryId};
 use crate::config::HostPort;
@@ -76,10 +76,23 @@ impl LinkKey {
 #[derive(Debug)]
 enum Stage {
     Down,
-    Resolving { query: QueryId, deadline: Timestamp },
-    Connecting { conn: ConnId, deadline: Timestamp },
-    Negotiating { conn: Connection, deadline: Timestamp },
-    Ready { conn: Connection },
+    Resolving {
+        query: QueryId,
+        deadline: Timestamp,
+    },
+    /// `opened`: the other side is reached, and being made sure of.
+    Connecting {
+        conn: ConnId,
+        opened: bool,
+        deadline: Timestamp,
+    },
+    Negotiating {
+        conn: Connection,
+        deadline: Timestamp,
+    },
+    Ready {
+        conn: Connection,
+    },
 }
 
 /// What came of a frame.
@@ -244,7 +257,7 @@ impl Link {
         self.current = Some(addr);
         self.last_attempt = now;
         let deadline = now + self.patience(ctx);
-        self.stage = Stage::Connecting { conn: ctx.connect(self.key, &self.address, addr), deadline };
+        self.stage = Stage::Connecting { conn: ctx.connect(self.key, &self.address, addr), opened: false, deadline };
         true
     }
 
@@ -271,8 +284,14 @@ impl Link {
         if self.connect_next(ctx, now) { None } else { Some(self.fall(ctx, now, ConnErrorKind::Resolve, detail)) }
     }
 
+    pub(crate) fn on_opened(&mut self, reached: ConnId) {
+        if let Stage::Connecting { conn, opened, .. } = &mut self.stage {
+            *opened |= *conn == reached;
+        }
+    }
+
     pub(crate) fn on_connected(&mut self, ctx: &mut Ctx, now: Timestamp, connected: ConnId) {
-        if let Stage::Connecting { conn, deadline } = self.stage
+        if let Stage::Connecting { conn, deadline, .. } = self.stage
             && conn == connected
         {
             self.stage = Stage::Negotiating { conn: Connection::new(conn, now, ctx.config.request_timeout), deadline };
@@ -331,6 +350,9 @@ impl Link {
                 return None;
             }
             Stage::Resolving { deadline, .. } if *deadline <= now => timed_out("the name was not resolved in time"),
+            Stage::Connecting { deadline, opened: true, .. } if *deadline <= now => {
+                (ConnErrorKind::Tls(TlsFault::TimedOut), String::new())
+            }
             Stage::Connecting { deadline, .. } if *deadline <= now => {
                 timed_out("the TCP connection was not established in time")
             }

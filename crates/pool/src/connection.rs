@@ -17,14 +17,12 @@ use crate::event::{ConnId, LostCause, PoolEvent};
 use crate::input::Inbox;
 use crate::output::Outbox;
 use crate::panics::caught;
-use crate::secure::Secure;
 
 /// What a connection's task needs from its pool.
 pub(crate) struct Setup {
     pub(crate) conn: ConnId,
     pub(crate) target: Target,
     pub(crate) connector: Arc<dyn Connector>,
-    pub(crate) secure: Option<Arc<dyn Secure>>,
     pub(crate) max_frame: usize,
     pub(crate) frames: mpsc::UnboundedReceiver<Frame>,
     pub(crate) closed: oneshot::Receiver<()>,
@@ -33,10 +31,10 @@ pub(crate) struct Setup {
 
 /// A connection's whole life. The socket is gone before its end is told.
 pub(crate) async fn live(setup: Setup) {
-    let Setup { conn, target, connector, secure, max_frame, frames, closed, events } = setup;
+    let Setup { conn, target, connector, max_frame, frames, closed, events } = setup;
     let mut life = Life { conn, frames, events: events.clone(), outbox: Outbox::default(), unflushed: 0, dirty: false };
     let run = async move {
-        let Err(cause) = life.run(connector, secure, target, max_frame).await;
+        let Err(cause) = life.run(connector, target, max_frame).await;
         (cause, Some(life.outbox.begun()))
     };
     let (cause, begun) = tokio::select! {
@@ -74,12 +72,12 @@ impl Life {
     async fn run(
         &mut self,
         connector: Arc<dyn Connector>,
-        secure: Option<Arc<dyn Secure>>,
         target: Target,
         max_frame: usize,
     ) -> Result<Infallible, LostCause> {
         let addr = target.addr;
         let mut stream = connector.connect(target.clone()).await.map_err(|error| LostCause::dial(&error))?;
+        let secure = connector.secure();
         drop(connector);
         if let Some(secure) = secure {
             self.tell(PoolEvent::Opened { conn: self.conn }).await?;

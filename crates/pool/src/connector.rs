@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
@@ -9,6 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpSocket;
 
 use crate::BoxFuture;
+use crate::secure::Secure;
 
 /// A byte stream in both directions.
 ///
@@ -35,6 +37,13 @@ pub trait Connector: Send + Sync + 'static {
     /// The returned future runs on the connection's own task and is dropped when nobody waits for it any more: after
     /// the connection-setup timeout, or when the pool goes. A panic counts as an error.
     fn connect(&self, target: Target) -> BoxFuture<io::Result<Box<dyn Stream>>>;
+
+    /// What makes an opened connection a secure one. Default: nothing.
+    ///
+    /// Whoever wraps a connector hands on what the inner one says, or its connections are in plain text.
+    fn secure(&self) -> Option<Arc<dyn Secure>> {
+        None
+    }
 }
 
 /// TCP, without delay and with keepalive.

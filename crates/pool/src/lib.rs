@@ -29,7 +29,7 @@ pub use connector::{Connector, Keepalive, Stream, Target, TcpConnector};
 pub use event::{ConnId, LostCause, PoolEvent, QueryId};
 pub use pool::{DEFAULT_MAX_FRAME, Pool, PoolConfig, PoolEvents};
 pub use resolver::{Resolver, SystemResolver};
-pub use secure::Secure;
+pub use secure::{Secure, Secured};
 
 /// A future behind a pointer, so that [`Connector`] and [`Resolver`] can be trait objects.
 pub type BoxFuture<T> = std::pin::Pin<Box<dyn Future<Output = T> + Send + 'static>>;

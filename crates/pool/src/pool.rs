@@ -14,7 +14,6 @@ use crate::connector::{Connector, Target};
 use crate::event::{ConnId, PoolEvent, QueryId};
 use crate::panics::caught;
 use crate::resolver::Resolver;
-use crate::secure::Secure;
 
 /// The largest frame taken from a peer unless told otherwise: 100 MiB, as Kafka's `socket.request.max.bytes`.
 pub const DEFAULT_MAX_FRAME: usize = 100 * 1024 * 1024;
@@ -28,13 +27,11 @@ const EVENTS_WAITING: usize = 1024;
 pub struct PoolConfig {
     /// The largest frame taken from a peer, in bytes, its size not counted. Default: [`DEFAULT_MAX_FRAME`].
     pub max_frame: usize,
-    /// What makes connections secure. Default: nothing, they are plain.
-    pub secure: Option<Arc<dyn Secure>>,
 }
 
 impl Default for PoolConfig {
     fn default() -> Self {
-        Self { max_frame: DEFAULT_MAX_FRAME, secure: None }
+        Self { max_frame: DEFAULT_MAX_FRAME }
     }
 }
 
@@ -103,7 +100,6 @@ impl Pool {
             conn,
             target,
             connector: Arc::clone(&self.connector),
-            secure: self.config.secure.clone(),
             max_frame: self.config.max_frame,
             frames: queued,
             closed,

@@ -25,6 +25,7 @@ use crate::letters::Letters;
 use crate::producer::Shared;
 use crate::runtime::Io;
 use crate::seal::SealPool;
+use crate::security::Security;
 use crate::watch::Watch;
 use crate::world::{Real, Sockets};
 use crate::{Producer, seed};
@@ -37,6 +38,7 @@ pub struct ProducerBuilder {
     io: Io,
     pub(crate) tcp: TcpConnector,
     pub(crate) connector: Option<Arc<dyn Connector>>,
+    pub(crate) security: Security,
     pub(crate) resolver: Arc<dyn Resolver>,
     handler: Option<Arc<dyn DeliveryHandler>>,
     failed: Option<FailurePolicy>,
@@ -74,7 +76,8 @@ impl ProducerBuilder {
         resolver: Arc<dyn Resolver>,
     ) -> Self {
         let tcp = TcpConnector::default();
-        Self { config, problems: Vec::new(), io, tcp, connector, resolver, handler: None, failed: None }
+        let security = Security::default();
+        Self { config, problems: Vec::new(), io, tcp, connector, security, resolver, handler: None, failed: None }
     }
 
     setters! {
@@ -224,6 +227,7 @@ impl ProducerBuilder {
                 problems.push(problem);
             }
         }
+        problems.extend(self.security.prepare().err());
         if problems.is_empty() { Ok(()) } else { Err(ConfigError { problems, source: None }) }
     }
 
@@ -232,7 +236,7 @@ impl ProducerBuilder {
         let config = self.config;
         let seed = seed::from_process();
         let clock = Clock::start();
-        let connector = self.connector.unwrap_or_else(|| Arc::new(self.tcp));
+        let connector = self.security.over(self.connector.unwrap_or_else(|| Arc::new(self.tcp)));
         let diverts = self.failed.is_some();
         let letters = match self.failed {
             Some(policy) => {

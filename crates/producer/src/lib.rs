@@ -7,6 +7,7 @@
 //!   record may be on the log in spite of the error.
 //! - [`ProducerConfig`] lists every setting with its default; [`Guarantee`] is the one that matters most.
 //! - [`FailurePolicy`] says what becomes of failed records besides: a callback gets them back, or a dead-letter topic.
+//! - `tls` (a feature, on by default) has what [`ProducerBuilder::tls`] takes: trusted certificates, and who this client is.
 //! - [`DeliveryHandler`] hears of records that were queued with a token instead of a handle, and of failures nobody saw.
 
 mod block_on;
@@ -29,6 +30,7 @@ mod record;
 mod replay;
 mod runtime;
 mod seal;
+mod security;
 mod seed;
 mod timeout;
 mod watch;
@@ -40,13 +42,17 @@ pub use milena_accumulator::{
 };
 pub use milena_client::property;
 pub use milena_cluster::{ClusterState, ConnError, ConnErrorKind, HostPort};
-pub use milena_pool::{BoxFuture, Connector, Keepalive, Resolver, Stream, SystemResolver, Target, TcpConnector};
+pub use milena_pool::{
+    BoxFuture, Connector, Keepalive, Resolver, Secure, Secured, Stream, SystemResolver, Target, TcpConnector,
+};
 pub use milena_replay::{Replay, ReplayConfig, ReplayEvent, SharedSpool};
 pub use milena_sender::{Counters, Guarantee, Histogram, MetricsSnapshot, RecreatedTopic, Tally, TopicPartitions};
 pub use milena_spool as spool;
+#[cfg(feature = "tls")]
+pub use milena_tls as tls;
 pub use milena_wire::{
-    BrokerId, Codec, Compression, ErrorCode, HeaderRef, LevelError, Offset, PartitionId, RecordParts, TopicId,
-    TopicName,
+    BrokerId, Codec, Compression, ErrorCode, HeaderRef, LevelError, Offset, PartitionId, RecordParts, TlsError,
+    TlsFault, TopicId, TopicName,
 };
 
 pub use blocking::Blocking;

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use milena_accumulator::PartitionerKind;
 use milena_client::property::{Acks, ClientSettings, Partitioner, ProducerSettings, Settings};
+#[cfg(feature = "tls")]
+use milena_client::security::SecurityProtocol;
 use milena_pool::TcpConnector;
 use milena_sender::Guarantee;
 
@@ -27,10 +29,30 @@ impl ProducerBuilder {
             Err(problem) => self.problems.push(problem),
         }
         self.tcp = tcp(self.tcp, &settings.client);
+        self = self.security(&settings.client);
         match &settings.producer.dead_letter_topic {
             Some(topic) => self.on_failure(FailurePolicy::topic(topic.as_str())),
             None => self,
         }
+    }
+
+    #[cfg(feature = "tls")]
+    fn security(self, given: &ClientSettings) -> Self {
+        if !given.security_protocol.is_some_and(SecurityProtocol::has_tls) {
+            return self;
+        }
+        if given.tls.check_host_name == Some(false) {
+            tracing::warn!(
+                "ssl.endpoint.identification.algorithm turns off the check of host names: every server with a certificate of a \
+                 trusted issuer can pretend to be the broker"
+            );
+        }
+        self.tls(given.tls.config())
+    }
+
+    #[cfg(not(feature = "tls"))]
+    fn security(self, _: &ClientSettings) -> Self {
+        self
     }
 }
 

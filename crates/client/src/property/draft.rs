@@ -6,6 +6,7 @@ use milena_wire::{Codec, Compression};
 
 use super::settings::Settings;
 use super::value::Wrong;
+use crate::security::TlsSettings;
 
 /// Settings, and what has to wait until all properties were read.
 ///
@@ -21,6 +22,8 @@ pub(super) struct Draft {
     levels: Vec<Level>,
     /// librdkafka's `socket.timeout.ms`, which counts only without `request.timeout.ms`.
     socket_timeout: Option<(usize, Duration)>,
+    /// Entries about TLS, and what each sets.
+    tls: Vec<(usize, &'static str)>,
 }
 
 /// A compression level as it was written.
@@ -50,6 +53,16 @@ impl Draft {
         self.socket_timeout = Some((self.entry, timeout));
     }
 
+    /// Notes that the entry being read sets `what` of TLS, which no other may set under another name.
+    pub(super) fn tls(&mut self, what: &'static str) -> Result<&mut TlsSettings, Wrong> {
+        let before = self.tls.iter().any(|(_, other)| *other == what);
+        self.tls.push((self.entry, what));
+        if before {
+            return Err(Wrong::new(format!("sets {what}, which is set already under another name")));
+        }
+        Ok(&mut self.settings.client.tls)
+    }
+
     /// Java and librdkafka bound the age of metadata under two names; the shorter one is what both ask for.
     pub(super) fn bound_metadata_age(&mut self, age: Duration) {
         let bound = &mut self.settings.client.metadata_max_age;
@@ -59,6 +72,7 @@ impl Draft {
     /// Puts together what depends on more than one property.
     pub(super) fn finish(&mut self) {
         self.choose_compression();
+        self.settle_tls();
         let client = &mut self.settings.client;
         if let Some((entry, timeout)) = self.socket_timeout {
             if client.request_timeout.is_none() {
@@ -71,6 +85,18 @@ impl Draft {
         if client.reconnect_backoff_max.is_none() {
             client.reconnect_backoff_max = client.reconnect_backoff;
         }
+    }
+
+    fn settle_tls(&mut self) {
+        let client = &self.settings.client;
+        if !client.security_protocol.unwrap_or_default().has_tls() {
+            let reason = "it counts with security.protocol=SSL or SASL_SSL alone";
+            self.ignored.extend(self.tls.iter().map(|(entry, _)| (*entry, reason)));
+            return;
+        }
+        let blamed = self.tls.first().map_or(self.entry, |(entry, _)| *entry);
+        let problems = client.tls.problems().into_iter();
+        self.wrong.extend(problems.map(|(property, problem)| (blamed, Wrong::new(format!("{property} {problem}")))));
     }
 
     fn choose_compression(&mut self) {

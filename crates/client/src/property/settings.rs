@@ -5,7 +5,7 @@ use std::time::Duration;
 use milena_cluster::HostPort;
 use milena_wire::Compression;
 
-use crate::security::SecurityProtocol;
+use crate::security::{SecurityProtocol, TlsSettings};
 
 /// Settings read from properties. A field is `Some` only if it was set.
 #[derive(Clone, Debug, Default)]
@@ -79,6 +79,8 @@ pub struct ClientSettings {
     pub auto_create_topics: Option<bool>,
     /// `security.protocol`.
     pub security_protocol: Option<SecurityProtocol>,
+    /// `ssl.…`. They count if the protocol has TLS.
+    pub tls: TlsSettings,
 }
 
 /// What a producer may be told.

@@ -30,6 +30,10 @@ impl Cluster {
                 let fall = self.with(key, |link, ctx| link.on_resolved(ctx, now, query, result)).flatten();
                 self.after(now, key, fall);
             }
+            Input::Opened { conn } => {
+                let Some(key) = self.ctx.owner(conn) else { return };
+                self.with(key, |link, _| link.on_opened(conn));
+            }
             Input::Connected { conn } => {
                 let Some(key) = self.ctx.owner(conn) else { return };
                 self.with(key, |link, ctx| link.on_connected(ctx, now, conn));

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use milena_wire::{ApiVersion, Timestamp};
+use milena_wire::{ApiVersion, Timestamp, TlsFault};
 
 use super::{Link, Stage};
 use crate::api::ConnId;
@@ -90,7 +90,7 @@ impl Link {
             }
         };
         self.draining = false;
-        if what == ConnErrorKind::TimedOut {
+        if matches!(what, ConnErrorKind::TimedOut | ConnErrorKind::Tls(TlsFault::TimedOut)) {
             self.timeouts = self.timeouts.saturating_add(1);
         }
         if was_ready {

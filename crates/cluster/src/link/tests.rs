@@ -1,7 +1,7 @@
 use std::fmt::Write as _;
 
 use milena_wire::message::api_versions::{ApiRange, ApiVersionsResponse};
-use milena_wire::{CorrelationId, ErrorCode, Frame};
+use milena_wire::{CorrelationId, ErrorCode, Frame, TlsFault};
 
 use super::*;
 use crate::api::{Output, RequestId};
@@ -355,4 +355,15 @@ fn a_broker_that_moves_answers_what_is_in_flight_and_gets_nothing_new_there() {
     assert!(rig.link.move_to(&mut rig.ctx, rig.now, &HostPort::new("elsewhere", 9092)));
     assert!(!rig.link.move_to(&mut rig.ctx, rig.now, &HostPort::new("elsewhere", 9092)));
     assert_eq!(rig.outputs(), ["close", "resolve elsewhere"]);
+}
+
+#[test]
+fn a_handshake_that_does_not_end_is_not_a_connection_that_does_not_begin() {
+    for (opened, expected) in [(false, ConnErrorKind::TimedOut), (true, ConnErrorKind::Tls(TlsFault::TimedOut))] {
+        let mut rig = Rig::connecting(1);
+        let stranger = ConnId(999);
+        rig.link.on_opened(if opened { rig.conn() } else { stranger });
+        let fall = rig.later(Duration::from_secs(15)).unwrap();
+        assert_eq!((fall.error.what, rig.link.timeouts), (expected, 1));
+    }
 }

@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use milena_pool::{BoxFuture, LostCause, Pool, PoolConfig, PoolEvent, PoolEvents, Secure, Stream, Target};
+use milena_pool::{BoxFuture, LostCause, Pool, PoolEvent, PoolEvents, Secure, Secured, Stream, Target};
 use milena_wire::{TlsError, TlsFault};
 use tokio::io::{AsyncReadExt, BufWriter, DuplexStream};
 use tokio::sync::mpsc;
@@ -32,10 +32,8 @@ impl Secure for Refuses {
 
 async fn secured(by: impl Secure) -> (Pool, PoolEvents, DuplexStream) {
     let (peers, mut others) = mpsc::unbounded_channel();
-    let connector = Arc::new(Memory { buffer: 4, peers });
-    let mut config = PoolConfig::default();
-    config.secure = Some(Arc::new(by));
-    let (mut pool, events) = Pool::new(config, connector, Arc::new(milena_pool::SystemResolver));
+    let connector = Secured::new(Arc::new(Memory { buffer: 4, peers }), Arc::new(by));
+    let (mut pool, events) = pool_with(connector);
     pool.connect(CONN, anywhere());
     let theirs = others.recv().await.expect("a peer");
     (pool, events, theirs)

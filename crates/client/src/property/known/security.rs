@@ -1,12 +1,17 @@
-//! TLS and SASL, which are not there yet.
+//! TLS, and SASL, which is not there yet.
 
-use super::{Known, applied, ignored, refused};
+use milena_sasl::Secret;
+
+use super::{Known, applied, ignored, only, refused};
 use crate::property::value::Wrong;
-use crate::security::{SecurityProtocol, UnknownProtocol};
+use crate::security::{SecurityProtocol, Source, StoreType, UnknownProtocol};
 
+const JAVA: &str = "it chooses among Java's own classes";
+const TRUST: &str = "what is trusted";
+const CHAIN: &str = "the certificate";
+const KEY: &str = "the key";
 /// What is accepted without effect stays so when security.protocol is PLAINTEXT, in Java and librdkafka as well; and
 /// any other protocol is refused.
-const TLS: &str = "it counts with security.protocol=SSL or SASL_SSL alone, which are not in this build yet";
 const SASL: &str = "it counts with security.protocol=SASL_PLAINTEXT or SASL_SSL alone, which are not in this build yet";
 const IN_CODE: &str = "it is set in code and not by a property";
 
@@ -17,46 +22,136 @@ pub(super) static SECURITY: &[Known] = &[
         draft.settings.client.security_protocol = Some(protocol);
         match protocol {
             SecurityProtocol::Plaintext => Ok(()),
-            SecurityProtocol::Ssl => Err(Wrong::new("is TLS, which is not in this build yet")),
+            SecurityProtocol::Ssl if cfg!(feature = "tls") => Ok(()),
+            SecurityProtocol::Ssl => Err(Wrong::new("is TLS, which this build is without (feature `tls`)")),
             SecurityProtocol::SaslPlaintext => Err(Wrong::new("is SASL, which is not in this build yet")),
             SecurityProtocol::SaslSsl => Err(Wrong::new("is SASL over TLS, which is not in this build yet")),
         }
     })
-    .note("`PLAINTEXT` alone; TLS and SASL are not in this build yet"),
-    ignored("security.providers", TLS),
-    ignored("ssl.protocol", TLS),
-    ignored("ssl.provider", TLS),
-    ignored("ssl.providers", TLS),
-    ignored("ssl.cipher.suites", TLS),
-    ignored("ssl.curves.list", TLS),
-    ignored("ssl.sigalgs.list", TLS),
-    ignored("ssl.enabled.protocols", TLS),
-    ignored("ssl.endpoint.identification.algorithm", TLS),
-    ignored("ssl.keystore.type", TLS),
-    ignored("ssl.keystore.location", TLS),
-    ignored("ssl.keystore.password", TLS),
-    ignored("ssl.keystore.key", TLS),
-    ignored("ssl.keystore.certificate.chain", TLS),
-    ignored("ssl.key.location", TLS),
-    ignored("ssl.key.password", TLS),
-    ignored("ssl.key.pem", TLS),
-    ignored("ssl.certificate.location", TLS),
-    ignored("ssl.certificate.pem", TLS),
-    ignored("ssl.truststore.type", TLS),
-    ignored("ssl.truststore.location", TLS),
-    ignored("ssl.truststore.password", TLS),
-    ignored("ssl.truststore.certificates", TLS),
-    ignored("ssl.ca.location", TLS),
-    ignored("ssl.ca.pem", TLS),
-    ignored("ssl.ca.certificate.stores", TLS),
-    ignored("ssl.crl.location", TLS),
-    ignored("ssl.keymanager.algorithm", TLS),
-    ignored("ssl.trustmanager.algorithm", TLS),
-    ignored("ssl.secure.random.implementation", TLS),
-    ignored("ssl.engine.factory.class", TLS),
-    ignored("ssl.engine.location", TLS),
-    ignored("ssl.engine.id", TLS),
-    ignored("enable.ssl.certificate.verification", TLS),
+    .note("`PLAINTEXT` or `SSL`; SASL is not in this build yet"),
+    applied("ssl.endpoint.identification.algorithm", "https", |draft, value| {
+        let check = match value.to_ascii_lowercase().as_str() {
+            "https" => true,
+            "" | "none" => false,
+            _ => return Err(Wrong::new("is no way to check a name").hint("there are https, and none or an empty value for no check")),
+        };
+        draft.tls("whether names are checked")?.check_host_name = Some(check);
+        Ok(())
+    })
+    .note("whether the broker's certificate must be for the host that was connected to. Empty or `none` is dangerous: any certificate of any trusted issuer will do"),
+    applied("ssl.truststore.location", "", |draft, value| {
+        draft.tls(TRUST)?.trust = Some(Source::File(value.into()));
+        Ok(())
+    })
+    .note("the certificates that are trusted: PEM or PKCS#12, a file or a folder. By default those of the operating system"),
+    applied("ssl.truststore.certificates", "", |draft, value| {
+        draft.tls(TRUST)?.trust = Some(text(value)?);
+        Ok(())
+    })
+    .note("the certificates that are trusted, in PEM"),
+    applied("ssl.truststore.type", "JKS", |draft, value| {
+        draft.tls("the trust store's type")?.trust_type = Some(store_type(value)?);
+        Ok(())
+    })
+    .note("`PEM` or `PKCS12`; shows in the content otherwise. A `JKS` store has to be converted"),
+    applied("ssl.truststore.password", "", |draft, value| {
+        draft.tls("the trust store's password")?.trust_password = Some(Secret::new(value));
+        Ok(())
+    })
+    .note("opens a PKCS#12 trust store"),
+    applied("ssl.ca.location", "", |draft, value| {
+        draft.tls(TRUST)?.trust = Some(match value {
+            "probe" => Source::System,
+            path => Source::File(path.into()),
+        });
+        Ok(())
+    })
+    .note("librdkafka's `ssl.truststore.location`; `probe` for the operating system's"),
+    applied("ssl.ca.pem", "", |draft, value| {
+        draft.tls(TRUST)?.trust = Some(text(value)?);
+        Ok(())
+    })
+    .note("librdkafka's `ssl.truststore.certificates`"),
+    applied("ssl.keystore.location", "", |draft, value| {
+        draft.tls("the key store")?.key_store = Some(Source::File(value.into()));
+        Ok(())
+    })
+    .note("the client's certificate chain and key in one file, PEM or PKCS#12"),
+    applied("ssl.keystore.type", "JKS", |draft, value| {
+        draft.tls("the key store's type")?.key_store_type = Some(store_type(value)?);
+        Ok(())
+    })
+    .note("as `ssl.truststore.type`"),
+    applied("ssl.keystore.password", "", |draft, value| {
+        draft.tls("the key store's password")?.key_store_password = Some(Secret::new(value));
+        Ok(())
+    })
+    .note("opens a PKCS#12 key store"),
+    applied("ssl.keystore.certificate.chain", "", |draft, value| {
+        draft.tls(CHAIN)?.chain = Some(text(value)?);
+        Ok(())
+    })
+    .note("the client's certificate chain, in PEM"),
+    applied("ssl.keystore.key", "", |draft, value| {
+        draft.tls(KEY)?.key = Some(text(value)?);
+        Ok(())
+    })
+    .note("the client's key, in PEM: PKCS#8, encrypted or not, PKCS#1 or SEC1"),
+    applied("ssl.certificate.location", "", |draft, value| {
+        draft.tls(CHAIN)?.chain = Some(Source::File(value.into()));
+        Ok(())
+    })
+    .note("librdkafka's file with the client's certificate chain"),
+    applied("ssl.certificate.pem", "", |draft, value| {
+        draft.tls(CHAIN)?.chain = Some(text(value)?);
+        Ok(())
+    })
+    .note("librdkafka's `ssl.keystore.certificate.chain`"),
+    applied("ssl.key.location", "", |draft, value| {
+        draft.tls(KEY)?.key = Some(Source::File(value.into()));
+        Ok(())
+    })
+    .note("librdkafka's file with the client's key"),
+    applied("ssl.key.pem", "", |draft, value| {
+        draft.tls(KEY)?.key = Some(text(value)?);
+        Ok(())
+    })
+    .note("librdkafka's `ssl.keystore.key`"),
+    applied("ssl.key.password", "", |draft, value| {
+        draft.tls("the key's password")?.key_password = Some(Secret::new(value));
+        Ok(())
+    })
+    .note("opens an encrypted key in PEM"),
+    applied("ssl.enabled.protocols", "TLSv1.2,TLSv1.3", |draft, value| {
+        draft.tls("the protocol versions")?.versions = Some(versions(value)?);
+        Ok(())
+    })
+    .note("`TLSv1.2`, `TLSv1.3` or both; there are no others"),
+    applied("ssl.cipher.suites", "", |draft, value| {
+        let names: Vec<String> = list(value).map(ToOwned::to_owned).collect();
+        let iana = |name: &String| name.starts_with("TLS_");
+        if !names.iter().all(iana) {
+            return Err(Wrong::new("has a name that is not IANA's").hint("as Java has them, for example TLS_AES_256_GCM_SHA384"));
+        }
+        draft.tls("the cipher suites")?.cipher_suites = (!names.is_empty()).then_some(names);
+        Ok(())
+    })
+    .note("the suites to offer, best first, by IANA's names; by default all that are safe"),
+    only("enable.ssl.certificate.verification", &["true", "1", "t"], "certificates are always checked; trust the broker's issuer with `ssl.ca.location`, and leave out the check of names alone with `ssl.endpoint.identification.algorithm=none`"),
+    refused("ssl.crl.location", "lists of revoked certificates are not read, and leaving one out in silence would be wrong"),
+    ignored("security.providers", JAVA),
+    ignored("ssl.protocol", "`ssl.enabled.protocols` says which versions are used"),
+    ignored("ssl.provider", JAVA),
+    ignored("ssl.providers", "OpenSSL's providers have no place in a client without OpenSSL"),
+    ignored("ssl.curves.list", "the provider's order is used, X25519 with ML-KEM first"),
+    ignored("ssl.sigalgs.list", "all that the provider has are offered; none is weak"),
+    ignored("ssl.ca.certificate.stores", "the operating system's own stores are used when no other is given"),
+    ignored("ssl.keymanager.algorithm", JAVA),
+    ignored("ssl.trustmanager.algorithm", JAVA),
+    ignored("ssl.secure.random.implementation", JAVA),
+    refused("ssl.engine.factory.class", "a Java class has no counterpart here; another cryptography is set in code"),
+    refused("ssl.engine.location", "OpenSSL engines have no place in a client without OpenSSL"),
+    ignored("ssl.engine.id", "`ssl.engine.location` is refused"),
     ignored("https.ca.location", SASL),
     ignored("https.ca.pem", SASL),
     ignored("sasl.mechanism", SASL).alias(&["sasl.mechanisms"]),
@@ -84,3 +179,40 @@ pub(super) static SECURITY: &[Known] = &[
     refused("ssl_engine_callback_data", IN_CODE),
     refused("ssl.certificate.verify_cb", IN_CODE),
 ];
+
+fn list(value: &str) -> impl Iterator<Item = &str> {
+    value.split([',', ':']).map(str::trim).filter(|name| !name.is_empty())
+}
+
+fn text(value: &str) -> Result<Source, Wrong> {
+    if value.contains("-----BEGIN ") {
+        return Ok(Source::Text(Secret::new(value)));
+    }
+    Err(Wrong::new("is not PEM")
+        .hint("the text itself belongs here, beginning with -----BEGIN; a file's name goes into ssl.….location"))
+}
+
+fn store_type(value: &str) -> Result<StoreType, Wrong> {
+    match value.to_ascii_uppercase().as_str() {
+        "PEM" => Ok(StoreType::Pem),
+        "PKCS12" => Ok(StoreType::Pkcs12),
+        "JKS" => Ok(StoreType::Jks),
+        _ => Err(Wrong::new("is no type of store").hint("there are PEM and PKCS12")),
+    }
+}
+
+/// Whether 1.2 and 1.3 are in a list.
+fn versions(value: &str) -> Result<(bool, bool), Wrong> {
+    let mut versions = (false, false);
+    for name in list(value) {
+        match name {
+            "TLSv1.2" => versions.0 = true,
+            "TLSv1.3" => versions.1 = true,
+            _ => return Err(Wrong::new("has a version that is not spoken here").hint("there are TLSv1.2 and TLSv1.3")),
+        }
+    }
+    if versions == (false, false) {
+        return Err(Wrong::new("names no version").hint("there are TLSv1.2 and TLSv1.3"));
+    }
+    Ok(versions)
+}

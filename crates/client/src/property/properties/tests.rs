@@ -5,6 +5,8 @@ use milena_wire::{Codec, Compression};
 
 use super::*;
 use crate::property::{Acks, Partitioner};
+#[cfg(feature = "tls")]
+use crate::security::{SecurityProtocol, StoreType};
 
 fn read(text: &str) -> Result<Settings, Problems> {
     Properties::new().add_text("test.properties", text).settings()
@@ -129,7 +131,7 @@ fn what_is_not_set_stays_unset() {
 
 #[test]
 fn all_problems_are_told_at_once_in_the_order_in_which_they_are_written() {
-    let text = "acks=2\n\nlinger.ms=-1\nbatch.sise=5\nsecurity.protocol=SSL\nlinger.ms=x";
+    let text = "acks=2\n\nlinger.ms=-1\nbatch.sise=5\nsecurity.protocol=TLS\nlinger.ms=x";
     let Problems(problems) = read(text).unwrap_err();
     let told: Vec<(&str, Option<usize>)> =
         problems.iter().map(|problem| (problem.key.as_str(), problem.line)).collect();
@@ -433,4 +435,66 @@ fn every_name_of_java_and_librdkafka_is_known() {
     for name in names {
         assert!(known::find(name).is_some(), "{name}");
     }
+}
+
+#[cfg(feature = "tls")]
+#[test]
+fn tls_is_set_by_javas_names_or_librdkafkas() {
+    let java = good(
+        "security.protocol=SSL\nssl.truststore.location=/ca.p12\nssl.truststore.type=PKCS12\nssl.truststore.password=x\n\
+         ssl.keystore.location=/me.pem\nssl.keystore.type=PEM\nssl.key.password=y\nssl.enabled.protocols=TLSv1.3\n\
+         ssl.endpoint.identification.algorithm=\nssl.cipher.suites=TLS_AES_256_GCM_SHA384,TLS_AES_128_GCM_SHA256",
+    );
+    assert_eq!(java.client.security_protocol, Some(SecurityProtocol::Ssl));
+    let tls = &java.client.tls;
+    assert_eq!((tls.trust_type, tls.key_store_type), (Some(StoreType::Pkcs12), Some(StoreType::Pem)));
+    assert_eq!((tls.check_host_name, tls.versions), (Some(false), Some((false, true))));
+    assert_eq!(tls.cipher_suites.as_ref().map(Vec::len), Some(2));
+    let config = format!("{:?}", tls.config());
+    for part in ["/ca.p12", "/me.pem", "any_name: true", "[V1_3]"] {
+        assert!(config.contains(part), "{part}: {config}");
+    }
+
+    let librdkafka = good(
+        "security.protocol=ssl\nssl.ca.location=/ca.pem\nssl.certificate.location=/me.pem\nssl.key.location=/me.key\n\
+         enable.ssl.certificate.verification=true\nssl.endpoint.identification.algorithm=https",
+    );
+    let config = format!("{:?}", librdkafka.client.tls.config());
+    for part in ["/ca.pem", "/me.pem", "/me.key", "any_name: false"] {
+        assert!(config.contains(part), "{part}: {config}");
+    }
+    assert!(librdkafka.ignored.is_empty(), "{:?}", librdkafka.ignored);
+    assert!(
+        format!("{:?}", good("security.protocol=SSL\nssl.ca.location=probe").client.tls.config()).contains("System")
+    );
+}
+
+#[cfg(feature = "tls")]
+#[test]
+fn tls_that_contradicts_itself_is_refused() {
+    for (text, told) in [
+        ("ssl.ca.location=/a\nssl.truststore.location=/b", "set already under another name"),
+        ("ssl.keystore.location=/a\nssl.certificate.location=/b\nssl.key.location=/c", "in another way too"),
+        ("ssl.certificate.location=/b", "without its key"),
+        ("ssl.key.location=/b", "without its certificate"),
+        ("ssl.keystore.key=/a/file", "is not PEM"),
+        ("ssl.keystore.type=BKS", "no type of store"),
+        ("ssl.enabled.protocols=TLSv1.1", "not spoken here"),
+        ("ssl.enabled.protocols=,", "names no version"),
+        ("ssl.cipher.suites=ECDHE-RSA-AES128-GCM-SHA256", "not IANA's"),
+        ("ssl.endpoint.identification.algorithm=ldaps", "no way to check a name"),
+        ("enable.ssl.certificate.verification=false", "always checked"),
+        ("ssl.crl.location=/crl.pem", "revoked"),
+    ] {
+        let problem = problem(&format!("security.protocol=SSL\n{text}"));
+        assert!(problem.contains(told), "{text}: {problem}");
+    }
+}
+
+#[test]
+fn tls_settings_without_tls_are_told_to_have_no_effect() {
+    let settings = good("ssl.ca.location=/ca.pem\nssl.key.password=hunter2");
+    assert_eq!(settings.ignored.len(), 2);
+    assert!(settings.ignored.iter().all(|ignored| ignored.reason.contains("security.protocol")));
+    assert!(!format!("{settings:?}").contains("hunter2"));
 }
