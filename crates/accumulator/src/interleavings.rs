@@ -128,6 +128,11 @@ fn record(partition: i32) -> RecordRef<'static> {
     RecordRef { topic: TOPIC, partition: Some(PartitionId(partition)), parts, timestamp_ms: None }
 }
 
+/// The tokens of a caller that has so many records.
+fn tokens_of(caller: u32, each: u32) -> std::ops::Range<u64> {
+    u64::from(caller * each)..u64::from((caller + 1) * each)
+}
+
 /// Looks at the queues that are ready, and sleeps when there are none, until `each` says that it is enough.
 fn attend(accumulator: &Accumulator, heard: &Heard, mut each: impl FnMut(&Arc<PartitionQueue>) -> bool) {
     let mut ready = Vec::new();

@@ -27,6 +27,8 @@ mod checked {
     #[derive(Debug, Default)]
     pub(crate) struct Mutex<T>(shuttle::sync::Mutex<T>);
 
+    const HELD: &str = "a guard is without its lock only inside `Condvar::wait`";
+
     /// Empty only inside [`Condvar::wait`].
     pub(crate) struct MutexGuard<'a, T>(Option<shuttle::sync::MutexGuard<'a, T>>);
 
@@ -44,13 +46,13 @@ mod checked {
         type Target = T;
 
         fn deref(&self) -> &T {
-            self.0.as_ref().unwrap()
+            self.0.as_ref().expect(HELD)
         }
     }
 
     impl<T> DerefMut for MutexGuard<'_, T> {
         fn deref_mut(&mut self) -> &mut T {
-            self.0.as_mut().unwrap()
+            self.0.as_mut().expect(HELD)
         }
     }
 
@@ -61,7 +63,7 @@ mod checked {
 
     impl Condvar {
         pub(crate) fn wait<T>(&self, guard: &mut MutexGuard<'_, T>) {
-            let inner = self.0.wait(guard.0.take().unwrap()).unwrap_or_else(PoisonError::into_inner);
+            let inner = self.0.wait(guard.0.take().expect(HELD)).unwrap_or_else(PoisonError::into_inner);
             guard.0 = Some(inner);
         }
 

@@ -179,7 +179,9 @@ fn callers_that_wait_for_memory_are_seen_by_the_sender_and_get_that_of_delivered
             }
         }
         accumulator.take_ready(&mut queues);
-        queues.iter().for_each(|queue| drop(deliver(queue)));
+        for queue in &queues {
+            deliver(queue);
+        }
         for caller in callers {
             assert!(caller.join().unwrap().iter().all(Delivery::is_done));
         }

@@ -61,14 +61,14 @@ fn who_has_appended_finds_the_queue_listed_though_another_append_is_to_tell_of_i
 /// Batches are closed by size, by the sender, and because somebody is in a hurry; all at once.
 #[test]
 fn records_keep_their_order_while_batches_are_closed_under_them() {
-    const EACH: u64 = 4;
+    const EACH: u32 = 4;
     explore(|| {
         let (accumulator, heard) = accumulator(1 << 20);
         let callers: Vec<_> = (0..2)
             .map(|caller| {
                 let accumulator = accumulator.clone();
                 thread::spawn(move || {
-                    for token in caller * EACH..(caller + 1) * EACH {
+                    for token in tokens_of(caller, EACH) {
                         let urgency = if token % 3 == 0 { Urgency::Now } else { Urgency::Linger };
                         accumulator.append_with_token(at(), &record(0), urgency, None, token).unwrap();
                     }
@@ -90,8 +90,9 @@ fn records_keep_their_order_while_batches_are_closed_under_them() {
         callers.into_iter().for_each(|caller| caller.join().unwrap());
         let reported = heard.reported();
         for caller in 0..2 {
-            let own: Vec<u64> = reported.iter().copied().filter(|token| token / EACH == caller).collect();
-            assert_eq!(own, (caller * EACH..(caller + 1) * EACH).collect::<Vec<_>>(), "each once, and in order");
+            let tokens = tokens_of(caller, EACH);
+            let own: Vec<u64> = reported.iter().copied().filter(|token| tokens.contains(token)).collect();
+            assert_eq!(own, tokens.collect::<Vec<_>>(), "each once, and in order");
         }
         assert_eq!(accumulator.memory().used, 0);
     });

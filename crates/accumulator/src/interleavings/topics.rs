@@ -68,14 +68,14 @@ fn every_topic_that_somebody_needs_is_told_of() {
 
 #[test]
 fn records_are_moved_in_order_while_others_come() {
-    const EACH: u64 = 3;
+    const EACH: u32 = 3;
     explore(|| {
         let (accumulator, heard) = ignorant(1 << 20, false);
         let callers: Vec<_> = (0..2)
             .map(|caller| {
                 let accumulator = accumulator.clone();
                 thread::spawn(move || {
-                    for token in caller * EACH..(caller + 1) * EACH {
+                    for token in tokens_of(caller, EACH) {
                         accumulator.append_with_token(at(), &record(0), Urgency::Linger, None, token).unwrap();
                     }
                 })
@@ -87,8 +87,9 @@ fn records_are_moved_in_order_while_others_come() {
         callers.into_iter().for_each(|caller| caller.join().unwrap());
         let reported = heard.reported();
         for caller in 0..2 {
-            let own: Vec<u64> = reported.iter().copied().filter(|token| token / EACH == caller).collect();
-            assert_eq!(own, (caller * EACH..(caller + 1) * EACH).collect::<Vec<_>>(), "each once, and in order");
+            let tokens = tokens_of(caller, EACH);
+            let own: Vec<u64> = reported.iter().copied().filter(|token| tokens.contains(token)).collect();
+            assert_eq!(own, tokens.collect::<Vec<_>>(), "each once, and in order");
         }
         assert_eq!(accumulator.memory().used, 0);
     });
