@@ -169,8 +169,8 @@ fn what_is_no_spool_or_is_open_elsewhere_is_refused() {
 #[test]
 fn a_sigkill_at_any_moment_loses_nothing_doubles_nothing_and_keeps_the_order() {
     const PARTITIONS: i32 = 3;
-    let (dir, cluster) = (scratch(), cluster());
-    cluster.create_topic("t", PARTITIONS, 1).unwrap();
+    let (dir, cluster) = (scratch(), EmbeddedCluster::builder().nodes(3).start_blocking().unwrap());
+    cluster.create_topic("t", PARTITIONS, 3).unwrap();
     let mut expected = Vec::new();
     for partition in 0..PARTITIONS {
         // The first few are a producer's that lost its connection: some of them had arrived.
@@ -209,6 +209,8 @@ fn a_sigkill_at_any_moment_loses_nothing_doubles_nothing_and_keeps_the_order() {
         cluster.script(Rule::on(ApiKey::PRODUCE, fault));
         // So that a life does not suffice.
         cluster.script(Rule::on(ApiKey::PRODUCE, Reaction::DelayAnswer(Duration::from_millis(3))).always());
+        let partition = i32::try_from(rng.below(3)).unwrap();
+        cluster.move_leader("t", PartitionId(partition), None).unwrap();
         let mut child = milena(&args).spawn().unwrap();
         let enough = sent() + rng.below(8);
         while sent() < enough && child.try_wait().unwrap().is_none() {
