@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use milena_broker::{Reaction, Rule, SimulatedCluster, StoredBatch};
 use milena_cluster::{ConnId, Input as News, LostCause};
 use milena_sender::Command;
-use milena_wire::{ApiKey, BrokerId, ErrorCode, PartitionId, Timestamp};
+use milena_wire::{ApiKey, BrokerId, ErrorCode, PartitionId, Timestamp, TopicName};
 
 use super::fault::{Fault, Strike};
 use super::ledger::{Place, contents};
@@ -128,8 +128,16 @@ impl World {
                 let (queued, in_flight) = (rng.percent(60), rng.percent(60));
                 self.command(Command::Purge { queued, in_flight });
             }
-            Fault::Flush => {
-                self.command(Command::Flush);
+            Fault::Flush => self.command(Command::Flush),
+            Fault::Ask => {
+                let deadline = self.now + rng.millis(0, 3000);
+                // There is no such topic.
+                let topic = TopicName::new(if rng.percent(30) { "nope" } else { topic });
+                self.command(match rng.between(0, 2) {
+                    0 => Command::WaitReady { deadline },
+                    1 => Command::PartitionsFor { topic, deadline },
+                    _ => Command::Prepare { topics: vec![TopicName::new("t"), topic], deadline },
+                });
             }
             scripted => self.script(rng, scripted, &place),
         }

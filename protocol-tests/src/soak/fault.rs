@@ -75,11 +75,13 @@ pub enum Fault {
     Purge,
     /// The user flushes.
     Flush,
+    /// The user asks for the cluster or for topics.
+    Ask,
 }
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Self; 34] = [
+    pub const ALL: [Self; 35] = [
         Self::Cut,
         Self::CutNode,
         Self::Stall,
@@ -114,13 +116,20 @@ impl Fault {
         Self::NoNames,
         Self::Purge,
         Self::Flush,
+        Self::Ask,
     ];
 
     /// How many of a hundred seeds that draw faults have this one.
     pub(crate) const fn share(self) -> u64 {
         match self {
             Self::Forget | Self::Recreate | Self::Unclean | Self::Relapse => 8,
-            Self::Purge | Self::Grow | Self::SetClock | Self::MetadataError | Self::Garble | Self::Isolate => 15,
+            Self::Purge
+            | Self::Grow
+            | Self::SetClock
+            | Self::Ask
+            | Self::MetadataError
+            | Self::Garble
+            | Self::Isolate => 15,
             _ => 30,
         }
     }

@@ -146,7 +146,7 @@ impl Plan {
         let nodes = i32::try_from(rng.between(1, 3)).unwrap_or(1);
         let compression = if codec { Compression::new(Codec::Lz4) } else { Compression::NONE };
         let accumulator = AccumulatorConfig {
-            buffer_memory: if rng.percent(15) { 16 << 10 } else { 4 << 20 },
+            buffer_memory: if rng.percent(25) { 16 << 10 } else { 4 << 20 },
             batch_size,
             max_record_size: 8 << 10,
             compression,
@@ -194,7 +194,7 @@ impl Plan {
             begun_known: rng.percent(60),
             seal_ms: rng.between(0, 20),
             first_epoch,
-            close: rng.percent(8).then(|| ClosePlan { at: length.mul_f64(0.6), within: rng.millis(0, 3000) }),
+            close: rng.percent(12).then(|| ClosePlan { at: length.mul_f64(0.6), within: rng.millis(0, 3000) }),
             strikes: schedule(&mut Rng::stream(seed, STRIKES), &faults, gap_ms, length),
             codes: codes(rng, guarantee),
             length,

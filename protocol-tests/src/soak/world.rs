@@ -198,6 +198,9 @@ impl World {
         let what = match command {
             Command::Close { deadline } => Asked::Close(deadline),
             Command::Purge { .. } => Asked::Purge,
+            Command::WaitReady { deadline }
+            | Command::PartitionsFor { deadline, .. }
+            | Command::Prepare { deadline, .. } => Asked::Question(deadline),
             _ => Asked::Flush,
         };
         let enqueued = self.ledger.entries.len();

@@ -344,6 +344,16 @@ fn a_purge_that_takes_time() {
 }
 
 #[test]
+fn a_question_that_is_answered_after_its_deadline() {
+    breaks("ANSWER", |books| {
+        let mut question = books.notes[0];
+        let deadline = question.asked + Duration::from_millis(1);
+        (question.what, question.done) = (Asked::Question(deadline), Some(deadline + Duration::from_nanos(1)));
+        books.notes.push(question);
+    });
+}
+
+#[test]
 fn memory_that_is_held_and_callers_that_wait_when_all_is_over() {
     breaks("MEMORY", |books| books.memory_used = 1);
     breaks("WAITING", |books| books.waiting = 1);

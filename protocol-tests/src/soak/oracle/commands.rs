@@ -13,6 +13,8 @@ pub enum Asked {
     Flush,
     /// That records be given up.
     Purge,
+    /// Something about the cluster or a topic, by then.
+    Question(Timestamp),
     /// That all be settled by then, and nothing more be taken.
     Close(Timestamp),
 }
@@ -49,7 +51,10 @@ pub(super) fn check(books: &Books, wrong: &mut Vec<String>) {
             Asked::Purge if done > note.asked => {
                 wrong.push(format!("PURGE: command {number} of {:?} is answered at {done:?}", note.asked));
             }
-            Asked::Purge => {}
+            Asked::Question(deadline) if done > deadline.max(note.asked) => {
+                wrong.push(format!("ANSWER: command {number}, due at {deadline:?}, is answered at {done:?}"));
+            }
+            Asked::Purge | Asked::Question(_) => {}
             Asked::Close(deadline) => {
                 if done > deadline.max(note.asked) {
                     wrong.push(format!("CLOSE: command {number}, due at {deadline:?}, is answered at {done:?}"));
