@@ -1,0 +1,120 @@
+//! TLS with a real Kafka, which `scripts/kafka up --tls yes` started: Java's TLS is not ours.
+
+use std::error::Error;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use milena::property::Properties;
+use milena::{ConnError, ConnErrorKind, Producer, ProducerBuilder, Record, TlsFault};
+use protocol_tests::cluster::Cluster as _;
+use protocol_tests::kafka::Kafka;
+
+/// How many ports higher than its plain one each node listens with TLS, and with TLS for clients it knows.
+const SSL: u16 = 20;
+const MTLS: u16 = 30;
+
+const LONG: Duration = Duration::from_secs(60);
+
+fn fixture(name: &str) -> String {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../crates/tls/tests/fixtures").join(name);
+    path.to_str().expect("a plain path").to_owned()
+}
+
+fn ports(kafka: &Kafka, higher: u16) -> String {
+    let higher = |address: &str| {
+        let (host, port) = address.rsplit_once(':').expect("a port");
+        format!("{host}:{}", port.parse::<u16>().expect("a port") + higher)
+    };
+    kafka.bootstrap().split(',').map(higher).collect::<Vec<_>>().join(",")
+}
+
+fn producer(bootstrap: &str, properties: &[(&str, &str)]) -> ProducerBuilder {
+    let mut read = Properties::new();
+    read.set("security.protocol", "SSL");
+    for (name, value) in properties {
+        read.set(name, value);
+    }
+    Producer::builder(bootstrap).settings(&read.settings().expect("settings that fit together"))
+}
+
+async fn produce(builder: ProducerBuilder, topic: &str, count: usize) {
+    let producer = builder.build().expect("a producer");
+    let mut open = Vec::new();
+    for i in 0..count {
+        let mut value = format!("{i}-");
+        value.push_str(&"x".repeat(i % 2000));
+        let record = Record::to(topic).key(format!("key {i}")).value(value);
+        open.push(producer.enqueue(record).await.expect("room"));
+    }
+    for delivery in open {
+        delivery.await.expect("delivered");
+    }
+    producer.close(LONG).await.expect("nothing left");
+}
+
+#[tokio::test]
+async fn records_through_tls_are_read_by_kafkas_own_consumer() {
+    let kafka = Kafka::running();
+    let ca = fixture("ca.pem");
+    let (key, chain) = (fixture("ec.scrypt.key"), fixture("ec.pem"));
+    let own = [("ssl.certificate.location", &*chain), ("ssl.key.location", &*key), ("ssl.key.password", "secret")];
+    for (topic, higher, version) in [
+        ("ssl-13", SSL, "TLSv1.3"),
+        ("ssl-12", SSL, "TLSv1.2"),
+        ("mtls-13", MTLS, "TLSv1.3"),
+        ("mtls-12", MTLS, "TLSv1.2"),
+    ] {
+        kafka.create_topic(topic, 6, 3);
+        let mut properties = vec![("ssl.ca.location", &*ca), ("ssl.enabled.protocols", version)];
+        if higher == MTLS {
+            properties.extend(own);
+        }
+        produce(producer(&ports(&kafka, higher), &properties), topic, 5000).await;
+        let read = kafka.read(topic);
+        assert_eq!(read.len(), 5000, "{topic}");
+        let mut values: Vec<_> = read.into_iter().map(|stored| stored.content.value).collect();
+        values.sort_unstable();
+        values.dedup();
+        assert_eq!(values.len(), 5000, "{topic}");
+    }
+}
+
+/// What a producer is told that cannot get through.
+async fn refusal(builder: ProducerBuilder) -> (ConnErrorKind, String) {
+    let builder = builder.connect_timeout(Duration::from_secs(2)).connect_timeout_max(Duration::from_secs(2));
+    let producer = builder.build().expect("a producer");
+    let error = producer.wait_ready(Duration::from_secs(5)).await.expect_err("a refusal");
+    let cause = error.source().and_then(|source| source.downcast_ref::<ConnError>()).expect("a cause").clone();
+    producer.close(LONG).await.expect("nothing left");
+    println!("{cause}\n");
+    (cause.what, cause.to_string())
+}
+
+#[tokio::test]
+async fn every_refusal_of_kafka_has_its_name() {
+    let kafka = Kafka::running();
+    let (ca, strange) = (fixture("ca.pem"), fixture("ed.pem"));
+    let trust = ("ssl.ca.location", &*ca);
+    let one = |higher| ports(&kafka, higher).split(',').next().expect("a node").to_owned();
+    let fault = async |higher, properties: &[(&str, &str)]| refusal(producer(&one(higher), properties)).await.0;
+
+    assert_eq!(fault(SSL, &[("ssl.ca.location", &strange)]).await, ConnErrorKind::Tls(TlsFault::UnknownIssuer));
+    let plain = fault(0, &[trust]).await;
+    assert_eq!(plain, ConnErrorKind::Tls(TlsFault::NoAnswer));
+    for version in ["TLSv1.2", "TLSv1.3"] {
+        let without = fault(MTLS, &[trust, ("ssl.enabled.protocols", version)]).await;
+        assert_eq!(without, ConnErrorKind::Tls(TlsFault::CertificateMissing), "{version}");
+        let folder = std::env::temp_dir().join(format!("milena-stranger-{}.pem", std::process::id()));
+        let stranger = milena::tls::issue::Authority::new("nobody").expect("an authority");
+        let issued = stranger.client("mallory", Default::default()).expect("a certificate");
+        std::fs::write(&folder, format!("{}{}", issued.key, issued.certificate))
+            .expect("the temporary folder can be written");
+        let store = folder.to_str().expect("a plain path");
+        let refused = fault(MTLS, &[trust, ("ssl.keystore.location", store), ("ssl.enabled.protocols", version)]).await;
+        std::fs::remove_file(&folder).expect("the file");
+        assert_eq!(refused, ConnErrorKind::Tls(TlsFault::CertificateRefused), "{version}");
+    }
+    let (what, text) = refusal(Producer::builder(one(SSL))).await;
+    assert!(matches!(what, ConnErrorKind::NotKafka { .. } | ConnErrorKind::ClosedEarly), "{text}");
+    assert!(text.contains("TLS"), "{text}");
+}
