@@ -44,6 +44,7 @@ impl World {
         self.struck.push(fault);
         self.summary.sights.saw(&format!("{fault:?}"));
         self.say(|| format!("FAULT {number}: {fault:?}"));
+        assert!(self.planted != Planted::Panic || self.struck.len() < 2, "planted by a test");
         if self.planted == Planted::Spin && self.struck.len() > 1 {
             self.net.queue.push(self.now, Event::Strike(at));
             return;

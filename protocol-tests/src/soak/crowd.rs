@@ -1,6 +1,7 @@
 //! Many seeds at once, on all cores.
 
 use std::fmt;
+use std::io::{self, Write};
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -103,7 +104,8 @@ fn end_if_it_hangs(playing: &Mutex<Option<(u64, Instant)>>) {
     if let Some((seed, since)) = playing
         && since.elapsed() > HANGS
     {
-        eprintln!("seed {seed} hangs; to see where: just replay {seed}");
+        // Not `eprintln`: a test's output is held back, and would be lost. There is nobody to tell if this fails.
+        let _ = writeln!(io::stderr(), "seed {seed} hangs; to see where: just replay {seed}");
         std::process::exit(101);
     }
 }

@@ -14,6 +14,8 @@ pub enum Planted {
     LossAfter(Vec<Fault>),
     /// From the second fault on, an event happens again and again at the same time.
     Spin,
+    /// The second fault is a panic.
+    Panic,
     /// A run may take no more than fifty steps.
     Impatience,
     /// When all is to be well, no node runs.
