@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use milena_broker::EmbeddedCluster;
 
 use crate::signal::Stop;
+use crate::tls::Tls;
 use crate::{Exit, complain, say};
 
 #[derive(clap::Args, Debug)]
@@ -22,6 +23,8 @@ pub(crate) struct Args {
     /// Keep the log in this folder, in Kafka's segment format; without it the log is in memory
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    #[command(flatten)]
+    tls: Tls,
 }
 
 pub(crate) fn run(args: &Args) -> Exit {
@@ -38,6 +41,15 @@ pub(crate) fn run(args: &Args) -> Exit {
         .listen(args.listen.as_str());
     if let Some(data) = &args.data {
         builder = builder.data_dir(data);
+    }
+    let host = args.listen.rsplit_once(':').map_or("", |(host, _)| host.trim_matches(['[', ']']));
+    match args.tls.server(host) {
+        Ok(Some(tls)) => builder = builder.tls(tls),
+        Ok(None) => {}
+        Err(error) => {
+            complain(error);
+            return Exit::Usage;
+        }
     }
     let (stop, heard) = (Stop::new(), || {});
     if let Err(error) = stop.on_signal(&runtime, heard, || std::process::exit(130)) {

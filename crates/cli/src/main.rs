@@ -9,6 +9,7 @@ mod process;
 mod produce;
 mod replay;
 mod signal;
+mod tls;
 
 use std::io::Write;
 use std::process::ExitCode;

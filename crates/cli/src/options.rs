@@ -15,7 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(24 * 60 * 60);
 /// Settings by Kafka's names.
 #[derive(clap::Args, Clone, Debug)]
 pub(crate) struct Settings {
-    /// A setting by its Java or librdkafka name; may be given several times
+    /// A setting by its Java or librdkafka name; may be given several times. Passwords are better given as ${file:PATH} or ${env:NAME}
     #[arg(short = 'X', value_name = "NAME=VALUE")]
     pub(crate) properties: Vec<String>,
     /// A property file; -X wins over it
@@ -46,7 +46,7 @@ impl Settings {
         for pair in &self.properties {
             properties.add_pair(pair);
         }
-        let settings = properties.settings().map_err(|problems| problems.to_string())?;
+        let settings = properties.resolve().settings().map_err(|problems| problems.to_string())?;
         for ignored in &settings.ignored {
             complain(format_args!("{} has no effect: {}", ignored.key, ignored.reason));
         }

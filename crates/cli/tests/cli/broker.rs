@@ -67,3 +67,67 @@ fn a_folder_that_another_broker_has_is_an_error() {
     terminate(&first);
     assert_eq!(end(first).status, Some(0));
 }
+
+#[test]
+fn a_broker_with_tls_is_reached_by_who_trusts_it_and_by_nobody_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let (child, address) = start(&["broker", "--listen", "127.0.0.1:0", "--tls-made", &path("ca.pem")]);
+    let trust = format!("ssl.ca.location={}", path("ca.pem"));
+    let ssl = ["produce", "--topic", "t", "--bootstrap", &address, "-X", "security.protocol=SSL", "-X", &trust];
+    let ended = run(&ssl, b"one\n");
+    assert_eq!(ended.status, Some(0), "{ended:?}");
+
+    let plain = ["produce", "--topic", "t", "--bootstrap", &address, "--connect-timeout", "1"];
+    let ended = run(&plain, b"one\n");
+    assert_ne!(ended.status, Some(0), "{ended:?}");
+    assert!(ended.stderr.contains("speaks TLS"), "{ended:?}");
+
+    let stranger = milena_tls::issue::Authority::new("stranger").unwrap();
+    std::fs::write(path("ca.pem"), stranger.certificate()).unwrap();
+    let ended = run(&[&ssl[..], &["--connect-timeout", "1"]].concat(), b"one\n");
+    assert_ne!(ended.status, Some(0), "{ended:?}");
+    assert!(ended.stderr.contains("ssl.ca.location"), "{ended:?}");
+    terminate(&child);
+    assert_eq!(end(child).status, Some(0));
+}
+
+#[test]
+fn a_broker_that_asks_clients_who_they_are_lets_in_those_it_knows() {
+    use milena_tls::issue::{Authority, Validity};
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let authority = Authority::new("all of it").unwrap();
+    let node = authority.server(&["127.0.0.1"], Validity::default()).unwrap();
+    let alice = authority.client("alice", Validity::default()).unwrap();
+    std::fs::write(path("ca.pem"), authority.certificate()).unwrap();
+    std::fs::write(path("node.pem"), format!("{}{}", node.key, node.certificate)).unwrap();
+    std::fs::write(path("alice.pem"), format!("{}{}", alice.key, alice.certificate)).unwrap();
+    let clients = path("ca.pem");
+    let (child, address) =
+        start(&["broker", "--listen", "127.0.0.1:0", "--tls", &path("node.pem"), "--tls-clients", &clients]);
+    let trust = format!("ssl.truststore.location={clients}");
+    let own = format!("ssl.keystore.location={}", path("alice.pem"));
+    let ssl = [
+        "produce",
+        "--topic",
+        "t",
+        "--bootstrap",
+        &address,
+        "--connect-timeout",
+        "1",
+        "-X",
+        "security.protocol=SSL",
+        "-X",
+        &trust,
+    ];
+    let ended = run(&ssl, b"one\n");
+    assert_ne!(ended.status, Some(0), "{ended:?}");
+    assert!(ended.stderr.contains("wants a certificate of this client"), "{ended:?}");
+    let ended = run(&[&ssl[..], &["-X", &own]].concat(), b"one\n");
+    assert_eq!(ended.status, Some(0), "{ended:?}");
+    terminate(&child);
+    assert_eq!(end(child).status, Some(0));
+    let ended = run(&["broker", "--tls-clients", &clients], b"");
+    assert_eq!(ended.status, Some(2), "{ended:?}");
+}

@@ -97,6 +97,36 @@ impl Properties {
         self
     }
 
+    /// Puts the content of a file or of an environment variable in place of each value that is `${file:PATH}` or `${env:NAME}` as a
+    /// whole, so that passwords need not be written down here. One line end at the end of a file does not count.
+    ///
+    /// What cannot be read is reported by [`settings`](Self::settings).
+    pub fn resolve(&mut self) -> &mut Self {
+        for entry in &mut self.entries {
+            let Some(inner) = entry.value.trim().strip_prefix("${").and_then(|rest| rest.strip_suffix('}')) else {
+                continue;
+            };
+            let found = match inner.split_once(':') {
+                Some(("file", path)) => {
+                    std::fs::read_to_string(path).map_err(|_| "refers to a file that cannot be read")
+                }
+                Some(("env", name)) => {
+                    std::env::var(name).map_err(|_| "refers to an environment variable that is not set")
+                }
+                _ => Err("refers to neither ${file:PATH} nor ${env:NAME}"),
+            };
+            match found {
+                Ok(content) => {
+                    let end =
+                        content.strip_suffix('\n').map_or(&*content, |line| line.strip_suffix('\r').unwrap_or(line));
+                    entry.value = end.to_owned();
+                }
+                Err(wrong) => entry.wrong = Some(wrong),
+            }
+        }
+        self
+    }
+
     /// What it all means. White space around names and values does not count.
     ///
     /// # Errors

@@ -498,3 +498,23 @@ fn tls_settings_without_tls_are_told_to_have_no_effect() {
     assert!(settings.ignored.iter().all(|ignored| ignored.reason.contains("security.protocol")));
     assert!(!format!("{settings:?}").contains("hunter2"));
 }
+
+#[test]
+fn passwords_come_from_files_and_the_environment() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "hunter2\r\n").unwrap();
+    let resolved = |value: &str| Properties::new().set("client.id", value).resolve().settings();
+    let path = file.path().display();
+    assert_eq!(resolved(&format!("${{file:{path}}}")).unwrap().client.client_id.as_deref(), Some("hunter2"));
+    let found = resolved("${env:CARGO_PKG_NAME}").unwrap();
+    assert_eq!(found.client.client_id.as_deref(), Some("milena-client"));
+    for (value, told) in [
+        ("${file:/nowhere}", "file that cannot be read"),
+        ("${env:NOBODY_SETS_THIS}", "variable that is not set"),
+        ("${vault:secret}", "neither"),
+    ] {
+        let problem = resolved(value).unwrap_err().to_string();
+        assert!(problem.contains(told) && problem.contains(value), "{problem}");
+    }
+    assert_eq!(resolved("a ${env:x} b").unwrap().client.client_id.as_deref(), Some("a ${env:x} b"));
+}
