@@ -82,6 +82,10 @@ pub(super) const ROWS: &[Row] = &[
         shown: Shown::By(&[
             waits("row_065_what_times_out_in_flight_may_be_written_and_a_probe_finds_out"),
             waits("row_065_an_outage_without_end_settles_in_time_and_duplicates_nothing_afterwards"),
+            Test::unit(
+                "crates/sequence/src/stream/tests.rs",
+                "a_settled_batch_in_flight_stops_new_stamps_until_its_answer",
+            ),
         ]),
     },
     Row {
@@ -90,6 +94,7 @@ pub(super) const ROWS: &[Row] = &[
         outcome: "Exactly once: sent again in order to the new one, late answers are ignored. Else nothing goes to the new one before the old has answered",
         shown: Shown::By(&[
             waits("row_066_batches_in_flight_follow_their_leader_in_order"),
+            waits("row_066_what_the_old_leader_has_may_be_written_though_the_new_one_refuses_it"),
             waits("row_066_without_idempotence_the_old_leader_answers_first"),
         ]),
     },

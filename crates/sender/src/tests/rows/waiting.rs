@@ -101,15 +101,40 @@ fn row_066_batches_in_flight_follow_their_leader_in_order() {
 }
 
 #[test]
+fn row_066_what_the_old_leader_has_may_be_written_though_the_new_one_refuses_it() {
+    let mut row = Row::on(World::new().warm());
+    row.world.hold_answers = true;
+    for value in ["a", "b", "c"] {
+        row.send(value);
+    }
+    // All are with the old leader, on the log. The new one does not let this client write.
+    row.world.fault(Fault::Refuse(29));
+    row.world.move_leader("t", 0, 2);
+    row.world.refresh();
+    row.world.release_answers();
+    row.world.run_for(3_000);
+    row.send("d");
+    row.world.run_for(1_000);
+    let (_, words) = row.judge(30);
+    assert_eq!(words, "MDDD");
+}
+
+#[test]
 fn row_066_without_idempotence_the_old_leader_answers_first() {
     for all_replicas in [true, false] {
         let guarantee = Guarantee::AtLeastOnce { all_replicas };
-        let mut row = Row::on(World::with(|s| s.sender.guarantee = guarantee).warm());
+        let mut row = Row::on(
+            World::with(|s| {
+                s.sender.guarantee = guarantee;
+                s.sender.partition_in_flight = Some(5);
+            })
+            .warm(),
+        );
         row.world.hold_answers = true;
         row.send("a");
-        row.send("b");
         row.world.move_leader("t", 0, 2);
         row.world.refresh();
+        row.send("b");
         assert!(row.world.seen.iter().all(|seen| seen.node == 1), "nothing overtakes what is with the old leader");
         row.world.release_answers();
         row.world.run_for(3_000);
