@@ -38,6 +38,8 @@ pub(crate) struct Body {
     pub(crate) base_timestamp: i64,
     pub(crate) max_timestamp: i64,
     pub(crate) created: Timestamp,
+    /// Whether it came out of a partition's queue.
+    pub(crate) placed: bool,
     /// What `payload` counts as, where it is no chunk.
     pub(crate) _counted: Option<Reservation>,
 }
@@ -51,8 +53,8 @@ impl Body {
         (base_timestamp, max_timestamp): (i64, i64),
         created: Timestamp,
     ) -> Self {
-        let (codec, stamp) = (Codec::None, None);
-        Self { payload, codec, stamp, bytes, count, base_timestamp, max_timestamp, created, _counted: None }
+        let (codec, stamp, placed) = (Codec::None, None, true);
+        Self { payload, codec, stamp, bytes, count, base_timestamp, max_timestamp, created, placed, _counted: None }
     }
 }
 
@@ -74,6 +76,12 @@ impl Diverted {
     #[must_use]
     pub fn partition(&self) -> Option<PartitionId> {
         self.home.partition
+    }
+
+    /// Whether they were on their way to their partition. Else they waited for their topic to become known, even if they name a partition.
+    #[must_use]
+    pub fn is_placed(&self) -> bool {
+        self.body.placed
     }
 
     /// Why they were not delivered, and whether they can be on the log nevertheless.

@@ -241,7 +241,7 @@ impl WaitingRecord {
         let times = (timestamp_ms, timestamp_ms);
         let body = Body::plain(vec![record.into()], size.total, RecordCount::ONE, times, created);
         // What the copy of its fields cost is enough for the record.
-        Diverted::hand_out(story, failure, Body { _counted: Some(counted), ..body });
+        Diverted::hand_out(story, failure, Body { placed: false, _counted: Some(counted), ..body });
     }
 
     /// Lets go of a record that was not queued after all, without an outcome: nobody has a handle.

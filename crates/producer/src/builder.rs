@@ -10,8 +10,9 @@ use milena_client::bootstrap_list;
 use milena_cluster::{Cluster, ClusterConfig};
 use milena_pool::{Connector, Resolver, SystemResolver, TcpConnector};
 use milena_sender::{Guarantee, RecreatedTopic, Sender, SenderConfig};
+use milena_spool::{Recovered, Spool};
 use milena_wire::{Codec, Compression, ErrorCode};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tracing::Instrument;
 
 use crate::clock::Clock;
@@ -26,6 +27,8 @@ use crate::producer::Shared;
 use crate::runtime::Io;
 use crate::seal::SealPool;
 use crate::security::Security;
+use crate::spool_policy::SpoolPolicy;
+use crate::spooler::{Spooler, Tools};
 use crate::watch::Watch;
 use crate::world::{Real, Sockets};
 use crate::{Producer, seed};
@@ -42,6 +45,7 @@ pub struct ProducerBuilder {
     pub(crate) resolver: Arc<dyn Resolver>,
     handler: Option<Arc<dyn DeliveryHandler>>,
     failed: Option<FailurePolicy>,
+    spool: Option<SpoolPolicy>,
 }
 
 macro_rules! setters {
@@ -77,7 +81,18 @@ impl ProducerBuilder {
     ) -> Self {
         let tcp = TcpConnector::default();
         let security = Security::default();
-        Self { config, problems: Vec::new(), io, tcp, connector, security, resolver, handler: None, failed: None }
+        Self {
+            config,
+            problems: Vec::new(),
+            io,
+            tcp,
+            connector,
+            security,
+            resolver,
+            handler: None,
+            failed: None,
+            spool: None,
+        }
     }
 
     setters! {
@@ -208,6 +223,13 @@ impl ProducerBuilder {
         self
     }
 
+    /// Keeps records on this machine's disk that could not be delivered, and sends them when the cluster is back: see [`SpoolPolicy`]. What the spool
+    /// cannot take fails, and goes to [`on_failure`](Self::on_failure) if that is given. Default: nothing is kept.
+    pub fn spool(mut self, policy: SpoolPolicy) -> Self {
+        self.spool = Some(policy);
+        self
+    }
+
     /// Checks all settings and starts the producer's threads. Needs no broker.
     ///
     /// # Errors
@@ -215,7 +237,17 @@ impl ProducerBuilder {
     /// Every problem of the settings at once; or the operating system refused a thread.
     pub fn build(mut self) -> Result<Producer, ConfigError> {
         self.check()?;
-        self.start().map_err(|source| ConfigError { problems: Vec::new(), source: Some(source) })
+        let spool = match self.spool.take() {
+            Some(policy) => {
+                let opened = Spool::open(policy.config()).map_err(|error| {
+                    let problem = ConfigProblem { setting: "milena.spool.dir".into(), problem: with_causes(&error) };
+                    ConfigError { problems: vec![problem], source: None }
+                })?;
+                Some((policy, opened))
+            }
+            None => None,
+        };
+        self.start(spool).map_err(|source| ConfigError { problems: Vec::new(), source: Some(source) })
     }
 
     pub(crate) fn check(&mut self) -> Result<(), ConfigError> {
@@ -232,12 +264,16 @@ impl ProducerBuilder {
     }
 
     /// As [`build`](Self::build), without the checks.
-    pub(crate) fn start(self) -> std::io::Result<Producer> {
+    pub(crate) fn start(self, spool: Option<(SpoolPolicy, (Spool, Recovered))>) -> std::io::Result<Producer> {
         let config = self.config;
         let seed = seed::from_process();
         let clock = Clock::start();
         let connector = self.security.over(self.connector.unwrap_or_else(|| Arc::new(self.tcp)));
-        let diverts = self.failed.is_some();
+        let (spooler, opened) = match spool {
+            Some((policy, (spool, recovered))) => (Some(Spooler::new(policy, recovered)), Some(spool)),
+            None => (None, None),
+        };
+        let diverts = self.failed.is_some() || spooler.is_some();
         let letters = match self.failed {
             Some(policy) => {
                 let (config, io, resolver) = (config.clone(), self.io.clone(), Arc::clone(&self.resolver));
@@ -245,15 +281,29 @@ impl ProducerBuilder {
             }
             None => None,
         };
-        let watch = Watch::start(&config.client_id, self.handler, letters)?;
+        let watch = Watch::start(&config.client_id, self.handler, letters, spooler.clone())?;
         let accumulator = Accumulator::new(accumulator_config(&config, diverts), seed, Arc::clone(&watch) as _);
         let cluster = Cluster::new(cluster_config(&config), seed);
-        let sender = Sender::new(sender_config(&config), accumulator.clone(), cluster, seed);
+        let sender_config = SenderConfig { spool: spooler.is_some(), ..sender_config(&config) };
+        let sender = Sender::new(sender_config, accumulator.clone(), cluster, seed);
         let metrics = sender.metrics();
         watch.count_in(&metrics);
         let health = sender.health();
         let (ending, ended) = watch::channel(Ending::NotYet);
         let (commands, queue) = commands::channel(ended);
+        let (spool_inputs, spool_news) = mpsc::unbounded_channel();
+        if let (Some(spooler), Some(spool)) = (&spooler, opened) {
+            let cluster = ClusterConfig { max_frame: config.max_frame, ..cluster_config(&config) };
+            let (connector, resolver) = (Arc::clone(&connector), Arc::clone(&self.resolver));
+            let tools = Tools {
+                watch: Arc::clone(&watch),
+                accumulator: accumulator.clone(),
+                metrics: Arc::clone(&metrics),
+                inputs: spool_inputs,
+                sockets: milena_replay::Sockets { cluster, connector, resolver },
+            };
+            spooler.start(spool, tools)?;
+        }
         let sockets = Sockets { connector, resolver: self.resolver, max_frame: config.max_frame };
         let threads = if config.compression.codec() == Codec::None { 0 } else { config.compression_threads };
         let seals = SealPool::start(&config.client_id, threads)?;
@@ -265,7 +315,7 @@ impl ProducerBuilder {
             // Whatever ends this task, a panic or a runtime that shuts down included, leaves no record without an outcome:
             // what the sender holds fails as it is dropped, and what it has not taken fails here.
             let abandon = &mut abandon;
-            let world = Real::start(clock, sockets, queue, wake, seals);
+            let world = Real::start(clock, sockets, queue, wake, seals, spool_news);
             drive(sender, world).instrument(span).await;
             abandon.ended_well = true;
         })?;
@@ -335,6 +385,17 @@ fn sender_config(config: &ProducerConfig) -> SenderConfig {
         seal_inline: config.compression.codec() == Codec::None,
         ..SenderConfig::default()
     }
+}
+
+/// An error and what is below it, on one line.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut below = error.source();
+    while let Some(cause) = below {
+        text = format!("{text}: {cause}");
+        below = cause.source();
+    }
+    text
 }
 
 /// Fails what nobody will deliver any more, and says when that is done and whether it had to be.

@@ -1,13 +1,17 @@
 //! How a producer is, made for a service's health page.
 
+use std::collections::BTreeMap;
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use milena_cluster::{BrokerState as LinkState, ClusterState, ConnError, LastError as LinkError};
+use milena_spool::{Recovered, Source, SpoolError};
 use milena_wire::{BrokerId, ErrorCode, Timestamp};
 
 use crate::clock::Clock;
+use crate::spool_policy::SpoolPolicy;
 
 /// How a producer, its cluster and each broker are at one moment, since when, and what went wrong last.
 ///
@@ -27,6 +31,63 @@ pub struct Health {
     pub partitions_without_leader: usize,
     /// Partitions in which a batch ended as maybe written, and where it is not known yet whether it is on the log.
     pub partitions_resolving: usize,
+    /// The spool, if there is one.
+    pub spool: Option<SpoolHealth>,
+}
+
+/// How a spool is.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct SpoolHealth {
+    /// Its folder.
+    pub dir: PathBuf,
+    /// Records that wait there to be sent.
+    pub waiting: u64,
+    /// Records that the replay put aside: see `docs/spool.md`.
+    pub aside: u64,
+    /// Bytes in use.
+    pub used_bytes: u64,
+    /// The bound.
+    pub max_bytes: u64,
+    /// Folders that the replay does not get on with, and why.
+    pub stopped: BTreeMap<Source, String>,
+    /// When it last refused a batch, and why; kept when all is well again.
+    pub last_error: Option<(SystemTime, Arc<SpoolError>)>,
+    /// What was found when it was opened.
+    pub recovered: Recovered,
+}
+
+impl SpoolHealth {
+    pub(crate) fn new(policy: &SpoolPolicy, recovered: Recovered) -> Self {
+        Self {
+            dir: policy.dir.clone(),
+            waiting: recovered.pending.records,
+            aside: 0,
+            used_bytes: 0,
+            max_bytes: policy.max_bytes,
+            stopped: BTreeMap::new(),
+            last_error: None,
+            recovered,
+        }
+    }
+}
+
+impl fmt::Display for SpoolHealth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { dir, waiting, aside, used_bytes, max_bytes, .. } = self;
+        write!(
+            f,
+            "spool {}: {waiting} records wait, {aside} are put aside, {used_bytes} of {max_bytes} bytes",
+            dir.display()
+        )?;
+        for (source, why) in &self.stopped {
+            write!(f, "; {} {:?}: {why}", source.topic, source.place)?;
+        }
+        if let Some((_, error)) = &self.last_error {
+            write!(f, "; last refusal: {error}")?;
+        }
+        Ok(())
+    }
 }
 
 /// Whether a producer takes records, and why not.
@@ -124,6 +185,7 @@ impl Health {
             brokers,
             partitions_without_leader: known.without_leader,
             partitions_resolving: known.resolving,
+            spool: None,
         }
     }
 
@@ -225,6 +287,9 @@ impl fmt::Display for Health {
         if self.partitions_resolving > 0 {
             write!(f, "\npartitions where the fate of a batch is being resolved: {}", self.partitions_resolving)?;
         }
+        if let Some(spool) = &self.spool {
+            write!(f, "\n{spool}")?;
+        }
         match self.producer {
             ProducerState::Running => Ok(()),
             ProducerState::Closed => f.write_str("\nthe producer is closed"),
@@ -273,6 +338,7 @@ mod tests {
             ],
             partitions_without_leader: 4,
             partitions_resolving: 0,
+            spool: None,
         };
         let page = "cluster reachable for 90.0s\n\
             broker 1 (b:9092) throttling for 7.0s, 5.0s more\n\

@@ -112,7 +112,7 @@ impl LetterTopic {
             let take = Arc::clone(take);
             builder = builder.on_failure(FailurePolicy::callback(move |letter| take(letter)).only(|_| true));
         }
-        let started = builder.start().map_err(|error| (FailureKind::RuntimeGone, error.to_string()))?;
+        let started = builder.start(None).map_err(|error| (FailureKind::RuntimeGone, error.to_string()))?;
         Ok(producer.insert(started).clone())
     }
 

@@ -32,6 +32,8 @@ mod runtime;
 mod seal;
 mod security;
 mod seed;
+mod spool_policy;
+mod spooler;
 mod timeout;
 mod watch;
 mod world;
@@ -48,6 +50,7 @@ pub use milena_pool::{
 pub use milena_replay::{Replay, ReplayConfig, ReplayEvent, SharedSpool};
 pub use milena_sender::{Counters, Guarantee, Histogram, MetricsSnapshot, RecreatedTopic, Tally, TopicPartitions};
 pub use milena_spool as spool;
+pub use milena_spool::Fsync;
 #[cfg(feature = "tls")]
 pub use milena_tls as tls;
 pub use milena_wire::{
@@ -63,7 +66,8 @@ pub use error::{
     CloseError, EnqueueError, FlushError, NotReady, NotReadyKind, Rejected, SendError, UnobservedFailures,
 };
 pub use handler::DeliveryHandler;
-pub use health::{BrokerHealth, BrokerState, ClusterHealth, Health, LastError, ProducerState};
+pub use health::{BrokerHealth, BrokerState, ClusterHealth, Health, LastError, ProducerState, SpoolHealth};
 pub use producer::{Producer, Purge};
 pub use record::{Payload, Record};
 pub use runtime::Io;
+pub use spool_policy::SpoolPolicy;

@@ -201,6 +201,9 @@ impl Producer {
     /// Safe: dropping it stops the waiting alone.
     pub async fn flush(&self) -> Result<(), FlushError> {
         self.shared.commands.run(Command::Flush).await.ok_or(FlushError::Closed)?;
+        if let Some(spooler) = self.shared.watch.spooler() {
+            spooler.flush().await;
+        }
         if let Some(letters) = self.shared.watch.letters() {
             letters.flush().await;
         }
@@ -245,13 +248,16 @@ impl Producer {
         let letters = self.shared.watch.letters().map(Letters::closing);
         // Here and not only by the driver: nothing is taken from now on, and nobody waits for memory any longer.
         self.shared.accumulator.close();
-        let cut_off = match self.shared.commands.run(Command::Close { deadline }).await {
+        let mut cut_off = match self.shared.commands.run(Command::Close { deadline }).await {
             Some(CommandResult::Closed { cut_off, .. }) => cut_off,
             // Already closed, by whoever came before.
             _ => self.shared.commands.cut_off(),
         };
         let cut_short = self.shared.commands.end().await == Ending::CutShort;
         let left = || deadline.since(self.shared.clock.now()).max(LAST_WORDS);
+        if let Some(spooler) = self.shared.watch.spooler() {
+            cut_off += spooler.finish(left()).await;
+        }
         let dead_letters_lost = match letters {
             Some(letters) => letters.finish(left()).await,
             None => 0,
@@ -333,7 +339,8 @@ impl Producer {
             (None, Ending::NotYet) if self.shared.closed.load(Ordering::Relaxed) => ProducerState::Closed,
             (None, Ending::NotYet) => ProducerState::Running,
         };
-        Health::new(self.shared.clock, state, &self.shared.health.read())
+        let spool = self.shared.watch.spooler().map(|spooler| spooler.health());
+        Health { spool, ..Health::new(self.shared.clock, state, &self.shared.health.read()) }
     }
 
     /// Queues a record that was `refused` at first, once there is memory for it if memory is what it lacks.

@@ -15,6 +15,7 @@ use crate::error::UnobservedFailures;
 use crate::handler::{DeliveryHandler, LogOnly};
 use crate::letters::Letters;
 use crate::notices::Notices;
+use crate::spooler::Spooler;
 use crate::timeout::within;
 
 /// How long one call of a handler may take before nobody waits for it any longer.
@@ -33,6 +34,8 @@ pub(crate) struct Watch {
     deaf: bool,
     /// Where failed batches go, if there is a policy for them.
     letters: Option<Arc<Letters>>,
+    /// Where those go first that time may mend.
+    spooler: Option<Arc<Spooler>>,
 }
 
 impl Watch {
@@ -41,6 +44,7 @@ impl Watch {
         name: &str,
         handler: Option<Arc<dyn DeliveryHandler>>,
         letters: Option<Arc<Letters>>,
+        spooler: Option<Arc<Spooler>>,
     ) -> io::Result<Arc<Self>> {
         let deaf = handler.is_none();
         let notices = Notices::start(name, handler.unwrap_or_else(|| Arc::new(LogOnly)))?;
@@ -52,6 +56,7 @@ impl Watch {
             notices,
             deaf,
             letters,
+            spooler,
         }))
     }
 
@@ -101,8 +106,21 @@ impl Watch {
         self.letters.as_ref()
     }
 
-    /// The driver has ended, and every record has its outcome.
+    /// What keeps records on disk, if anything does.
+    pub(crate) fn spooler(&self) -> Option<&Arc<Spooler>> {
+        self.spooler.as_ref()
+    }
+
+    /// The driver has ended, and every record has its outcome, or is on its way to the spool.
     pub(crate) fn end(&self) {
+        match &self.spooler {
+            Some(spooler) => spooler.end(),
+            None => self.end_telling(),
+        }
+    }
+
+    /// Every record has its outcome.
+    pub(crate) fn end_telling(&self) {
         self.notices.end();
         if let Some(letters) = &self.letters {
             letters.end();
@@ -142,9 +160,24 @@ impl Hooks for Watch {
         self.notices.unobserved(failure, records);
     }
 
-    fn divert(&self, mut batch: Diverted) {
+    fn divert(&self, batch: Diverted) {
+        match &self.spooler {
+            Some(spooler) if batch.failure().may_mend() => {
+                if let Some(unkept) = spooler.push(batch) {
+                    self.fail(unkept, None);
+                }
+            }
+            _ => self.fail(batch, None),
+        }
+    }
+}
+
+impl Watch {
+    /// A batch failed for good: its callers hear of it, with the truth of `instead` if that knows more.
+    pub(crate) fn fail(&self, mut batch: Diverted, instead: Option<Failure>) {
         // Its callers wait neither for a letter nor for whoever reads it.
-        batch.settle(Outcome::Failed(Arc::clone(batch.failure())));
+        let failure = instead.map_or_else(|| Arc::clone(batch.failure()), Arc::new);
+        batch.settle(Outcome::Failed(failure));
         if let Some(letters) = &self.letters {
             letters.push(batch);
         }

@@ -6,6 +6,7 @@ use milena_client::Network;
 use milena_pool::{Connector, PoolConfig, Resolver};
 use milena_sender::{Input, Output};
 use milena_wire::Timestamp;
+use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{Instant, sleep_until};
 
 use crate::clock::Clock;
@@ -22,6 +23,8 @@ pub(crate) struct Real {
     commands: CommandQueue,
     watch: Arc<Watch>,
     seals: SealPool,
+    /// What the spool tells the sender.
+    spool: UnboundedReceiver<Input>,
     /// Where [`try_next`](World::try_next) looks first: no source, however busy, keeps another from being heard.
     turn: u8,
 }
@@ -41,6 +44,7 @@ impl Real {
         commands: CommandQueue,
         watch: Arc<Watch>,
         seals: SealPool,
+        spool: UnboundedReceiver<Input>,
     ) -> Self {
         let mut config = PoolConfig::default();
         config.max_frame = sockets.max_frame;
@@ -50,6 +54,7 @@ impl Real {
             commands,
             watch,
             seals,
+            spool,
             turn: 0,
         }
     }
@@ -59,13 +64,14 @@ impl Real {
             0 => self.network.try_next().map(Input::Cluster),
             1 => self.seals.try_next(),
             2 => self.commands.try_recv(),
+            3 => self.spool.try_recv().ok(),
             _ => self.watch.take_ring().then_some(Input::Wake),
         }
     }
 }
 
 /// Sources of inputs that [`Real`] looks through.
-const SOURCES: u8 = 4;
+const SOURCES: u8 = 5;
 
 impl World for Real {
     fn now(&self) -> Timestamp {
@@ -111,6 +117,7 @@ impl World for Real {
             input = self.network.next() => Input::Cluster(input),
             input = self.seals.next() => input,
             input = self.commands.recv() => input,
+            Some(input) = self.spool.recv() => input,
             () = self.watch.ring() => Input::Wake,
             () = timer => Input::Tick,
         }

@@ -48,8 +48,17 @@ pub enum Input {
         /// The partition; none for the topic as a whole.
         partition: Option<PartitionId>,
     },
+    /// What waits in the spool for a partition is being sent: what comes waits a while for the end of that in memory, and goes behind it to the disk
+    /// in larger batches if the end does not come.
+    DivertHold {
+        /// The topic.
+        topic: TopicName,
+        /// The partition.
+        partition: PartitionId,
+    },
     /// Nothing of a partition, or of a topic whose partitions were not known, waits in the spool any more: from now on its batches are sent again.
-    /// Ignored if more has been given out than `seen`, as that is on its way to the spool.
+    /// If more has been given out than `seen`, that is on its way to the spool: then what comes is held back, sent or given out only after another one
+    /// that has seen all.
     DivertEnd {
         /// The topic.
         topic: TopicName,

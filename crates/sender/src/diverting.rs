@@ -6,19 +6,30 @@
 //!     ▲                                                             │ 1. what was sent before ends: delivered, or given out as well
 //!     │                                                             │ 2. then all that waits is given out unsent, in order, and
 //!     │   Input::DivertEnd that has seen all that was given out     │    what comes after it, as its linger ends
-//!     └─────────────────────────────────────────────────────────────┘
+//!     ├─────────────────────────────────────────────────────────────┤
+//!     │                                                             │ Input::DivertHold, or a DivertEnd that has not seen all
+//!     │   Input::DivertEnd that has                                 ▼
+//!     └────────────────────────────────────────────────────────── holding, in which new batches linger for a second before they are given out
 //! ```
+//!
+//! Holding is what makes the end come under steady load: a replay works by the batch, with the disk synced for each. While it gets on, what comes is kept
+//! in memory for a moment, until nothing is left before it, or somebody waits for that memory. So at most a few batches a second come after it.
 //!
 //! - **Nothing overtakes what was given out.** Once a batch is kept, no batch of its partition is stamped or sent for the first time. Those that were sent
 //!   before it failed are behind it in the partition's sequence, so that a broker takes none of them unless it has that one.
 //! - **Nothing is given out ahead of what is in front of it**: the rest waits until no batch that was sent is open.
-//! - **No batch is between the two.** What is on its way to the spool is counted, and an end that has not seen all of it is none.
+//! - **No batch is between the two.** What is on its way to the spool is counted, and an end that has not seen all of it ends nothing.
+
+use std::time::Duration;
 
 use milena_accumulator::{Failure, FailureKind, Take};
-use milena_wire::{PartitionId, TopicName};
+use milena_wire::{PartitionId, Timestamp, TopicName};
 
-use crate::partition::Standing;
+use crate::partition::{Hurry, Partition, Standing};
 use crate::sender::Sender;
+
+/// How long new batches wait for a replay that gets on before they go behind it.
+const HOLD: Duration = Duration::from_secs(1);
 
 impl Sender {
     /// Whether a failed batch is kept by whoever is given it.
@@ -29,7 +40,9 @@ impl Sender {
     /// Records were given out that are kept.
     pub(crate) fn note_given_out(&mut self, topic: usize, partition: Option<PartitionId>, records: u64) {
         if let Some(topic) = self.topics.list.get_mut(topic) {
-            *topic.spooled.entry(partition).or_default() += records;
+            let spooled = topic.spooled.entry(partition).or_default();
+            spooled.given += records;
+            spooled.waits = true;
         }
     }
 
@@ -50,14 +63,24 @@ impl Sender {
 
     pub(crate) fn divert(&mut self, topic: &TopicName, partition: Option<PartitionId>) {
         let at = self.topics.index(topic);
-        self.topics.list[at].spooled.entry(partition).or_default();
+        self.topics.list[at].spooled.entry(partition).or_default().waits = true;
         self.look_at_diverting(at);
+    }
+
+    pub(crate) fn divert_hold(&mut self, topic: &TopicName, partition: PartitionId) {
+        let Some(at) = self.topics.find(topic) else { return };
+        if let Some(spooled) = self.topics.list[at].spooled.get_mut(&Some(partition)).filter(|spooled| spooled.waits) {
+            spooled.holds = true;
+            self.look_at_diverting(at);
+        }
     }
 
     pub(crate) fn divert_end(&mut self, topic: &TopicName, partition: Option<PartitionId>, seen: u64) {
         let Some(at) = self.topics.find(topic) else { return };
-        if self.topics.list[at].spooled.get(&partition).is_some_and(|given| *given == seen) {
-            self.topics.list[at].spooled.remove(&partition);
+        let spooled = self.topics.list[at].spooled.get_mut(&partition);
+        if let Some(spooled) = spooled.filter(|spooled| spooled.waits) {
+            spooled.waits = spooled.given != seen;
+            spooled.holds = spooled.waits;
             self.look_at_diverting(at);
         }
     }
@@ -66,6 +89,7 @@ impl Sender {
         for slot in self.topics.list[at].slots.clone() {
             if let Some(partition) = self.partitions.get_mut(slot) {
                 partition.diverts = self.topics.list[at].diverts(partition.index);
+                partition.holds = self.topics.list[at].holds(partition.index);
             }
             self.touch(slot);
         }
@@ -75,15 +99,33 @@ impl Sender {
     pub(crate) fn give_out(&mut self, slot: usize) {
         let hurry = self.hurry();
         let Some(partition) = self.partitions.get(slot).filter(|p| p.diverts && p.is_unsent()) else { return };
+        let holds = partition.holds;
+        if holds && partition.diverting_standing(self.now, hurry) != Standing::Due {
+            return;
+        }
         for key in partition.front.iter().copied().collect::<Vec<_>>() {
             self.give_up(slot, key, FailureKind::BehindSpooled);
         }
         self.fail_sealing(slot, FailureKind::BehindSpooled, None, None);
         while let Some(partition) = self.partitions.get(slot)
-            && partition.queue_standing(self.now, hurry) == Standing::Due
+            && (holds || partition.queue_standing(self.now, hurry) == Standing::Due)
             && let Some(batch) = partition.queue.close_head(Take::OpenToo)
         {
             self.fail_closed(slot, batch, FailureKind::BehindSpooled, None);
+        }
+    }
+}
+
+impl Partition {
+    /// When what waits is to be given out, while nothing that was sent is open.
+    pub(crate) fn diverting_standing(&self, now: Timestamp, hurry: Hurry) -> Standing {
+        if !self.holds {
+            return self.queue_standing(now, hurry);
+        }
+        match self.oldest().map(|oldest| oldest + HOLD) {
+            None => Standing::Idle,
+            Some(end) if end > now && !hurry.all => Standing::Until(end),
+            Some(_) => Standing::Due,
         }
     }
 }

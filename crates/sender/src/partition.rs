@@ -124,6 +124,8 @@ pub(crate) struct Partition {
     pub(crate) ailment: Ailment,
     /// Nothing new is sent: records of it wait in the spool, and what comes is given out to queue behind them.
     pub(crate) diverts: bool,
+    /// Though it diverts, what comes waits a while before it is given out: what waits in the spool is being sent.
+    pub(crate) holds: bool,
     keys: u64,
 }
 
@@ -150,6 +152,7 @@ impl Partition {
             backlog: 0,
             ailment: Ailment::default(),
             diverts: false,
+            holds: false,
             keys: 0,
         }
     }
@@ -239,7 +242,7 @@ impl Partition {
     /// What could be done next, at `now`.
     pub(crate) fn standing(&self, now: Timestamp, hurry: Hurry) -> Standing {
         if self.diverts && self.is_unsent() {
-            return self.queue_standing(now, hurry);
+            return self.diverting_standing(now, hurry);
         }
         let Some(route) = self.route else {
             return if self.is_busy() { Standing::Blocked } else { Standing::Idle };

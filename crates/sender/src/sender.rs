@@ -124,6 +124,7 @@ impl Sender {
             Input::Command { id, command } => self.command(id, command),
             Input::GiveUp { id } => self.commands.forget(id),
             Input::Divert { topic, partition } => self.divert(&topic, partition),
+            Input::DivertHold { topic, partition } => self.divert_hold(&topic, partition),
             Input::DivertEnd { topic, partition, seen } => self.divert_end(&topic, partition, seen),
         }
         self.settle_down();

@@ -27,16 +27,32 @@ pub(crate) struct Topic {
     /// Flushes that wait until it is known what becomes of the waiting records, and when each was asked for.
     pub(crate) flushes: Vec<(u64, Timestamp)>,
     pub(crate) timer: Option<Timestamp>,
-    /// What waits in the spool, by partition: records that were given out for it. None: of the topic as a whole.
-    pub(crate) spooled: BTreeMap<Option<PartitionId>, u64>,
+    /// What waits in the spool or has, by partition. None: of the topic as a whole.
+    pub(crate) spooled: BTreeMap<Option<PartitionId>, Spooled>,
     renew_at: Timestamp,
 }
 
 impl Topic {
     /// Whether batches of a partition are given out.
     pub(crate) fn diverts(&self, partition: PartitionId) -> bool {
-        self.spooled.contains_key(&None) || self.spooled.contains_key(&Some(partition))
+        [None, Some(partition)].iter().any(|of| self.spooled.get(of).is_some_and(|spooled| spooled.waits))
     }
+
+    /// Whether new batches of a partition wait a while in memory for those in the spool.
+    pub(crate) fn holds(&self, partition: PartitionId) -> bool {
+        self.spooled.get(&Some(partition)).is_some_and(|spooled| spooled.holds)
+    }
+}
+
+/// What was given out to wait in a spool.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Spooled {
+    /// Records ever.
+    pub(crate) given: u64,
+    /// Whether some may wait there.
+    pub(crate) waits: bool,
+    /// It is being sent: what comes waits a while for the end of that.
+    pub(crate) holds: bool,
 }
 
 #[derive(Debug, Default)]

@@ -11,6 +11,7 @@ mod memory;
 mod metrics;
 mod records;
 mod runtimes;
+mod spooling;
 mod support;
 mod topics;
 mod unobserved;

@@ -55,15 +55,27 @@ fn what_comes_after_a_kept_batch_is_given_out_unsent_until_all_of_it_was_seen() 
         [("b", behind), ("c", behind)]
     );
     end(&mut world, Some(0), 2);
-    let _d = world.send("d");
-    world.run_for(10);
-    assert_eq!(values(&world), ["a", "b", "c", "d"], "an end that has not seen all is none");
-    assert_eq!(world.log(), ["warm"]);
-    end(&mut world, Some(0), 4);
+    let d = world.send("d");
+    world.run_for(500);
+    assert_eq!(values(&world), ["a", "b", "c"], "an end that has not seen all holds");
+    assert_eq!(world.log(), ["warm"], "and ends nothing");
+    end(&mut world, Some(0), 3);
     let e = world.send("e");
     world.run_for(1_000);
-    drop(delivered(e));
-    assert_eq!(world.log(), ["warm", "e"]);
+    drop((delivered(d), delivered(e)));
+    assert_eq!(world.log(), ["warm", "d", "e"]);
+    // Counted on, not anew.
+    world.fault(Fault::Refuse(19));
+    let _f = world.send("f");
+    world.run_for(10);
+    let _g = world.send("g");
+    world.run_for(10);
+    end(&mut world, Some(0), 2);
+    assert_eq!(values(&world), ["a", "b", "c", "f", "g"]);
+    end(&mut world, Some(0), 5);
+    let i = world.send("i");
+    world.run_for(1_000);
+    drop(delivered(i));
 }
 
 #[test]
@@ -188,4 +200,34 @@ fn a_close_gives_out_what_it_cuts_off_and_counts_none_of_it_as_lost() {
     );
     let counters = world.sender.metrics().snapshot().total;
     assert_eq!((counters.failed_not_written.records, counters.failed_maybe_written.records), (0, 0));
+}
+
+#[test]
+fn what_comes_while_the_spool_is_replayed_waits_a_second_and_goes_behind_it_in_one_batch() {
+    let mut world = spooling(|_| {}).warm();
+    world.input(Input::Divert { topic: name("t"), partition: Some(PartitionId(0)) });
+    world.input(Input::DivertHold { topic: name("t"), partition: PartitionId(0) });
+    let deliveries = ["a", "b"].map(|value| world.queue(value));
+    world.run_for(900);
+    assert_eq!(values(&world), [""; 0]);
+    world.run_for(200);
+    assert_eq!(values(&world), ["a", "b"]);
+    assert_eq!(world.hooks.diverted.lock().unwrap().len(), 1);
+    let c = world.send("c");
+    end(&mut world, Some(0), 2);
+    world.run_for(500);
+    drop(delivered(c));
+    drop(deliveries);
+}
+
+#[test]
+fn a_close_waits_for_no_replay() {
+    let mut world = spooling(|_| {}).warm();
+    world.input(Input::Divert { topic: name("t"), partition: Some(PartitionId(0)) });
+    world.input(Input::DivertHold { topic: name("t"), partition: PartitionId(0) });
+    let _a = world.send("a");
+    let deadline = milena_wire::Timestamp::from_millis(world.now_ms() + 60_000);
+    world.command(Command::Close { deadline });
+    assert_eq!(values(&world), ["a"]);
+    assert!(world.closed);
 }
