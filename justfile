@@ -28,6 +28,10 @@ replay SEED:
 shuttle *ARGS:
     scripts/shuttle {{ARGS}}
 
+# Deliberate bugs in the producer, one after the other: the simulator has to find each. just mutants write: and their table in docs/ is written anew.
+mutants *ARGS:
+    scripts/mutants {{ARGS}}
+
 # rustdoc, warnings denied
 doc:
     RUSTDOCFLAGS=-Dwarnings cargo doc --workspace --no-deps --document-private-items --all-features --locked

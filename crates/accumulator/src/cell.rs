@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::task::Waker;
 
+use milena_mutants::Mutant;
 use milena_wire::{PartitionId, TopicName};
 
 use crate::dropped::{Dropped, Timing};
@@ -78,7 +79,8 @@ impl BatchCell {
             Some(Verdict::Forwarded(pieces)) => {
                 // Pieces are in order and the first begins at 0.
                 let piece = &pieces[pieces.partition_point(|piece| piece.first <= index) - 1];
-                Status::Moved(&piece.cell, piece.at + (index - piece.first))
+                let further = if Mutant::PiecesKeepIndex.lives() { 0 } else { index - piece.first };
+                Status::Moved(&piece.cell, piece.at + further)
             }
         }
     }

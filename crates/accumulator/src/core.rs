@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use milena_mutants::Mutant;
 use milena_wire::TopicName;
 
 use crate::memory::Memory;
@@ -73,7 +74,7 @@ impl Core {
 
     pub(crate) fn take_ready(&self, out: &mut Vec<Arc<PartitionQueue>>) {
         // First this, then the list: what is listed later rings again.
-        self.woken.store(false, Ordering::SeqCst);
+        self.woken.store(Mutant::BellStaysRung.lives(), Ordering::SeqCst);
         let from = out.len();
         out.append(&mut self.ready.lock());
         for queue in &out[from..] {
@@ -82,7 +83,7 @@ impl Core {
     }
 
     pub(crate) fn take_waiting_topics(&self, out: &mut Vec<TopicName>) {
-        self.woken.store(false, Ordering::SeqCst);
+        self.woken.store(Mutant::BellStaysRung.lives(), Ordering::SeqCst);
         out.append(&mut self.waiting_topics.lock());
     }
 

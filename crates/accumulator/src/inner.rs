@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use milena_mutants::Mutant;
 use milena_wire::{PartitionId, TopicName};
 
 use crate::Refused;
@@ -81,7 +82,7 @@ impl Inner {
         };
         let mut failed = 0;
         loop {
-            let records = old.take_waiting(|| {
+            let mut records = old.take_waiting(|| {
                 if let Some(entry) = self.topics.write().get_mut(name.as_str()) {
                     entry.topic = Arc::clone(&new);
                 }
@@ -89,6 +90,9 @@ impl Inner {
             });
             if records.is_empty() {
                 return failed;
+            }
+            if Mutant::WaitingTurnRound.lives() {
+                records.make_contiguous().reverse();
             }
             // More may come meanwhile, and will be behind these. It ends: they fill the memory, which nobody empties before this returns.
             failed += records.into_iter().map(|record| record.move_to(&new)).filter(|moved| !moved).count();

@@ -2,6 +2,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use milena_mutants::Mutant;
 use milena_wire::{BrokerId, ErrorCode, Offset, PartitionId, TopicName};
 
 /// What became of a batch. Every record ends in exactly one.
@@ -23,6 +24,7 @@ pub enum Outcome {
 
 impl Outcome {
     pub(crate) fn offset_of(&self, index: u32) -> Option<Offset> {
+        let index = index.saturating_sub(u32::from(Mutant::OffsetsAreOneOff.lives()));
         match self {
             Self::Delivered { base_offset, .. } => base_offset.map(|base| Offset(base.0.saturating_add(index.into()))),
             Self::Unacknowledged | Self::Failed(_) => None,

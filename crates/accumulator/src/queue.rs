@@ -2,6 +2,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 
+use milena_mutants::Mutant;
 use milena_wire::{PartitionId, Timestamp, TopicName};
 
 use crate::ClosedBatch;
@@ -204,7 +205,8 @@ impl PartitionQueue {
         if state.closed.is_empty() && take == Take::OpenToo {
             state.close_open(&self.core);
         }
-        let batch = state.closed.pop_front();
+        let newest = Mutant::NewestFirst.lives();
+        let batch = if newest { state.closed.pop_back() } else { state.closed.pop_front() };
         match &batch {
             Some(batch) => {
                 state.closed_bytes -= batch.bytes();
@@ -279,7 +281,7 @@ impl PartitionQueue {
     }
 
     pub(crate) fn unlist(&self) {
-        self.listed.store(false, Ordering::Release);
+        self.listed.store(Mutant::QueueStaysListed.lives(), Ordering::Release);
     }
 
     /// Takes no more records.

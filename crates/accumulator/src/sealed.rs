@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use milena_mutants::Mutant;
 use milena_wire::{
     Attributes, BATCH_HEADER_LEN, BatchHeader, Codec, LeaderEpoch, Offset, PartitionId, PayloadCrc, ProducerEpoch,
     ProducerId, RecordCount, Sequence, Timestamp, TopicName,
@@ -119,6 +120,9 @@ impl SealedBatch {
     pub fn settle(self, outcome: Outcome) {
         let Self { core, story, payload, codec, stamp, bytes, count, base_timestamp, max_timestamp, created, .. } =
             self;
+        if Mutant::FailureHoldsMemory.lives() && matches!(outcome, Outcome::Failed(_)) {
+            std::mem::forget(payload.clone());
+        }
         match outcome {
             Outcome::Failed(failure) if core.config.divert => {
                 let stamp = *stamp.lock();

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::{Buf, BufMut};
+use milena_mutants::Mutant;
 
 use crate::chunk::{CHUNK_MAX, CHUNK_MIN, Chunk, capacity_for};
 use crate::core::Core;
@@ -73,7 +74,7 @@ impl Tokens {
 
     pub(crate) fn iter(&self) -> Iter<impl Iterator<Item = Tagged>> {
         let tokens = self.chunks.iter().flat_map(|chunk| chunk.as_ref().chunks_exact(SIZE)).map(read);
-        Iter { tokens, left: self.count }
+        Iter { tokens, left: self.count - usize::from(Mutant::LastTokenIsLost.lives()) }
     }
 }
 
@@ -99,6 +100,9 @@ impl<I: Iterator<Item = Tagged>> Iterator for Iter<I> {
     type Item = Tagged;
 
     fn next(&mut self) -> Option<Tagged> {
+        if Mutant::LastTokenIsLost.lives() && self.left == 0 {
+            return None;
+        }
         let tagged = self.tokens.next()?;
         self.left -= 1;
         Some(tagged)

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use milena_accumulator::{Failure, FailureKind, Outcome};
 use milena_cluster::{LeaderHint, ProduceAnswer, Reached, RequestId, RequestLost};
+use milena_mutants::Mutant;
 use milena_sequence::{Answer, BatchKey, Fate, Reply, Verdict};
 use milena_wire::message::produce::{ProducePartitionResponse, ProduceResponse};
 use milena_wire::{BrokerId, ErrorCode, Offset, RecordCount};
@@ -69,7 +70,8 @@ impl Sender {
         }
         for item in request.items() {
             // Versions do not change by themselves; what never left this machine otherwise is as it was.
-            if lost.reached == Reached::NotSent && lost.code != ErrorCode::UNSUPPORTED_VERSION {
+            let not_sent = lost.reached == Reached::NotSent || Mutant::LostIsNotSent.lives();
+            if not_sent && lost.code != ErrorCode::UNSUPPORTED_VERSION {
                 self.not_sent(broker, item, lost);
             } else {
                 self.hear(broker, item, &Answer::code(lost.code), Details { lost: Some(lost), ..Details::default() });
@@ -127,7 +129,7 @@ impl Sender {
         }
         for (at, topic) in request.topics.iter().enumerate() {
             for (place, item) in topic.items.iter().enumerate() {
-                if !answered.contains(&(at, place)) {
+                if !answered.contains(&(at, place)) && !Mutant::OmissionIsIgnored.lives() {
                     self.odd_answer(broker, "nothing about a partition that was asked about");
                     self.hear(broker, item, &Answer::code(ErrorCode::NETWORK_EXCEPTION), Details::default());
                 }
@@ -262,7 +264,8 @@ impl Sender {
         match batch.sealed.split(half) {
             Ok(sealed) => {
                 let mut pieces: Vec<(BatchKey, RecordCount)> = Vec::with_capacity(sealed.len());
-                if let Some(open) = partition.open.get_mut(&batch.ordinal) {
+                let open = partition.open.get_mut(&batch.ordinal).filter(|_| !Mutant::SplitEndsBatch.lives());
+                if let Some(open) = open {
                     let more = u32::try_from(sealed.len()).unwrap_or(u32::MAX);
                     open.pieces = open.pieces.saturating_sub(1).saturating_add(more);
                 }

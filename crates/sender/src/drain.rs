@@ -10,6 +10,7 @@ use std::collections::{BTreeSet, VecDeque};
 
 use milena_accumulator::{Stamp, Take};
 use milena_cluster::{ConnId, Room};
+use milena_mutants::Mutant;
 use milena_sequence::{Gate, Sent, Turn};
 use milena_wire::message::produce::ProducePartition;
 use milena_wire::{BrokerId, RecordCount};
@@ -277,7 +278,9 @@ impl Sender {
             && lists.conn == Some(conn)
         {
             lists.conn = None;
-            lists.unwritten = 0;
+            if !Mutant::UnwrittenStaysCounted.lives() {
+                lists.unwritten = 0;
+            }
         }
         self.dirty.insert(broker);
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use milena_accumulator::{ClosedBatch, Failure, FailureKind, Outcome, Take};
 use milena_cluster::TopicState;
+use milena_mutants::Mutant;
 use milena_sequence::{BatchKey, Fate};
 use milena_wire::{ErrorCode, Timestamp, TopicName};
 
@@ -53,7 +54,9 @@ impl Sender {
         batch.sealed.settle(Outcome::Failed(Arc::new(failure)));
         if let Some(partition) = self.partitions.get_mut(slot) {
             partition.diverts |= kept;
-            partition.close_ordinal(batch.ordinal);
+            if !Mutant::FailureHoldsFlush.lives() {
+                partition.close_ordinal(batch.ordinal);
+            }
         }
         self.check_partition_flushes(slot);
     }
@@ -64,7 +67,8 @@ impl Sender {
         let Some(batch) = partition.batches.get(&key) else { return 0 };
         let records = batch.sealed.count().as_usize() as u64;
         // What is not in the stream has never been sent, or was proved absent.
-        let truth = partition.stream.settle(key).unwrap_or(Fate::NotWritten);
+        let lies = Mutant::DeadlineIsHarmless.lives() && partition.stream.is_in_flight(key);
+        let truth = partition.stream.settle(key).filter(|_| !lies).unwrap_or(Fate::NotWritten);
         self.fail(slot, key, kind, truth);
         self.finish_withdrawn(slot);
         records
@@ -238,7 +242,8 @@ impl Sender {
         for key in self.keys_in_order(slot) {
             let Some(partition) = self.partitions.get_mut(slot) else { return };
             let truth = partition.stream.fate(key).unwrap_or(Fate::NotWritten);
-            if truth == Fate::NotWritten && self.config.recreated_topic == RecreatedTopic::Send {
+            let absent = truth == Fate::NotWritten || Mutant::RecreatedGetsAmbiguous.lives();
+            if absent && self.config.recreated_topic == RecreatedTopic::Send {
                 kept.push_back(key);
             } else {
                 self.fail(slot, key, FailureKind::TopicRecreated, truth);

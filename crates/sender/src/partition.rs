@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use milena_accumulator::{OwedBatch, PartitionQueue, SealedBatch, SealedBytes};
+use milena_mutants::Mutant;
 use milena_sequence::{BatchKey, Gate, Route, Stream, Turn, Withdrawn};
 use milena_wire::{BrokerId, ErrorCode, PartitionId, Timestamp};
 
@@ -47,7 +48,8 @@ pub(crate) struct Batch {
 impl Batch {
     /// It came back and is to wait: longer with each time, until the partition has a new leader.
     pub(crate) fn set_back(&mut self, now: Timestamp, backoff: &mut Backoff) {
-        self.not_before = now + backoff.draw_soon(self.setbacks);
+        let wait = backoff.draw_soon(self.setbacks);
+        self.not_before = if Mutant::RetryAtOnce.lives() { now } else { now + wait };
         self.setbacks = self.setbacks.saturating_add(1);
     }
 }
@@ -216,6 +218,9 @@ impl Partition {
 
     /// Moves what is sealed at the head of the ticket line to the front.
     pub(crate) fn collect_sealed(&mut self) {
+        if Mutant::SealedOvertake.lives() {
+            self.sealing.make_contiguous().sort_by_key(|sealing| sealing.sealed.is_none());
+        }
         while let Some(Sealing { ordinal, owed, sealed: Some(bytes), .. }) =
             self.sealing.pop_front_if(|head| head.sealed.is_some())
         {
@@ -228,6 +233,9 @@ impl Partition {
         let mut withdrawn = Vec::new();
         self.stream.take_withdrawn(&mut withdrawn);
         let mut contradicted = Vec::new();
+        if Mutant::WithdrawnTurnRound.lives() {
+            withdrawn.reverse();
+        }
         for item in withdrawn.into_iter().rev() {
             match item {
                 // One of which no record was left is gone already.

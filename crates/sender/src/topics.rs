@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use milena_accumulator::{At, Failure, FailureKind, Fate, TopicShape};
 use milena_cluster::TopicState;
+use milena_mutants::Mutant;
 use milena_sequence::Route;
 use milena_wire::{ErrorCode, PartitionId, Timestamp, TopicId, TopicName};
 
@@ -304,7 +305,7 @@ impl Sender {
 
     /// Ends records whose delivery deadline passes before anything is known of their topic.
     fn expire_waiting(&mut self, at: usize) {
-        if self.topics.list[at].waiting.is_none() {
+        if self.topics.list[at].waiting.is_none() || Mutant::WaitingDeadlineIsIgnored.lives() {
             return;
         }
         let timeout = u64::try_from(self.config.delivery_timeout.as_nanos()).unwrap_or(u64::MAX);

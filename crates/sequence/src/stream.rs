@@ -42,11 +42,12 @@
 
 use std::collections::VecDeque;
 
+use milena_mutants::Mutant;
 use milena_wire::{ErrorCode, Offset, ProducerEpoch, ProducerId, RecordCount, Sequence};
 
 use crate::gate::{Gate, Reply, Sent, Turn, Why, Withdrawn};
 use crate::identity::{Answer, Attempt, BatchKey, Identity, Route, Stamp};
-use crate::verdict::{Fate, LogStart, Position, Protection, Question, Verdict, verdict};
+use crate::verdict::{Fate, LogStart, Position, Protection, Question, Verdict, may_have_appended, verdict};
 
 #[cfg(test)]
 mod tests;
@@ -202,7 +203,9 @@ impl Stream {
         if self.is_stamped() && self.identity.is_none() {
             return Gate::Wait(Why::NoIdentity);
         }
-        let alone = self.is_stamped() && !self.is_open(route);
+        let alone = self.is_stamped() && !self.is_open(route) && !Mutant::FirstAckIsNotAwaited.lives();
+        let (window, limit) =
+            if Mutant::WindowIsUnbounded.lives() { (usize::MAX, usize::MAX) } else { (WINDOW, self.limit) };
         if let Some(at) = self.entries.iter().position(|e| e.state == State::Waiting) {
             let key = self.entries[at].key;
             let behind = self.entries.iter().skip(at + 1).any(|e| matches!(e.state, State::InFlight { .. }));
@@ -210,7 +213,7 @@ impl Stream {
                 () if self.gap && in_flight > 0 => Gate::Wait(Why::Gap),
                 () if self.is_stamped() && behind => Gate::Wait(Why::Behind),
                 () if alone && in_flight > 0 => Gate::Wait(Why::FirstAck),
-                () if in_flight >= self.limit || (self.is_stamped() && at >= WINDOW) => Gate::Wait(Why::Full),
+                () if in_flight >= limit || (self.is_stamped() && at >= window) => Gate::Wait(Why::Full),
                 () => Gate::Open(Turn::Resend(key)),
             };
         }
@@ -220,9 +223,7 @@ impl Stream {
             () if self.gap || held => Gate::Wait(Why::Gap),
             () if settled && in_flight > 0 => Gate::Wait(Why::Tombstone),
             () if alone && in_flight > 0 => Gate::Wait(Why::FirstAck),
-            () if in_flight >= self.limit || (self.is_stamped() && self.entries.len() >= WINDOW) => {
-                Gate::Wait(Why::Full)
-            }
+            () if in_flight >= limit || (self.is_stamped() && self.entries.len() >= window) => Gate::Wait(Why::Full),
             () => Gate::Open(Turn::New),
         }
     }
@@ -256,6 +257,10 @@ impl Stream {
         let at = self.find(key).filter(|at| self.entries[*at].state == State::Waiting)?;
         let attempt = self.attempt();
         self.entries[at].state = State::InFlight { attempt, route };
+        if Mutant::RetriesAreNumberedAnew.lives() {
+            self.entries[at].sequence = self.next;
+            self.next = self.next.advance(self.entries[at].count);
+        }
         Some(Sent { stamp: self.stamp(self.entries[at].sequence), attempt })
     }
 
@@ -286,6 +291,7 @@ impl Stream {
         let silent = |e: &Entry| e.state == State::Silent;
         match () {
             () if self.entries.iter().take(at).any(open) => Position::Behind,
+            () if Mutant::GhostsAreUnseen.lives() => Position::Head,
             () if self.haunted || self.entries.iter().take(at).any(silent) => Position::Haunted,
             () => Position::Head,
         }
@@ -332,7 +338,7 @@ impl Stream {
                 return true;
             }
             Verdict::Resend { ambiguous, .. } => {
-                entry.ambiguous = ambiguous;
+                entry.ambiguous = ambiguous && (may_have_appended(code) || !Mutant::RefusalForgetsAttempts.lives());
                 self.put_back(at);
             }
             Verdict::Renumber | Verdict::FailRecords | Verdict::Split if entry.settled => self.absent(at),
@@ -447,6 +453,9 @@ impl Stream {
         match entry.state {
             State::Done => return None,
             State::InFlight { .. } => entry.settled = true,
+            State::Waiting if Mutant::GivenUpIsForgotten.lives() => {
+                self.entries.remove(at);
+            }
             State::Waiting if entry.ambiguous && stamped => {
                 entry.settled = true;
                 entry.state = State::Silent;
@@ -466,8 +475,8 @@ impl Stream {
         let mut sequence = entry.sequence;
         for (i, &(key, count)) in pieces.iter().enumerate() {
             let piece = Entry { key, sequence, count, state: State::Waiting, ambiguous: false, settled: false };
-            self.entries.insert(at + i, piece);
-            if self.protection == Protection::Stamped {
+            self.entries.insert(if Mutant::PiecesTurnRound.lives() { at } else { at + i }, piece);
+            if self.protection == Protection::Stamped && !Mutant::PiecesShareSequence.lives() {
                 sequence = sequence.advance(count);
             }
         }
@@ -558,8 +567,13 @@ impl Stream {
 
     /// The next epoch, or none if this was the last: then a new producer id is waited for, and nothing is ever stamped without one.
     fn bump(&mut self) {
-        self.next = Sequence::ZERO;
+        if !Mutant::BumpKeepsSequence.lives() {
+            self.next = Sequence::ZERO;
+        }
         self.haunted = false;
+        if Mutant::BumpKeepsEpoch.lives() {
+            return;
+        }
         let Some(own) = self.identity else { return };
         self.identity = if own.epoch < ProducerEpoch::LAST {
             Some(Identity { producer_id: own.producer_id, epoch: ProducerEpoch(own.epoch.0 + 1) })

@@ -8,6 +8,7 @@
 //! ([`Position::Haunted`]) the proof does not hold, because an earlier request with the batch may follow that one. The broker checks size *before* duplicates, so `MESSAGE_TOO_LARGE` on a retry
 //! proves nothing.
 
+use milena_mutants::Mutant;
 use milena_wire::ErrorCode;
 
 #[cfg(test)]
@@ -115,6 +116,9 @@ pub enum Verdict {
 /// (A success and a duplicate are on the log for certain, which is "may" too.)
 #[must_use]
 pub fn may_have_appended(code: ErrorCode) -> bool {
+    if is_mistaken(code) {
+        return false;
+    }
     !matches!(
         code,
         ErrorCode::CORRUPT_MESSAGE
@@ -140,6 +144,16 @@ pub fn may_have_appended(code: ErrorCode) -> bool {
             | ErrorCode::THROTTLING_QUOTA_EXCEEDED
             | ErrorCode::PRODUCER_FENCED
     )
+}
+
+/// Whether a mutant takes the code for a refusal.
+fn is_mistaken(code: ErrorCode) -> bool {
+    match code {
+        ErrorCode::REQUEST_TIMED_OUT => Mutant::TimeoutIsRefusal.lives(),
+        ErrorCode::NETWORK_EXCEPTION => Mutant::LostAnswerIsRefusal.lives(),
+        ErrorCode::NOT_ENOUGH_REPLICAS_AFTER_APPEND => Mutant::LateReplicasAreRefusal.lives(),
+        _ => false,
+    }
 }
 
 /// The verdict. See the module's head for the law behind it and `golden.txt` for every cell.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use milena_mutants::Mutant;
 use milena_wire::message::metadata::MetadataResponse;
 use milena_wire::message::produce::ProduceResponse;
 use milena_wire::{BrokerId, ErrorCode, Timestamp};
@@ -230,7 +231,9 @@ impl Cluster {
             link.room_awaited = false;
             link.wanted_until = None;
             ctx.health_doubtful = true;
-            ctx.event(Event::Room { broker });
+            if !Mutant::RoomIsUnheardOf.lives() {
+                ctx.event(Event::Room { broker });
+            }
         } else if link.is_down() {
             link.wanted_until.get_or_insert_with(|| now + WANTED.max(ctx.config.idle_timeout));
             if link.not_before() <= now {
@@ -247,13 +250,17 @@ impl Cluster {
         };
         let broker = key.broker();
         for request in lost {
-            let never = begun.is_some_and(|begun| request.is_beyond(begun));
+            if Mutant::LostIsUnheardOf.lives() {
+                break;
+            }
+            let never = begun.is_some_and(|begun| request.is_beyond(begun)) || Mutant::MaybeSentIsNotSent.lives();
             let reached = if never { Reached::NotSent } else { Reached::MaybeSent };
             let lost = RequestLost { broker, reached, code, cause: error.clone() };
             match (request.purpose, broker) {
                 (Purpose::Produce(request), Some(broker)) => {
                     self.ctx.event(Event::Produced { request, broker, answer: Err(lost) });
                 }
+                (Purpose::Control(_), _) if Mutant::LostControlIsUnheardOf.lives() => {}
                 (Purpose::Control(request), _) => {
                     self.ctx.event(Event::Controlled { request, answer: Err(lost) });
                 }

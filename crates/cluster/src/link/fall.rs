@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use milena_mutants::Mutant;
 use milena_wire::{ApiVersion, Timestamp, TlsFault};
 
 use super::{Link, Stage};
@@ -104,7 +105,8 @@ impl Link {
         self.error = Some(error.clone());
         let down = !self.connect_next(ctx, now);
         if down {
-            self.not_before = now + ctx.reconnect_backoff().delay(self.failures, &mut ctx.rng);
+            let wait = ctx.reconnect_backoff().delay(self.failures, &mut ctx.rng);
+            self.not_before = if Mutant::ReconnectAtOnce.lives() { now } else { now + wait };
             self.failures = self.failures.saturating_add(1);
         }
         tracing::warn!(%error, lost = lost.len(), "connection failed");

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use milena_mutants::Mutant;
 use milena_wire::Timestamp;
 
 use super::topics::Topics;
@@ -93,6 +94,9 @@ impl Refresh {
 
     /// The request in flight failed, or the answer was of no use. Says what had been asked for.
     pub(crate) fn failed(&mut self, now: Timestamp, backoff: Backoff, rng: &mut Rng) -> Option<Scope> {
+        if Mutant::FailedMetadataIsAwaited.lives() {
+            return None;
+        }
         let scope = self.in_flight.take();
         self.requested |= scope == Some(Scope::Full);
         self.failed_until = now + backoff.delay(self.failures, rng);
@@ -108,7 +112,8 @@ impl Refresh {
         self.failures = 0;
         self.failed_until = Timestamp::ZERO;
         self.equivalent = if news { 0 } else { self.equivalent.saturating_add(1) };
-        self.calm_until = now + backoff.delay(self.equivalent.saturating_sub(1), rng);
+        let calm = backoff.delay(self.equivalent.saturating_sub(1), rng);
+        self.calm_until = now + if Mutant::MetadataAtOnce.lives() { Duration::from_millis(1) } else { calm };
     }
 
     /// What is known was thrown away.
