@@ -18,11 +18,11 @@ test *ARGS:
 
 # Seeds of the simulator, optimised, on all cores: just sim 20000; a second number is where to start.
 sim SEEDS='10000' FIRST='0':
-    SIM_SEEDS={{SEEDS}} SIM_FIRST={{FIRST}} cargo test --release --locked -p protocol-tests --test soak -- --nocapture whatever
+    SIM_SEEDS={{SEEDS}} SIM_FIRST={{FIRST}} cargo test --release --locked -p protocol-tests --test soak -- --nocapture whatever_goes_wrong
 
 # One seed again, with all that happens. A failing seed prints what is left of it: SIM_KEEP=3,7 just replay SEED strikes with only these faults.
 replay SEED:
-    SIM_SEED={{SEED}} cargo test --locked -p protocol-tests --test soak -- --nocapture whatever
+    SIM_SEED={{SEED}} cargo test --locked -p protocol-tests --test soak -- --nocapture whatever_goes_wrong
 
 # Model-checks what callers and the sender share, on thousands of schedules per operation: just shuttle memory
 shuttle *ARGS:
