@@ -7,7 +7,7 @@ use std::time::Duration;
 use milena::property::Properties;
 use milena::{ConnError, ConnErrorKind, Producer, ProducerBuilder, Record, TlsFault};
 use protocol_tests::cluster::Cluster as _;
-use protocol_tests::kafka::Kafka;
+use protocol_tests::kafka::{Kafka, Tools};
 
 /// How many ports higher than its plain one each node listens with TLS, and with TLS for clients it knows.
 const SSL: u16 = 20;
@@ -117,4 +117,65 @@ async fn every_refusal_of_kafka_has_its_name() {
     let (what, text) = refusal(Producer::builder(one(SSL))).await;
     assert!(matches!(what, ConnErrorKind::NotKafka { .. } | ConnErrorKind::ClosedEarly), "{text}");
     assert!(text.contains("TLS"), "{text}");
+}
+
+/// The certificate that a node shows, in DER.
+async fn shown(address: &str) -> Vec<u8> {
+    use milena::tls::{Store, TlsClient, TlsConfig, Trust};
+    let trust = Trust::Stores(vec![Store::file(fixture("ca.pem"))]);
+    let client = TlsClient::new(TlsConfig::new().trust(trust)).expect("a client");
+    let stream = tokio::net::TcpStream::connect(address).await.expect("a node that listens");
+    client.connect("127.0.0.1", stream).await.expect("a handshake").peer_certificates().remove(0)
+}
+
+#[tokio::test]
+async fn brokers_get_new_certificates_under_load_and_no_record_is_lost() {
+    let kafka = Kafka::running();
+    kafka.create_topic("renewed", 6, 3);
+    let addresses = ports(&kafka, SSL);
+    let first = addresses.split(',').next().expect("a node");
+    let before = shown(first).await;
+
+    let ca = fixture("ca.pem");
+    // Connections that are idle for as long as a certificate takes are made again, with the new one.
+    let builder = producer(&addresses, &[("ssl.ca.location", &ca), ("connections.max.idle.ms", "20")]);
+    let load = builder.build().expect("a producer");
+    let (plain, nodes) = (kafka.bootstrap(), kafka.nodes());
+    let stores: Vec<_> = nodes.iter().map(|node| kafka.log_dir(*node).join("../tls.pem")).collect();
+    let rotation = tokio::task::spawn_blocking(move || {
+        let pem: String = ["ec.key", "ec.pem", "ca.pem"]
+            .map(|name| std::fs::read_to_string(fixture(name)).expect("a fixture"))
+            .concat();
+        for (node, store) in nodes.iter().zip(stores) {
+            std::fs::write(&store, &pem).expect("a node's folder");
+            let store = format!(
+                "listener.name.ssl.ssl.keystore.type=PEM,listener.name.ssl.ssl.keystore.location={}",
+                store.display()
+            );
+            let node = node.to_string();
+            let place = ["--bootstrap-server", &plain, "--entity-type", "brokers", "--entity-name", &node];
+            let _ = Tools::of("4.3.1")
+                .run("kafka.admin.ConfigCommand", &[&place[..], &["--alter", "--add-config", &store]].concat());
+        }
+    });
+    let mut sent = 0;
+    while !rotation.is_finished() {
+        for _ in 0..20 {
+            load.send(Record::to("renewed").value(format!("{sent}"))).await.expect("delivered");
+            sent += 1;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    rotation.await.expect("all nodes are told");
+    for _ in 0..100 {
+        load.send(Record::to("renewed").value(format!("{sent}"))).await.expect("delivered");
+        sent += 1;
+    }
+    load.close(LONG).await.expect("nothing left");
+    assert_ne!(shown(first).await, before, "the node shows its old certificate");
+    let mut values: Vec<_> = kafka.read("renewed").into_iter().map(|stored| stored.content.value).collect();
+    assert_eq!(values.len(), sent);
+    values.sort_unstable();
+    values.dedup();
+    assert_eq!(values.len(), sent);
 }
