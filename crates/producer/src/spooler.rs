@@ -19,12 +19,12 @@ use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
-use milena_accumulator::{Accumulator, Diverted, Failure, FailureKind, Fate, Outcome};
+use milena_accumulator::{Accumulator, Diverted, Failure, FailureKind, Fate, Outcome, Stamp};
 use milena_replay::{Replay, ReplayConfig, ReplayEvent, SharedSpool, Sockets};
 use milena_sender::{Input, Metrics};
 use milena_spool::replay::Rules;
 use milena_spool::{Place, Recovered, Source, Spool, SpoolError, SpooledBatch};
-use milena_wire::{ErrorCode, PartitionId, TopicName};
+use milena_wire::{BatchHeader, ErrorCode, PartitionId, TopicName};
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::oneshot;
@@ -274,7 +274,7 @@ impl Worker {
     fn append(&mut self, batch: &Diverted) -> Result<(), SpoolError> {
         let failure = batch.failure();
         let spooled = SpooledBatch {
-            header: batch.header(),
+            header: header(batch),
             payload: batch.payload().to_vec(),
             fate: match failure.fate {
                 Fate::NotWritten => milena_spool::Fate::NotWritten,
@@ -419,6 +419,18 @@ fn unkept(failure: &Failure, error: &SpoolError) -> Failure {
 fn cause(failure: &Failure) -> String {
     let below = failure.message.as_ref().or(failure.cause.as_ref());
     below.map_or_else(|| format!("{:?}", failure.kind), |below| format!("{:?}: {below}", failure.kind))
+}
+
+/// With what the batch was sent as, even if it is certain that it was not appended: so neither can be what was sent behind it, which a replay can tell
+/// only if it knows the sequences.
+fn header(batch: &Diverted) -> BatchHeader {
+    let header = batch.header();
+    match batch.stamp() {
+        Some(Stamp { producer_id, epoch: producer_epoch, sequence }) => {
+            BatchHeader { producer_id, producer_epoch, base_sequence: sequence.get(), ..header }
+        }
+        None => header,
+    }
 }
 
 /// Milliseconds since 1970.

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use milena_broker::{EmbeddedCluster, Reaction, Rule};
+use milena_producer::spool::{Place, Source, Spool, SpoolConfig};
 use milena_producer::{
-    BrokerId, Delivery, DeliveryError, ErrorCode, FailurePolicy, Fate, Guarantee, Producer, ProducerBuilder, Record,
-    SpoolPolicy,
+    BrokerId, Delivery, DeliveryError, ErrorCode, FailurePolicy, Fate, Guarantee, PartitionId, Producer,
+    ProducerBuilder, Record, SpoolPolicy, TopicName,
 };
 use milena_wire::ApiKey;
 use parking_lot::Mutex;
@@ -103,6 +104,23 @@ fn records_of_an_outage_arrive_once_and_in_order_before_those_that_come_after_it
             producer.close(LONG).await.unwrap();
         });
     }
+}
+
+#[test]
+fn what_was_refused_keeps_the_sequences_it_was_sent_with() {
+    run(async {
+        let (cluster, dir) = (cluster().await, tempfile::tempdir().unwrap());
+        let producer = spooling(&cluster, dir.path());
+        let refused = Reaction::Error(ErrorCode::NOT_ENOUGH_REPLICAS);
+        cluster.script(Rule::on(ApiKey::PRODUCE, refused).always());
+        all_spooled(enqueue(&producer, 0, 0..1).await).await;
+        producer.close(LONG).await.unwrap();
+        let (mut spool, _) = Spool::open(SpoolConfig::new(dir.path())).unwrap();
+        let partition = Place::Partition(PartitionId(0));
+        let head = spool.head(&Source { topic: TopicName::new("t"), place: partition }).unwrap().unwrap();
+        assert_eq!(head.fate, milena_producer::spool::Fate::NotWritten);
+        assert_eq!(head.stamp().unwrap().sequence.get(), 0);
+    });
 }
 
 #[test]
