@@ -17,6 +17,7 @@
 mod answers;
 mod api;
 mod backoff;
+mod batches;
 mod commands;
 mod config;
 mod diverting;

@@ -19,6 +19,7 @@ use milena_wire::{BrokerId, ErrorCode, PartitionId, Timestamp};
 
 use crate::api::SealTicket;
 use crate::backoff::Backoff;
+use crate::batches::Batches;
 use crate::health::Ailment;
 
 /// The last thing that went wrong with a batch.
@@ -103,7 +104,7 @@ pub(crate) struct Partition {
     pub(crate) route: Option<Route>,
     /// Since when the cluster says that there is no such partition; until it has a leader again.
     pub(crate) gone_since: Option<Timestamp>,
-    pub(crate) batches: BTreeMap<BatchKey, Batch>,
+    pub(crate) batches: Batches,
     pub(crate) front: VecDeque<BatchKey>,
     pub(crate) sealing: VecDeque<Sealing>,
     /// Batches ever taken from the queue; the next one's ordinal is one more.
@@ -140,7 +141,7 @@ impl Partition {
             stream,
             route: None,
             gone_since: None,
-            batches: BTreeMap::new(),
+            batches: Batches::default(),
             front: VecDeque::new(),
             sealing: VecDeque::new(),
             taken: 0,
