@@ -72,6 +72,10 @@ bench-peers *ARGS:
     ${CARGO_TARGET_DIR:-target}/release/peers measure {{ARGS}}
     ${CARGO_TARGET_DIR:-target}/release/peers report docs/performance.json docs/performance.md
 
+# Fails if a record has come to cost more instructions (in proportion to copying it) or allocations than benches/limits says.
+gate:
+    benches/gate
+
 # All that CI runs.
 ci:
     .ci/run

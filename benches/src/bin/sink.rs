@@ -1,5 +1,5 @@
-//! `sink TOPIC=PARTITIONS... [TOPIC*COUNT=PARTITIONS...]`: one broker that checks CRC, sizes and sequences as Kafka does, and keeps
-//! nothing. Prints where it listens, and runs until standard input ends. `TOPIC*COUNT` makes TOPIC-0, TOPIC-1 and so on.
+//! `sink [--nodes=N] TOPIC=PARTITIONS...`: a broker, or N, that checks CRC, sizes and sequences as Kafka does, and keeps nothing. Prints
+//! where it listens, and runs until standard input ends. `TOPIC*COUNT=PARTITIONS` makes TOPIC-0, TOPIC-1 and so on.
 
 use std::io::Read;
 use std::process::ExitCode;
@@ -17,9 +17,14 @@ fn main() -> ExitCode {
 }
 
 fn serve() -> Result<(), String> {
-    let broker = EmbeddedCluster::builder().keep(Keep::Nothing).max_message_bytes(16 << 20);
+    let (options, topics): (Vec<String>, Vec<String>) = std::env::args().skip(1).partition(|arg| arg.starts_with("--"));
+    let mut broker = EmbeddedCluster::builder().keep(Keep::Nothing).max_message_bytes(16 << 20);
+    for option in options {
+        let nodes = option.strip_prefix("--nodes=").and_then(|nodes| nodes.parse().ok());
+        broker = broker.nodes(nodes.ok_or_else(|| format!("no such option: {option}"))?);
+    }
     let cluster = broker.start_blocking().map_err(|error| error.to_string())?;
-    for topic in std::env::args().skip(1) {
+    for topic in topics {
         let usage = || format!("usage: sink TOPIC=PARTITIONS... or TOPIC*COUNT=PARTITIONS, not {topic}");
         let (names, partitions) = topic.split_once('=').ok_or_else(usage)?;
         let partitions = partitions.parse().map_err(|_| usage())?;

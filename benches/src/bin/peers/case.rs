@@ -36,6 +36,9 @@ pub(crate) enum Clients {
 }
 
 const SIX: &str = "bench=6";
+const LARGE: &str = "--nodes=100 bench*500=100";
+const LARGE_ARGS: &str = "size=100 keyed=1 topics=500 partitions=100";
+const LARGE_IDLE: &str = "mode=idle seconds=10 size=100 keyed=1 topics=500 partitions=100";
 
 const fn throughput(name: &'static str, title: &'static str, args: &'static str, clients: Clients) -> Case {
     Case { name, title, group: Group::Throughput, args, topics: SIX, clients }
@@ -75,12 +78,21 @@ pub(crate) const CASES: &[Case] = &[
         topics: "bench*10000=1",
         ..throughput("topics", "100 B, 10,000 topics", "size=100 topics=10000 partitions=1", Clients::Peers)
     },
+    Case {
+        topics: LARGE,
+        ..throughput("large", "100 B, keys, 100 brokers, 50,000 partitions", LARGE_ARGS, Clients::Peers)
+    },
     latency("rate-10k-0", "10,000/s, linger 0", "mode=rate rate=10000 linger_ms=0"),
     latency("rate-10k-5", "10,000/s, linger 5 ms", "mode=rate rate=10000 linger_ms=5"),
     latency("rate-50k-0", "50,000/s, linger 0", "mode=rate rate=50000 linger_ms=0"),
     latency("rate-50k-5", "50,000/s, linger 5 ms", "mode=rate rate=50000 linger_ms=5"),
     Case { group: Group::Start, ..throughput("first", "first acknowledgement", "mode=first", Clients::Peers) },
     Case { group: Group::Idle, ..throughput("idle", "10 s of nothing", "mode=idle seconds=10", Clients::Peers) },
+    Case {
+        group: Group::Idle,
+        topics: LARGE,
+        ..throughput("large-idle", "10 s of nothing, 100 brokers, 50,000 partitions", LARGE_IDLE, Clients::Peers)
+    },
     Case {
         group: Group::Kafka,
         ..throughput("kafka-100", "100 B, real Kafka", "size=100 batch=0", Clients::Everybody)

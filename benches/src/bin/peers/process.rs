@@ -20,7 +20,7 @@ impl Sink {
     pub(crate) fn start(topics: &str) -> Result<Self, String> {
         let program = std::env::current_exe().map_err(|error| error.to_string())?.with_file_name("sink");
         let mut child = Command::new(&program)
-            .arg(topics)
+            .args(topics.split(' '))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

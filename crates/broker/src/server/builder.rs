@@ -42,9 +42,9 @@ impl Default for Builder {
 }
 
 impl Builder {
-    /// Number of nodes, with ids from 1. Default 1; at least 1, at most 64.
+    /// Number of nodes, with ids from 1. Default 1; at least 1, at most 256.
     pub fn nodes(mut self, nodes: usize) -> Self {
-        self.core.nodes = nodes.clamp(1, 64);
+        self.core.nodes = nodes.clamp(1, 256);
         self
     }
 
