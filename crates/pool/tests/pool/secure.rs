@@ -1,11 +1,13 @@
 //! What lies between a stream and its frames.
 
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use milena_pool::{BoxFuture, LostCause, Pool, PoolEvent, PoolEvents, Secure, Secured, Stream, Target};
 use milena_wire::{TlsError, TlsFault};
-use tokio::io::{AsyncReadExt, BufWriter, DuplexStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, BufWriter, DuplexStream, ReadBuf};
 use tokio::sync::mpsc;
 
 use crate::support::*;
@@ -81,5 +83,38 @@ async fn a_refusal_is_told_by_its_name() {
     let (_pool, mut events, _theirs) = secured(Refuses(TlsFault::Expired)).await;
     let _opened = next(&mut events).await;
     let expected = LostCause::Tls { fault: TlsFault::Expired, message: "because".into() };
+    assert_eq!(lost(next(&mut events).await), expected);
+}
+
+/// Broken by the other side, which has said why.
+struct Broken;
+
+impl AsyncRead for Broken {
+    fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Err(TlsError::new(TlsFault::CertificateRefused, "no").into()))
+    }
+}
+
+impl AsyncWrite for Broken {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, _: &[u8]) -> Poll<io::Result<usize>> {
+        Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[tokio::test]
+async fn why_the_other_side_broke_the_pipe_counts_and_not_that_it_did() {
+    let (mut pool, mut events) = pool_with(By(|_| async { Ok(Box::new(Broken) as Box<dyn Stream>) }));
+    pool.connect(CONN, anywhere());
+    pool.send(CONN, frame(&[b"hello"]));
+    assert_connected(next(&mut events).await);
+    let expected = LostCause::Tls { fault: TlsFault::CertificateRefused, message: "no".into() };
     assert_eq!(lost(next(&mut events).await), expected);
 }
