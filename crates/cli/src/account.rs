@@ -16,6 +16,7 @@ pub(crate) struct Account {
     delivered: AtomicU64,
     not_written: AtomicU64,
     maybe_written: AtomicU64,
+    spooled: AtomicU64,
     complained: AtomicBool,
     lock: Mutex<()>,
     progressed: Condvar,
@@ -47,14 +48,17 @@ impl Account {
     }
 
     fn is_settled(&self) -> bool {
-        let settled: u64 =
-            [&self.delivered, &self.not_written, &self.maybe_written].iter().map(|n| n.load(Ordering::Relaxed)).sum();
+        let settled: u64 = [&self.delivered, &self.not_written, &self.maybe_written, &self.spooled]
+            .iter()
+            .map(|n| n.load(Ordering::Relaxed))
+            .sum();
         settled == self.queued.load(Ordering::Relaxed)
     }
 
     pub(crate) fn settled(&self, outcome: &Outcome, records: u64) {
         let counter = match outcome {
             Outcome::Failed(failure) if failure.fate == Fate::NotWritten => &self.not_written,
+            Outcome::Failed(failure) if failure.fate == Fate::Spooled => &self.spooled,
             Outcome::Failed(_) => &self.maybe_written,
             _ => &self.delivered,
         };
@@ -69,6 +73,7 @@ impl Account {
             delivered: self.delivered.load(Ordering::Relaxed),
             not_written: self.not_written.load(Ordering::Relaxed),
             maybe_written: self.maybe_written.load(Ordering::Relaxed),
+            spooled: self.spooled.load(Ordering::Relaxed),
             seconds: elapsed.as_secs_f64(),
         }
     }
@@ -81,6 +86,8 @@ pub(crate) struct Totals {
     pub(crate) delivered: u64,
     pub(crate) not_written: u64,
     pub(crate) maybe_written: u64,
+    /// On disk, with `--spool` only.
+    pub(crate) spooled: u64,
     pub(crate) seconds: f64,
 }
 
@@ -91,9 +98,10 @@ impl Totals {
 
     /// The fields, their order included, are a contract with scripts.
     pub(crate) fn to_json(self) -> String {
-        let Self { queued, delivered, not_written, maybe_written, seconds } = self;
+        let Self { queued, delivered, not_written, maybe_written, spooled, seconds } = self;
+        let spooled = if spooled > 0 { format!(r#""spooled":{spooled},"#) } else { String::new() };
         format!(
-            r#"{{"queued":{queued},"delivered":{delivered},"failed":{{"not_written":{not_written},"maybe_written":{maybe_written}}},"seconds":{seconds:.3}}}"#
+            r#"{{"queued":{queued},"delivered":{delivered},"failed":{{"not_written":{not_written},"maybe_written":{maybe_written}}},{spooled}"seconds":{seconds:.3}}}"#
         )
     }
 }
@@ -102,12 +110,13 @@ impl fmt::Display for Totals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "queued {}, delivered {}, failed {} (not written {}, maybe written {}) in {:.3} s",
+            "queued {}, delivered {}, failed {} (not written {}, maybe written {}){} in {:.3} s",
             self.queued,
             self.delivered,
             self.not_written + self.maybe_written,
             self.not_written,
             self.maybe_written,
+            if self.spooled > 0 { format!(", spooled {}", self.spooled) } else { String::new() },
             self.seconds
         )
     }
@@ -141,6 +150,20 @@ mod tests {
         metrics.epoch_bumps = 2;
         metrics.total.spooled.records = 5;
         assert_eq!(notes(&metrics).as_deref(), Some("of note: spooled 5, epoch bumps 2"));
+    }
+
+    #[test]
+    fn spooled_records_are_neither_delivered_nor_failed() {
+        let account = Account::default();
+        account.queued();
+        let mut failure = milena::Failure::new(milena::FailureKind::Closed, Fate::NotWritten, "t".into(), None);
+        failure.fate = Fate::Spooled;
+        account.settled(&Outcome::Failed(std::sync::Arc::new(failure)), 1);
+        account.wait_until_all_settled();
+        let totals = account.read(Duration::ZERO);
+        assert!(!totals.is_whole());
+        assert!(totals.to_string().contains("failed 0 (not written 0, maybe written 0), spooled 1"), "{totals}");
+        assert!(totals.to_json().contains(r#""spooled":1,"#));
     }
 
     #[test]

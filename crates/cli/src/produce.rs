@@ -10,7 +10,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use milena::{BatchReport, DeliveryHandler, EnqueueError, FailurePolicy, Producer, Record};
+use milena::{BatchReport, DeliveryHandler, EnqueueError, FailurePolicy, Producer, Record, SpoolPolicy};
 use milena_broker::EmbeddedCluster;
 use tokio::runtime::Runtime;
 
@@ -56,6 +56,9 @@ pub(crate) struct Args {
     /// Produce failed records to this topic, with the reason in headers
     #[arg(long, value_name = "TOPIC")]
     dead_letter_topic: Option<String>,
+    /// Keep records that cannot be delivered in this folder, and send what an earlier run left there
+    #[arg(long, value_name = "DIR")]
+    spool: Option<PathBuf>,
     /// Keep the lines of failed records in this file
     #[arg(long, value_name = "FILE")]
     failed: Option<PathBuf>,
@@ -70,7 +73,9 @@ struct Bookkeeper {
 impl DeliveryHandler for Bookkeeper {
     fn on_batch(&self, report: BatchReport) {
         let records = report.records().len() as u64;
-        if let milena::Outcome::Failed(failure) = report.outcome() {
+        if let milena::Outcome::Failed(failure) = report.outcome()
+            && failure.fate != milena::Fate::Spooled
+        {
             self.account.complain_once(failure);
         }
         if let Some(failed) = &self.failed {
@@ -135,6 +140,9 @@ impl<'a> Session<'a> {
         if let Some(topic) = &args.dead_letter_topic {
             builder = builder.on_failure(FailurePolicy::topic(topic.as_str()));
         }
+        if let Some(dir) = &args.spool {
+            builder = builder.spool(SpoolPolicy::new(dir));
+        }
         let file = args.file.as_deref().filter(|path| *path != Path::new("-"));
         let shape = Shape {
             key_separator: args.key_separator.clone().map(String::into_bytes),
@@ -167,7 +175,8 @@ impl<'a> Session<'a> {
             complain(format_args!("signals cannot be heard: {error}"));
         }
         let started = Instant::now();
-        if !runtime.block_on(self.reach_cluster()) {
+        // With a spool there is something to do without a cluster.
+        if self.args.spool.is_none() && !runtime.block_on(self.reach_cluster()) {
             self.print_account(started);
             return Exit::Failed;
         }

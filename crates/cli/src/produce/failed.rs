@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
-use milena::{BatchReport, Outcome};
+use milena::{BatchReport, Fate, Outcome};
 use parking_lot::Mutex;
 
 /// Lines that have no outcome yet, by their token. Bounded by the producer's own buffer, since each stands for a record in it.
@@ -44,7 +44,7 @@ impl Failed {
     /// A batch has its outcome.
     pub(super) fn settle(&self, report: &BatchReport) {
         let mut state = self.state.lock();
-        let failed = matches!(report.outcome(), Outcome::Failed(_));
+        let failed = matches!(report.outcome(), Outcome::Failed(failure) if failure.fate != Fate::Spooled);
         for record in report.records() {
             if failed {
                 state.write(record.token);

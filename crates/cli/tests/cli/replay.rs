@@ -231,3 +231,25 @@ fn a_sigkill_at_any_moment_loses_nothing_doubles_nothing_and_keeps_the_order() {
         assert_eq!(log(&cluster, "t", partition), expected, "partition {partition}");
     }
 }
+
+#[test]
+fn lines_that_produce_could_not_deliver_wait_in_its_spool_and_a_replay_sends_them() {
+    let (dir, cluster) = (scratch(), cluster());
+    cluster.create_topic("t", 1, 1).unwrap();
+    let path = dir.path().to_str().unwrap();
+    let patience = ["-X", "delivery.timeout.ms=400", "-X", "request.timeout.ms=300"];
+    // Nothing listens there.
+    let mut args =
+        vec!["produce", "--topic", "t", "--bootstrap", "127.0.0.1:1", "--partition", "0", "--spool", path, "--json"];
+    args.extend(patience);
+    let ended = run(&args, b"a\nb\nc\n");
+    let told = ended.json();
+    assert_eq!(
+        (ended.status, told["spooled"].as_u64(), told["failed"]["not_written"].as_u64()),
+        (Some(1), Some(3), Some(0)),
+        "{ended:?}"
+    );
+    let ended = replay(&dir, &cluster, &[]);
+    assert_eq!((ended.status, account(&ended.json())), (Some(0), [3, 0, 0, 0]), "{ended:?}");
+    assert_eq!(log(&cluster, "t", 0), ["a", "b", "c"]);
+}
