@@ -8,7 +8,7 @@
 //! - [`SimulatedCluster`] is the same cluster in made-up time, driven by its caller.
 //!
 //! It checks and answers Produce as Kafka does, duplicates and sequences included, and serves enough of the rest for
-//! other clients to produce to it and to read from it. It has no transactions, groups, security or quotas.
+//! other clients to produce to it and to read from it. It has SASL and, with a feature, TLS; it has no transactions, groups, ACLs or quotas.
 
 mod core;
 mod profile;
@@ -19,5 +19,5 @@ mod simulated;
 pub use crate::core::{Keep, StoredBatch, StoredRecord};
 pub use profile::{Profile, UnknownProfile};
 pub use script::{Reaction, Rule};
-pub use server::{Builder, ClusterError, EmbeddedCluster, MemoryConnector};
+pub use server::{Builder, ClusterError, EmbeddedCluster, MemoryConnector, SaslLie, SaslServer};
 pub use simulated::{SimulatedCluster, SimulatedConn, SimulatedEvent};

@@ -24,18 +24,20 @@ pub enum Profile {
 }
 
 /// The newest version of each API in 2.1, 2.8, 3.9 and 4.3; -1 where the release does not have the API.
-const NEWEST: [(ApiKey, [i16; 4]); 13] = [
+const NEWEST: [(ApiKey, [i16; 4]); 15] = [
     (ApiKey::PRODUCE, [7, 9, 11, 13]),
     (ApiKey::FETCH, [10, 12, 17, 18]),
     (ApiKey::LIST_OFFSETS, [4, 6, 9, 10]),
     (ApiKey::METADATA, [7, 11, 12, 13]),
     (ApiKey::FIND_COORDINATOR, [2, 3, 6, 6]),
+    (ApiKey::SASL_HANDSHAKE, [1, 1, 1, 1]),
     (ApiKey::API_VERSIONS, [2, 3, 4, 4]),
     (ApiKey::CREATE_TOPICS, [3, 7, 7, 7]),
     (ApiKey::DELETE_TOPICS, [3, 6, 6, 6]),
     (ApiKey::INIT_PRODUCER_ID, [1, 4, 5, 5]),
     (ApiKey::OFFSET_FOR_LEADER_EPOCH, [2, 4, 4, 4]),
     (ApiKey::DESCRIBE_CONFIGS, [2, 4, 4, 4]),
+    (ApiKey::SASL_AUTHENTICATE, [0, 2, 2, 2]),
     (ApiKey::CREATE_PARTITIONS, [1, 3, 3, 3]),
     (ApiKey::DESCRIBE_CLUSTER, [-1, 0, 1, 2]),
 ];

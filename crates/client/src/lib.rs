@@ -10,6 +10,7 @@
 mod bootstrap;
 mod network;
 pub mod property;
+pub mod sasl;
 pub mod security;
 
 pub use bootstrap::{BootstrapError, bootstrap_list};

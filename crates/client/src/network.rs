@@ -3,9 +3,11 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use milena_cluster::{ConnId, Event, Input, LostCause, Output, QueryId};
+use milena_cluster::{ConnId, Event, Input, LostCause, Output, QueryId, SaslOrder};
 use milena_pool::{Connector, Pool, PoolConfig, PoolEvent, PoolEvents, Resolver, Target};
 use milena_wire::Frame;
+
+use crate::sasl::{Authenticator, SaslMechanism};
 
 /// Does what a [`Cluster`](milena_cluster::Cluster) asks for, and tells it what came of it. Decides nothing.
 ///
@@ -14,6 +16,7 @@ use milena_wire::Frame;
 pub struct Network {
     pool: Pool,
     events: PoolEvents,
+    sasl: Authenticator,
 }
 
 impl Network {
@@ -21,7 +24,13 @@ impl Network {
     #[must_use]
     pub fn new(config: PoolConfig, connector: Arc<dyn Connector>, resolver: Arc<dyn Resolver>) -> Self {
         let (pool, events) = Pool::new(config, connector, resolver);
-        Self { pool, events }
+        Self { pool, events, sasl: Authenticator::new(None) }
+    }
+
+    /// Authenticates connections by `mechanism`, which the cluster has to know of as well.
+    #[must_use]
+    pub fn with_sasl(self, mechanism: Arc<dyn SaslMechanism>) -> Self {
+        Self { sasl: Authenticator::new(Some(mechanism)), ..self }
     }
 
     /// Does what `output` asks for. An event is for the cluster's owner, and handed back.
@@ -35,6 +44,7 @@ impl Network {
             Output::Connect { conn, host, port, addr } => self.connect(conn, host, port, addr),
             Output::Transmit { conn, frame } => self.transmit(conn, frame),
             Output::Close { conn } => self.close(conn),
+            Output::Authenticate { conn, order } => self.authenticate(conn, order),
             Output::Event(event) => return Some(event),
             // The cluster is newer than this wiring; what it asks for now has no answer either.
             other => tracing::error!(?other, "the cluster asks for something that the network cannot do"),
@@ -57,8 +67,14 @@ impl Network {
         self.pool.send(milena_pool::ConnId(conn.0), frame);
     }
 
+    /// Works out what a connection's SASL mechanism has to say. Ends in one [`Input::Authenticate`], or the connection's end.
+    pub fn authenticate(&mut self, conn: ConnId, order: SaslOrder) {
+        self.sasl.order(conn, order);
+    }
+
     /// Closes a connection at once. Its end is not told.
     pub fn close(&mut self, conn: ConnId) {
+        self.sasl.forget(conn);
         self.pool.close(milena_pool::ConnId(conn.0));
     }
 
@@ -69,9 +85,15 @@ impl Network {
     /// Dropping the future loses nothing.
     pub async fn next(&mut self) -> Input {
         loop {
-            match self.events.next().await {
+            let event = tokio::select! {
+                biased;
+                // Both queues keep what is not taken.
+                step = self.sasl.next() => return step,
+                event = self.events.next() => event,
+            };
+            match event {
                 Some(event) => {
-                    if let Some(input) = input(event) {
+                    if let Some(input) = self.input(event) {
                         return input;
                     }
                 }
@@ -83,11 +105,23 @@ impl Network {
 
     /// The next thing that happened, if it is there: to take in all of it before acting.
     pub fn try_next(&mut self) -> Option<Input> {
+        if let Some(step) = self.sasl.try_next() {
+            return Some(step);
+        }
         loop {
-            if let Some(input) = input(self.events.try_next()?) {
+            let event = self.events.try_next()?;
+            if let Some(input) = self.input(event) {
                 return Some(input);
             }
         }
+    }
+
+    fn input(&mut self, event: PoolEvent) -> Option<Input> {
+        let input = input(event)?;
+        if let Input::Lost { conn, .. } = &input {
+            self.sasl.forget(*conn);
+        }
+        Some(input)
     }
 }
 

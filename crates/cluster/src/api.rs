@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use bytes::Bytes;
+use milena_sasl::{SaslError, Step};
 use milena_wire::message::{init_producer_id, produce};
 use milena_wire::{ApiVersion, BrokerId, Frame};
 
@@ -55,6 +56,13 @@ pub enum Input {
         /// On which connection.
         conn: ConnId,
     },
+    /// What an [`Output::Authenticate`] ordered is worked out.
+    Authenticate {
+        /// For which connection.
+        conn: ConnId,
+        /// What the mechanism wants next, or why it gives up.
+        step: Result<Step, SaslError>,
+    },
     /// The connection is gone, or could not be made.
     Lost {
         /// Which.
@@ -99,6 +107,14 @@ pub enum Output {
         /// The frame, with its size.
         frame: Frame,
     },
+    /// Work out what a connection's SASL mechanism has to say, and report with [`Input::Authenticate`]. It may take long:
+    /// keys are derived, tokens are fetched.
+    Authenticate {
+        /// For which connection.
+        conn: ConnId,
+        /// What to do.
+        order: SaslOrder,
+    },
     /// Close a connection, or stop making it. Nothing more needs to be reported about it.
     Close {
         /// Which.
@@ -106,6 +122,24 @@ pub enum Output {
     },
     /// Something the owner of the cluster should know.
     Event(Event),
+}
+
+/// A step of a SASL exchange. A connection has one exchange at most; it ends with the connection.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum SaslOrder {
+    /// Begin an exchange, in place of the one before it.
+    Begin {
+        /// The broker's name, as configured or advertised.
+        host: String,
+        /// Its port.
+        port: u16,
+    },
+    /// The broker answered the exchange's last message.
+    Answer {
+        /// The answer.
+        challenge: Bytes,
+    },
 }
 
 /// What the owner of a cluster is told.

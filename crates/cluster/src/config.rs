@@ -106,7 +106,7 @@ pub struct ClusterConfig {
     /// and all that is in flight on it is lost. As long for writing it, while nothing before it gets written either.
     /// Also the longest a control request waits for a connection. Default: 30 s.
     pub request_timeout: Duration,
-    /// Longest a connection may take to be usable: name resolution, TCP, ApiVersions. Default: 10 s.
+    /// Longest a connection may take to be usable: name resolution, TCP, ApiVersions, SASL. Default: 10 s.
     pub connect_timeout: Duration,
     /// What `connect_timeout` grows to, doubling with each connection attempt that timed out (KIP-601). Default: 30 s.
     pub connect_timeout_max: Duration,
@@ -132,6 +132,8 @@ pub struct ClusterConfig {
     pub rebootstrap_trigger: Duration,
     /// Whether asking for a topic may create it, if the broker allows that. Default: true.
     pub auto_create_topics: bool,
+    /// The SASL mechanism by which connections authenticate; `None`: they do not. Default: `None`.
+    pub sasl_mechanism: Option<String>,
     /// Largest response in bytes; a larger one ends its connection. (A pool refuses it before it has room for it.)
     /// Default: 100 MiB.
     pub max_frame: usize,
@@ -158,6 +160,7 @@ impl ClusterConfig {
             rebootstrap: true,
             rebootstrap_trigger: Duration::from_secs(300),
             auto_create_topics: true,
+            sasl_mechanism: None,
             max_frame: 100 << 20,
         }
     }

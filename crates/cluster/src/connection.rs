@@ -27,6 +27,8 @@ const SASL_CORRELATION: i32 = i32::MAX - 7;
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Purpose {
     Versions,
+    SaslHandshake,
+    SaslAuthenticate,
     Metadata,
     Produce(RequestId),
     Control(RequestId),
@@ -81,6 +83,8 @@ pub(crate) struct Connection {
     /// How long an answer is awaited.
     request_timeout: Duration,
     next_correlation: i32,
+    /// As many SASL requests were sent.
+    sasl_requests: i32,
     /// Frames handed to the pool.
     sent: u64,
     /// Frames the pool reported as written; `written <= sent`.
@@ -102,6 +106,7 @@ impl Connection {
             in_flight: VecDeque::new(),
             request_timeout,
             next_correlation: 0,
+            sasl_requests: 0,
             sent: 0,
             written: 0,
             received: 0,
@@ -125,6 +130,27 @@ impl Connection {
             SASL_CORRELATION.. => i32::MIN,
             next => next,
         };
+        self.enqueue(now, purpose, (key, version), correlation, unanswered);
+        correlation
+    }
+
+    /// As [`push`](Self::push), for requests of SASL: their correlation ids are kept apart, as Java's client has it.
+    pub(crate) fn push_sasl(&mut self, now: Timestamp, purpose: Purpose, api: (ApiKey, ApiVersion)) -> CorrelationId {
+        let correlation = CorrelationId(SASL_CORRELATION + self.sasl_requests % 8);
+        self.sasl_requests = (self.sasl_requests + 1) % 8;
+        // A broker that throttles does not read before that is over.
+        self.enqueue(now.max(self.throttled_until), purpose, api, correlation, false);
+        correlation
+    }
+
+    fn enqueue(
+        &mut self,
+        now: Timestamp,
+        purpose: Purpose,
+        (key, version): (ApiKey, ApiVersion),
+        correlation: CorrelationId,
+        unanswered: bool,
+    ) {
         self.sent += 1;
         self.last_activity = now;
         let deadline = now + self.request_timeout;
@@ -137,7 +163,6 @@ impl Connection {
             number: self.sent,
             unanswered,
         });
-        correlation
     }
 
     /// The oldest unwritten frame was written; if it asked for no answer, it is done.
@@ -212,6 +237,21 @@ impl Connection {
 
     pub(crate) fn load(&self) -> usize {
         self.in_flight.len()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn unwritten(&self) -> u64 {
+        self.sent - self.written
+    }
+
+    /// When the connection was last of use.
+    pub(crate) fn last_activity(&self) -> Timestamp {
+        self.last_activity
+    }
+
+    /// What happened since then was no use.
+    pub(crate) fn unused_since(&mut self, at: Timestamp) {
+        self.last_activity = at;
     }
 
     /// When the oldest request runs out of time, or, with none, when the connection has been idle for too long.

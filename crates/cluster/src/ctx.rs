@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use milena_wire::Frame;
 
-use crate::api::{ConnId, Event, Output, QueryId, RequestId};
+use crate::api::{ConnId, Event, Output, QueryId, RequestId, SaslOrder};
 use crate::backoff::Backoff;
 use crate::config::{ClusterConfig, HostPort};
 use crate::link::LinkKey;
@@ -66,6 +66,11 @@ impl Ctx {
 
     pub(crate) fn transmit(&mut self, conn: ConnId, frame: Frame) {
         self.outputs.push_back(Output::Transmit { conn, frame });
+    }
+
+    /// Asks for a step of a connection's SASL exchange.
+    pub(crate) fn order(&mut self, conn: ConnId, order: SaslOrder) {
+        self.outputs.push_back(Output::Authenticate { conn, order });
     }
 
     /// Closes a connection; whatever is still reported about it is ignored.

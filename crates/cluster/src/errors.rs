@@ -5,6 +5,7 @@ mod tls;
 use std::fmt;
 use std::sync::Arc;
 
+use milena_sasl::SaslErrorKind;
 use milena_wire::{BrokerId, ErrorCode, TlsFault};
 
 /// Why the pool ended a connection, or could not make one.
@@ -166,6 +167,8 @@ pub enum ConnErrorKind {
     VersionsUnsupported,
     /// The broker answered a request about the connection or the cluster with an error.
     Refusal,
+    /// The broker and this client could not authenticate each other by SASL.
+    Authentication(SaslErrorKind),
     /// Closed by this side, to look for the cluster anew.
     Rebootstrap,
     /// A request was made without a usable connection to the broker, or with too many in flight on it.
@@ -214,6 +217,16 @@ impl fmt::Display for ConnError {
 impl std::error::Error for ConnError {}
 
 impl ConnErrorKind {
+    /// Whether trying again is in vain until somebody changes something: credentials, settings, certificates.
+    #[must_use]
+    pub fn is_refusal_of_identity(self) -> bool {
+        match self {
+            // A provider that fails may work the next time.
+            Self::Authentication(kind) => kind != SaslErrorKind::NoCredentials,
+            _ => false,
+        }
+    }
+
     /// What happened, in words.
     fn text(self) -> &'static str {
         match self {
@@ -236,6 +249,7 @@ impl ConnErrorKind {
             Self::Idle => "closed after nothing happened on it for long",
             Self::VersionsUnsupported => "the broker and this client have no version of a needed request in common",
             Self::Refusal => "the broker refused",
+            Self::Authentication(kind) => kind.text(),
             Self::Rebootstrap => "closed to look for the cluster anew through the bootstrap servers",
             Self::NotReady => "there is no usable connection with room for another request",
             Self::Io => "reading or writing failed",
@@ -285,6 +299,7 @@ impl ConnErrorKind {
             Self::VersionsUnsupported => {
                 ("milena needs Kafka 0.11 or newer", "milena needs Kafka 0.11 or newer on every broker")
             }
+            Self::Authentication(kind) => (kind.advice(), kind.advice()),
             Self::Closed | Self::Idle | Self::Refusal | Self::Rebootstrap | Self::NotReady | Self::Io => ("", ""),
         };
         if advertised { told } else { configured }

@@ -6,7 +6,7 @@
 //!
 //! To read it, start at [`Cluster`], then:
 //!
-//! - `link`: the way to one broker, from "down" over resolve, connect and ApiVersions to "ready", and back, with backoff
+//! - `link`: the way to one broker, from "down" over resolve, connect, ApiVersions and SASL to "ready", and back, with backoff
 //! - `connection`: what is in flight on a connection that is there
 //! - `versions`: what is spoken on it
 //! - `metadata`: which topics are in use, when to ask about them (`refresh`), what an answer changes (`apply`), and
@@ -32,9 +32,12 @@ mod timers;
 mod topology;
 mod versions;
 
+pub use milena_sasl::{SaslError, SaslErrorKind, Step as SaslStep};
 pub use milena_wire::message::NodeEndpoint;
 
-pub use api::{ConnId, ControlRequest, ControlResponse, Event, Input, Output, ProduceAnswer, QueryId, RequestId, Room};
+pub use api::{
+    ConnId, ControlRequest, ControlResponse, Event, Input, Output, ProduceAnswer, QueryId, RequestId, Room, SaslOrder,
+};
 pub use cluster::Cluster;
 pub use config::{ClusterConfig, HostPort, HostPortError};
 pub use errors::{ConnError, ConnErrorKind, LooksLike, LostCause, Reached, RequestLost};

@@ -1,7 +1,7 @@
 //! The way to one broker for one class of requests: at most one connection, and when to make the next.
 //!
 //! ```text
-//!   Down ----> Resolving ----> Connecting ----> Negotiating ----> Ready
+//!   Down ----> Resolving ----> Connecting ----> Negotiating [--> Authenticating] --> Ready
 //!    ^  |          |            ^   ^   |            |              |
 //!    |  '----------|------------'   '---|------------'              |   no need to resolve an address,
 //!    |             |                    |                           |   the next address of a name
@@ -11,6 +11,7 @@
 //! Everything up to `Ready` has one deadline per address, the setup timeout. Every round resolves the name anew and
 //! tries all its addresses; backoff is between rounds.
 
+mod authenticate;
 mod fall;
 mod negotiate;
 
@@ -30,6 +31,7 @@ use crate::connection::{Answered, Connection, Fault, InFlight, Purpose};
 use crate::ctx::Ctx;
 use crate::errors::{ConnError, ConnErrorKind};
 use crate::versions::newest_api_versions;
+use authenticate::{Authentication, Session};
 
 /// Addresses of one name that are tried per round, so that a name with very many cannot make a storm.
 const ADDRESSES_PER_ROUND: usize = 16;
@@ -90,15 +92,22 @@ enum Stage {
         conn: Connection,
         deadline: Timestamp,
     },
+    Authenticating {
+        conn: Connection,
+        authentication: Authentication,
+    },
     Ready {
         conn: Connection,
+        /// How long the authentication holds; `None`: as long as the connection.
+        session: Option<Session>,
+        renewal: Option<Authentication>,
     },
 }
 
 /// What came of a frame.
 #[derive(Debug)]
 pub(crate) enum Progress {
-    /// Another version of ApiVersions is being tried.
+    /// The connection is busy with itself: another version of ApiVersions, SASL.
     Negotiating,
     /// The connection can be used from now on.
     Ready,
@@ -106,6 +115,15 @@ pub(crate) enum Progress {
     Answered(Answered),
     /// The frame ended the connection.
     Fell(Fall),
+}
+
+impl Progress {
+    pub(crate) fn fall(self) -> Option<Fall> {
+        match self {
+            Self::Fell(fall) => Some(fall),
+            _ => None,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -179,21 +197,24 @@ impl Link {
     /// The connection, if it is usable.
     pub(crate) fn ready(&self) -> Option<&Connection> {
         match &self.stage {
-            Stage::Ready { conn } if !self.draining => Some(conn),
+            Stage::Ready { conn, .. } if !self.draining => Some(conn),
             _ => None,
         }
     }
 
     pub(crate) fn ready_mut(&mut self) -> Option<&mut Connection> {
         match &mut self.stage {
-            Stage::Ready { conn } => Some(conn),
+            Stage::Ready { conn, .. } => Some(conn),
             _ => None,
         }
     }
 
     /// How many requests can be sent now.
     pub(crate) fn slots(&self, ctx: &Ctx, now: Timestamp) -> usize {
-        self.ready().map_or(0, |conn| conn.slots(now, ctx.config.max_in_flight))
+        match &self.stage {
+            Stage::Ready { renewal: Some(renewal), .. } if !renewal.lets_requests_pass() => 0,
+            _ => self.ready().map_or(0, |conn| conn.slots(now, ctx.config.max_in_flight)),
+        }
     }
 
     /// Whether nothing happened for so long that the connection is not to be trusted with a request.
@@ -211,9 +232,12 @@ impl Link {
             Stage::Resolving { deadline, .. }
             | Stage::Connecting { deadline, .. }
             | Stage::Negotiating { deadline, .. } => Some(*deadline),
-            Stage::Ready { conn } => {
+            Stage::Authenticating { authentication, .. } => Some(authentication.deadline()),
+            Stage::Ready { conn, session, renewal } => {
                 let deadline = conn.deadline(ctx.config.idle_timeout);
-                Some(conn.throttled(now).map_or(deadline, |throttled| throttled.min(deadline)))
+                let renew_at = session.as_ref().map(Session::renew_at);
+                let sasl = renewal.as_ref().map_or(renew_at, |renewal| Some(renewal.deadline()));
+                [conn.throttled(now), sasl].into_iter().flatten().fold(deadline, Timestamp::min).into()
             }
         }
     }
@@ -300,7 +324,9 @@ impl Link {
     }
 
     pub(crate) fn on_frame(&mut self, ctx: &mut Ctx, now: Timestamp, frame: &Bytes) -> Progress {
-        let (Stage::Negotiating { conn, .. } | Stage::Ready { conn }) = &mut self.stage else {
+        let (Stage::Negotiating { conn, .. } | Stage::Authenticating { conn, .. } | Stage::Ready { conn, .. }) =
+            &mut self.stage
+        else {
             // A pool that reports a frame before the connection is confused; so would be whoever reads the frame.
             return Progress::Fell(self.fall(ctx, now, ConnErrorKind::Unasked, "before the connection".to_owned()));
         };
@@ -309,8 +335,12 @@ impl Link {
             return Progress::Fell(self.fall(ctx, now, ConnErrorKind::BadSize, detail));
         }
         match conn.on_frame(now, frame) {
-            Ok(answered) if answered.request.purpose == Purpose::Versions => self.on_versions(ctx, now, &answered),
-            Ok(answered) => Progress::Answered(answered),
+            Ok(answered) => match answered.request.purpose {
+                Purpose::Versions => self.on_versions(ctx, now, &answered),
+                Purpose::SaslHandshake => self.on_handshake(ctx, now, &answered),
+                Purpose::SaslAuthenticate => self.on_authenticate(ctx, now, &answered),
+                _ => Progress::Answered(answered),
+            },
             Err(Fault::Unasked) => {
                 let detail = format!("a frame of {} bytes that answers nothing", frame.len());
                 Progress::Fell(self.fall(ctx, now, ConnErrorKind::Unasked, detail))
@@ -327,14 +357,16 @@ impl Link {
 
     /// The connection was of use.
     pub(crate) fn on_answer_understood(&mut self) {
-        if let Stage::Ready { conn } = &mut self.stage {
+        if let Stage::Ready { conn, .. } = &mut self.stage {
             conn.proven = true;
         }
     }
 
     pub(crate) fn on_written(&mut self, now: Timestamp) -> Option<InFlight> {
         match &mut self.stage {
-            Stage::Negotiating { conn, .. } | Stage::Ready { conn } => conn.on_written(now),
+            Stage::Negotiating { conn, .. } | Stage::Authenticating { conn, .. } | Stage::Ready { conn, .. } => {
+                conn.on_written(now)
+            }
             _ => None,
         }
     }
@@ -359,7 +391,7 @@ impl Link {
             Stage::Negotiating { deadline, .. } if *deadline <= now => {
                 timed_out("connected, but the first request was not answered in time")
             }
-            Stage::Ready { conn } if conn.deadline(ctx.config.idle_timeout) <= now => match conn.oldest() {
+            Stage::Ready { conn, .. } if conn.deadline(ctx.config.idle_timeout) <= now => match conn.oldest() {
                 None => (ConnErrorKind::Idle, String::new()),
                 Some(oldest) => {
                     let timeout = ctx.config.request_timeout;
@@ -367,6 +399,11 @@ impl Link {
                     (ConnErrorKind::RequestTimeout, detail)
                 }
             },
+            Stage::Authenticating { .. } | Stage::Ready { .. } => {
+                let fall = self.expire_authentication(ctx, now);
+                self.renew_session(ctx, now);
+                return fall;
+            }
             _ => return None,
         };
         Some(self.fall(ctx, now, what, detail))

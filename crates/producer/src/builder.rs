@@ -38,6 +38,8 @@ use crate::{Producer, seed};
 pub struct ProducerBuilder {
     pub(crate) config: ProducerConfig,
     pub(crate) problems: Vec<ConfigProblem>,
+    /// What properties lack, unless a mechanism is set in code.
+    pub(crate) sasl_problem: Option<ConfigProblem>,
     io: Io,
     pub(crate) tcp: TcpConnector,
     pub(crate) connector: Option<Arc<dyn Connector>>,
@@ -84,6 +86,7 @@ impl ProducerBuilder {
         Self {
             config,
             problems: Vec::new(),
+            sasl_problem: None,
             io,
             tcp,
             connector,
@@ -259,6 +262,7 @@ impl ProducerBuilder {
                 problems.push(problem);
             }
         }
+        problems.extend(self.sasl_problem.take().filter(|_| self.config.sasl.is_none()));
         problems.extend(self.security.prepare().err());
         if problems.is_empty() { Ok(()) } else { Err(ConfigError { problems, source: None }) }
     }
@@ -300,11 +304,12 @@ impl ProducerBuilder {
                 accumulator: accumulator.clone(),
                 metrics: Arc::clone(&metrics),
                 inputs: spool_inputs,
-                sockets: milena_replay::Sockets { cluster, connector, resolver },
+                sockets: milena_replay::Sockets { cluster, connector, resolver, sasl: config.sasl.clone() },
             };
             spooler.start(spool, tools)?;
         }
-        let sockets = Sockets { connector, resolver: self.resolver, max_frame: config.max_frame };
+        let sockets =
+            Sockets { connector, resolver: self.resolver, max_frame: config.max_frame, sasl: config.sasl.clone() };
         let threads = if config.compression.codec() == Codec::None { 0 } else { config.compression_threads };
         let seals = SealPool::start(&config.client_id, threads)?;
         let wake = Arc::clone(&watch);
@@ -364,6 +369,7 @@ pub(crate) fn cluster_config(config: &ProducerConfig) -> ClusterConfig {
         rebootstrap: config.rebootstrap,
         rebootstrap_trigger: config.rebootstrap_trigger,
         auto_create_topics: config.auto_create_topics,
+        sasl_mechanism: config.sasl.as_ref().map(|mechanism| mechanism.name().to_owned()),
         ..ClusterConfig::new(config.bootstrap.clone())
     }
 }

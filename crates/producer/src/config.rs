@@ -1,9 +1,11 @@
 //! What a producer is told at its start: typed values, checked together.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use milena_accumulator::PartitionerKind;
+use milena_client::sasl::SaslMechanism;
 use milena_cluster::HostPort;
 use milena_sender::{Guarantee, RecreatedTopic};
 use milena_wire::{BATCH_HEADER_LEN, Compression, ErrorCode};
@@ -91,6 +93,8 @@ pub struct ProducerConfig {
     pub idle_timeout: Duration,
     /// The largest answer accepted, in bytes: a port that is no broker's must not make the client reserve more. Default: 100 MiB.
     pub max_frame: usize,
+    /// How connections authenticate: `sasl.mechanism` and what belongs to it. Default: they do not.
+    pub sasl: Option<Arc<dyn SaslMechanism>>,
     /// How long a producer whose last handle is dropped goes on delivering. Default: 30 s.
     pub drop_timeout: Duration,
 }
@@ -133,6 +137,7 @@ impl ProducerConfig {
             reconnect_backoff_max: Duration::from_secs(1),
             idle_timeout: Duration::from_secs(540),
             max_frame: milena_pool::DEFAULT_MAX_FRAME,
+            sasl: None,
             drop_timeout: Duration::from_secs(30),
         }
     }
@@ -322,6 +327,8 @@ impl fmt::Display for ProducerConfig {
             None => writeln!(f, "partition_in_flight = by the guarantee")?,
         }
         writeln!(f, "recreated_topic = {:?}", self.recreated_topic)?;
+        let sasl = self.sasl.as_ref();
+        writeln!(f, "sasl.mechanism = {}", sasl.map_or("none", |mechanism| mechanism.name()))?;
         writeln!(f, "drop_timeout = {}", self.drop_timeout.as_millis())?;
         writeln!(f, "partitioner = {}", partitioner_name(&self.partitioner))?;
         writeln!(f, "partitioner.adaptive.partitioning.enable = {}", self.adaptive)?;

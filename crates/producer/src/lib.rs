@@ -42,7 +42,7 @@ pub use milena_accumulator::{
     BatchReport, CustomPartitioner, Delivery, DeliveryError, Failure, FailureKind, Fate, MemoryUse, Outcome,
     PartitionRequest, PartitionerKind, Receipt, Reported,
 };
-pub use milena_client::property;
+pub use milena_client::{property, sasl};
 pub use milena_cluster::{ClusterState, ConnError, ConnErrorKind, HostPort};
 pub use milena_pool::{
     BoxFuture, Connector, Keepalive, Resolver, Secure, Secured, Stream, SystemResolver, Target, TcpConnector,

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use milena_accumulator::PartitionerKind;
 use milena_client::property::{Acks, ClientSettings, Partitioner, ProducerSettings, Settings};
-#[cfg(feature = "tls")]
 use milena_client::security::SecurityProtocol;
 use milena_pool::TcpConnector;
 use milena_sender::Guarantee;
@@ -29,6 +28,15 @@ impl ProducerBuilder {
             Err(problem) => self.problems.push(problem),
         }
         self.tcp = tcp(self.tcp, &settings.client);
+        if settings.client.security_protocol.is_some_and(SecurityProtocol::has_sasl) {
+            match settings.client.sasl.mechanism() {
+                Ok(mechanism) => self.config.sasl = Some(mechanism),
+                // A mechanism set in code, before or after this, takes the place of what properties lack.
+                Err((property, problem)) => {
+                    self.sasl_problem = Some(ConfigProblem { setting: property.into(), problem })
+                }
+            }
+        }
         self = self.security(&settings.client);
         match &settings.producer.dead_letter_topic {
             Some(topic) => self.on_failure(FailurePolicy::topic(topic.as_str())),

@@ -27,7 +27,7 @@ impl ProducerBuilder {
         let max_frame = self.config.max_frame;
         let cluster = ClusterConfig { max_frame, ..cluster_config(&self.config) };
         let connector = self.security.over(self.connector.unwrap_or_else(|| Arc::new(self.tcp)));
-        let sockets = Sockets { cluster, connector, resolver: self.resolver };
+        let sockets = Sockets { cluster, connector, resolver: self.resolver, sasl: self.config.sasl };
         Replay::start(spool, sockets, config, events)
             .map_err(|source| ConfigError { problems: Vec::new(), source: Some(source) })
     }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use milena_client::sasl::SaslMechanism;
 #[cfg(feature = "tls")]
 use milena_client::security::TlsLayer;
 use milena_pool::{Connector, Secure, Secured};
@@ -26,6 +27,12 @@ impl ProducerBuilder {
     #[cfg(feature = "tls")]
     pub fn tls(mut self, tls: TlsConfig) -> Self {
         self.security.tls = Some(tls);
+        self
+    }
+
+    /// Authenticates all connections by SASL (`security.protocol=SASL_SSL` with TLS, `SASL_PLAINTEXT` without). Default: none.
+    pub fn sasl(mut self, mechanism: impl SaslMechanism) -> Self {
+        self.config.sasl = Some(Arc::new(mechanism));
         self
     }
 

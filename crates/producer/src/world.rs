@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use milena_client::Network;
+use milena_client::sasl::SaslMechanism;
 use milena_pool::{Connector, PoolConfig, Resolver};
 use milena_sender::{Input, Output};
 use milena_wire::Timestamp;
@@ -34,6 +35,7 @@ pub(crate) struct Sockets {
     pub(crate) connector: Arc<dyn Connector>,
     pub(crate) resolver: Arc<dyn Resolver>,
     pub(crate) max_frame: usize,
+    pub(crate) sasl: Option<Arc<dyn SaslMechanism>>,
 }
 
 impl Real {
@@ -48,9 +50,13 @@ impl Real {
     ) -> Self {
         let mut config = PoolConfig::default();
         config.max_frame = sockets.max_frame;
+        let network = Network::new(config, sockets.connector, sockets.resolver);
         Self {
             clock,
-            network: Network::new(config, sockets.connector, sockets.resolver),
+            network: match sockets.sasl {
+                Some(mechanism) => network.with_sasl(mechanism),
+                None => network,
+            },
             commands,
             watch,
             seals,
@@ -87,6 +93,7 @@ impl World for Real {
             Output::Resolve { query, host, port } => self.network.resolve(query, host, port),
             Output::Connect { conn, host, port, addr } => self.network.connect(conn, host, port, addr),
             Output::Transmit { conn, frame } => self.network.transmit(conn, frame),
+            Output::Authenticate { conn, order } => self.network.authenticate(conn, order),
             Output::Close { conn } => self.network.close(conn),
             Output::Done { id, result } => self.commands.answer(id, result),
             Output::Seal { ticket, batch } => self.seals.seal(ticket, batch),

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use milena_client::sasl::SaslMechanism;
 use milena_cluster::ClusterConfig;
 use milena_pool::{Connector, Resolver};
 use milena_spool::replay::Rules;
@@ -38,6 +39,8 @@ pub struct Sockets {
     pub connector: Arc<dyn Connector>,
     /// Turns names into addresses.
     pub resolver: Arc<dyn Resolver>,
+    /// How connections authenticate, if `cluster` names a mechanism.
+    pub sasl: Option<Arc<dyn SaslMechanism>>,
 }
 
 impl fmt::Debug for Sockets {

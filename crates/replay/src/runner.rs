@@ -65,7 +65,10 @@ impl Runner {
             spool,
             config,
             cluster: Cluster::new(settings, RandomState::new().build_hasher().finish()),
-            network: Network::new(pool, sockets.connector, sockets.resolver),
+            network: match sockets.sasl {
+                Some(mechanism) => Network::new(pool, sockets.connector, sockets.resolver).with_sasl(mechanism),
+                None => Network::new(pool, sockets.connector, sockets.resolver),
+            },
             clock: Clock::start(),
             signals,
             events,

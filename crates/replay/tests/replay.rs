@@ -116,6 +116,7 @@ fn replay(
     config.again_after = again_after;
     config.unknown_topic_grace = Duration::from_millis(200);
     let sockets = Sockets {
+        sasl: None,
         cluster: ClusterConfig::new(bootstrap_list(&cluster.bootstrap()).unwrap()),
         connector: Arc::new(TcpConnector::default()),
         resolver: Arc::new(SystemResolver),
@@ -257,6 +258,7 @@ fn many_partitions_take_turns_and_none_is_given_up_because_others_go_first() {
     let mut config = ReplayConfig::default();
     config.rules.patience = Some(Duration::from_millis(1_500));
     let sockets = Sockets {
+        sasl: None,
         cluster: ClusterConfig::new(bootstrap_list(&cluster.bootstrap()).unwrap()),
         connector: Arc::new(TcpConnector::default()),
         resolver: Arc::new(SystemResolver),

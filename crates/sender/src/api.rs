@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use milena_accumulator::{SealJob, SealedBytes};
-use milena_cluster::{ConnError, ConnId, QueryId};
+use milena_cluster::{ConnError, ConnId, QueryId, SaslOrder};
 use milena_wire::{ErrorCode, Frame, PartitionId, Timestamp, TopicId, TopicName};
 
 /// Names one batch that is being sealed.
@@ -255,6 +255,13 @@ pub enum Output {
         conn: ConnId,
         /// The frame, with its size.
         frame: Frame,
+    },
+    /// As [`milena_cluster::Output::Authenticate`].
+    Authenticate {
+        /// For which connection.
+        conn: ConnId,
+        /// What to do.
+        order: SaslOrder,
     },
     /// As [`milena_cluster::Output::Close`].
     Close {

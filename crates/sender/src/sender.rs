@@ -190,6 +190,7 @@ impl Sender {
                 From::Resolve { query, host, port } => Output::Resolve { query, host, port },
                 From::Connect { conn, host, port, addr } => Output::Connect { conn, host, port, addr },
                 From::Transmit { conn, frame } => Output::Transmit { conn, frame },
+                From::Authenticate { conn, order } => Output::Authenticate { conn, order },
                 From::Close { conn } => {
                     self.forget_connection(conn);
                     Output::Close { conn }

@@ -107,6 +107,8 @@ impl World {
                 let arrives = leaves + self.latency(conn);
                 self.net.send_server(conn, leaves, arrives, bytes);
             }
+            // No run sets SASL up.
+            Output::Authenticate { .. } => {}
             Output::Close { conn } => {
                 self.say(|| format!("{conn:?} is closed by the client"));
                 self.end(conn);

@@ -10,6 +10,7 @@ use crate::core::{CoreConfig, Keep};
 use crate::profile::Profile;
 
 use super::EmbeddedCluster;
+use super::sasl::SaslServer;
 use super::security::Security;
 
 /// Settings of an [`EmbeddedCluster`]; every one has a default, so `EmbeddedCluster::builder().start().await` works.
@@ -157,6 +158,12 @@ impl Builder {
     #[cfg(feature = "tls")]
     pub fn tls(mut self, tls: milena_tls::TlsServer) -> Self {
         self.secure.tls = Some(tls);
+        self
+    }
+
+    /// All nodes want their clients to authenticate by SASL. Default: they do not.
+    pub fn sasl(mut self, sasl: SaslServer) -> Self {
+        self.secure.sasl = Some(sasl);
         self
     }
 

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use super::frame;
 use super::hub::{Hub, Outcome};
 use super::node::{Node, Switch};
+use super::sasl::{Gate, Guard};
 use super::security::Stream;
 use crate::core::Answer;
 
@@ -37,9 +38,20 @@ pub(super) async fn serve(hub: Arc<Hub>, node: Arc<Node>, stream: impl Stream) {
 
 async fn run(hub: &Hub, node: &Node, stream: impl Stream, mut switch: watch::Receiver<Switch>) -> io::Result<()> {
     let mut stream = node.secure.open(stream).await?;
+    let mut guard = Guard::new(node.secure.sasl.clone());
     let mut input = BytesMut::new();
     while let Some(request) = frame::read(&mut stream, &mut input, node.frame_max).await? {
         resumed(&mut switch).await;
+        match guard.look(&request) {
+            Gate::Pass => {}
+            Gate::Answer(frame) => {
+                frame::write(&mut stream, &frame).await?;
+                continue;
+            }
+            Gate::Last(frame) => return frame::write(&mut stream, &frame).await,
+            Gate::Close => return Ok(()),
+            Gate::Silence => return ignore(&mut stream).await,
+        }
         let answer = match hub.handle(node.id, &request) {
             Outcome::Answered(answer) => answer,
             Outcome::Waits(wait) => wait.answer().await,

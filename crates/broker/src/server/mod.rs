@@ -14,6 +14,7 @@ mod hub;
 mod memory;
 mod node;
 mod runtime;
+mod sasl;
 mod security;
 
 #[cfg(test)]
@@ -22,3 +23,4 @@ mod tests;
 pub use builder::Builder;
 pub use cluster::{ClusterError, EmbeddedCluster};
 pub use memory::MemoryConnector;
+pub use sasl::{SaslLie, SaslServer};

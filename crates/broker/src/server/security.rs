@@ -4,6 +4,8 @@ use std::io;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use super::sasl::SaslServer;
+
 /// A stream of bytes in both directions.
 pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
 
@@ -14,6 +16,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Stream for S {}
 pub(super) struct Security {
     #[cfg(feature = "tls")]
     pub(super) tls: Option<milena_tls::TlsServer>,
+    pub(super) sasl: Option<SaslServer>,
 }
 
 impl Security {

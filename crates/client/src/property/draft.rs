@@ -6,6 +6,7 @@ use milena_wire::{Codec, Compression};
 
 use super::settings::Settings;
 use super::value::Wrong;
+use crate::sasl::{Password, SaslSettings};
 use crate::security::TlsSettings;
 
 /// Settings, and what has to wait until all properties were read.
@@ -24,6 +25,9 @@ pub(super) struct Draft {
     socket_timeout: Option<(usize, Duration)>,
     /// Entries about TLS, and what each sets.
     tls: Vec<(usize, &'static str)>,
+    /// Entries about SASL.
+    sasl: Vec<usize>,
+    has_password: bool,
 }
 
 /// A compression level as it was written.
@@ -63,6 +67,21 @@ impl Draft {
         Ok(&mut self.settings.client.tls)
     }
 
+    /// Notes that the entry being read is about SASL.
+    pub(super) fn sasl(&mut self) -> &mut SaslSettings {
+        self.sasl.push(self.entry);
+        &mut self.settings.client.sasl
+    }
+
+    /// Sets the password, which no other entry may set under another name.
+    pub(super) fn password(&mut self, password: Password) -> Result<(), Wrong> {
+        self.sasl().password = Some(password);
+        if std::mem::replace(&mut self.has_password, true) {
+            return Err(Wrong::new("sets the password, which is set already under another name"));
+        }
+        Ok(())
+    }
+
     /// Java and librdkafka bound the age of metadata under two names; the shorter one is what both ask for.
     pub(super) fn bound_metadata_age(&mut self, age: Duration) {
         let bound = &mut self.settings.client.metadata_max_age;
@@ -73,6 +92,7 @@ impl Draft {
     pub(super) fn finish(&mut self) {
         self.choose_compression();
         self.settle_tls();
+        self.settle_sasl();
         let client = &mut self.settings.client;
         if let Some((entry, timeout)) = self.socket_timeout {
             if client.request_timeout.is_none() {
@@ -97,6 +117,23 @@ impl Draft {
         let blamed = self.tls.first().map_or(self.entry, |(entry, _)| *entry);
         let problems = client.tls.problems().into_iter();
         self.wrong.extend(problems.map(|(property, problem)| (blamed, Wrong::new(format!("{property} {problem}")))));
+    }
+
+    fn settle_sasl(&mut self) {
+        let client = &self.settings.client;
+        if !client.security_protocol.unwrap_or_default().has_sasl() {
+            let reason = "it counts with security.protocol=SASL_PLAINTEXT or SASL_SSL alone";
+            self.ignored.extend(self.sasl.iter().map(|entry| (*entry, reason)));
+            return;
+        }
+        // A provider set in code takes the place of everything that is missing here.
+        if client.sasl.mechanism.as_deref() == Some("OAUTHBEARER") && client.sasl.jaas.is_none() {
+            return;
+        }
+        if let Err((property, problem)) = client.sasl.mechanism() {
+            let blamed = self.sasl.first().copied().unwrap_or(self.entry);
+            self.wrong.push((blamed, Wrong::new(format!("{property} {problem}"))));
+        }
     }
 
     fn choose_compression(&mut self) {

@@ -1,6 +1,7 @@
 //! Collects properties from where they are written, and reads them all at once.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io;
 use std::path::Path;
 
@@ -21,7 +22,7 @@ pub struct Properties {
     last_was_pair: bool,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 struct Entry {
     key: String,
     value: String,
@@ -31,6 +32,14 @@ struct Entry {
     line: Option<usize>,
     /// What is wrong with how it is written.
     wrong: Option<&'static str>,
+}
+
+/// Without what may be secret.
+impl fmt::Debug for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let value = if is_secret(&self.key) { "***" } else { self.value.as_str() };
+        write!(f, "{}={value}", self.key)
+    }
 }
 
 impl Properties {

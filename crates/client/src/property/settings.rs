@@ -5,6 +5,7 @@ use std::time::Duration;
 use milena_cluster::HostPort;
 use milena_wire::Compression;
 
+use crate::sasl::SaslSettings;
 use crate::security::{SecurityProtocol, TlsSettings};
 
 /// Settings read from properties. A field is `Some` only if it was set.
@@ -81,6 +82,8 @@ pub struct ClientSettings {
     pub security_protocol: Option<SecurityProtocol>,
     /// `ssl.…`. They count if the protocol has TLS.
     pub tls: TlsSettings,
+    /// `sasl.*`.
+    pub sasl: SaslSettings,
 }
 
 /// What a producer may be told.

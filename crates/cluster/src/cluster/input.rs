@@ -49,6 +49,11 @@ impl Cluster {
                 }
                 self.after(now, key, None);
             }
+            Input::Authenticate { conn, step } => {
+                let Some(key) = self.ctx.owner(conn) else { return };
+                let progress = self.with(key, |link, ctx| link.on_sasl(ctx, now, conn, step));
+                self.after(now, key, progress.and_then(Progress::fall));
+            }
             Input::Lost { conn, cause, begun } => {
                 let Some(key) = self.ctx.owner(conn) else { return };
                 let fall = self.with(key, |link, ctx| link.on_lost(ctx, now, conn, cause, begun)).flatten();
@@ -93,7 +98,7 @@ impl Cluster {
         let request = answered.request;
         let understood = match request.purpose {
             // Answered where the connection is negotiated.
-            Purpose::Versions => return None,
+            Purpose::Versions | Purpose::SaslHandshake | Purpose::SaslAuthenticate => return None,
             Purpose::Produce(id) => ProduceResponse::decode(request.version, &answered.body).map(|response| {
                 self.understood(now, key, &request, response.throttle_ms);
                 if let Some(broker) = key.broker() {
@@ -195,7 +200,9 @@ impl Cluster {
 
     /// Reports a fall, and brings everything that depends on a link up to date with it.
     pub(super) fn after(&mut self, now: Timestamp, key: LinkKey, fall: Option<Fall>) {
-        if let Some(fall) = fall {
+        // Requests in flight may have come to their end, which a new authentication waits for.
+        let pursue = |link: &mut Link, ctx: &mut Ctx| link.pursue_authentication(ctx, now).fall();
+        if let Some(fall) = fall.or_else(|| self.with(key, pursue).flatten()) {
             self.on_fall(now, key, fall);
         }
         let left = self.has_left(key);
@@ -268,7 +275,8 @@ impl Cluster {
                     self.avoid = Some(key.node);
                     self.metadata.failed(&mut self.ctx, now);
                 }
-                (Purpose::Versions | Purpose::Produce(_), _) => {}
+                (Purpose::Produce(_), _) => {}
+                (Purpose::Versions | Purpose::SaslHandshake | Purpose::SaslAuthenticate, _) => {}
             }
         }
         self.search = true;

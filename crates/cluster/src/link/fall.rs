@@ -40,7 +40,9 @@ impl Link {
     ) -> Option<Fall> {
         let (id, silent) = match &self.stage {
             Stage::Connecting { conn, .. } => (*conn, false),
-            Stage::Negotiating { conn, .. } | Stage::Ready { conn } => (conn.id, conn.received == 0),
+            Stage::Negotiating { conn, .. } | Stage::Authenticating { conn, .. } | Stage::Ready { conn, .. } => {
+                (conn.id, conn.received == 0)
+            }
             Stage::Down | Stage::Resolving { .. } => return None,
         };
         if id != lost {
@@ -48,7 +50,10 @@ impl Link {
         }
         ctx.conn_gone(id);
         let connecting = matches!(self.stage, Stage::Connecting { .. });
-        let (what, detail) = cause.judge(connecting, silent);
+        let (what, mut detail) = cause.judge(connecting, silent);
+        if matches!(self.stage, Stage::Authenticating { .. }) && detail.is_empty() {
+            "in the middle of the SASL exchange".clone_into(&mut detail);
+        }
         Some(Fall { begun, ..self.fall(ctx, now, what, detail) })
     }
 
@@ -79,7 +84,11 @@ impl Link {
                     if oldest || self.first_version.0 == 0 { newest_api_versions() } else { ApiVersion(0) };
                 Vec::new()
             }
-            Stage::Ready { conn } => {
+            Stage::Authenticating { conn, .. } => {
+                ctx.close(conn.id);
+                Vec::new()
+            }
+            Stage::Ready { conn, .. } => {
                 ctx.close(conn.id);
                 long_lived = conn.age(now) >= ctx.config.reconnect_backoff_max;
                 quiet |= what == ConnErrorKind::Closed && conn.load() == 0 && conn.proven && long_lived;
@@ -94,7 +103,8 @@ impl Link {
         if matches!(what, ConnErrorKind::TimedOut | ConnErrorKind::Tls(TlsFault::TimedOut)) {
             self.timeouts = self.timeouts.saturating_add(1);
         }
-        if was_ready {
+        if was_ready || matches!(what, ConnErrorKind::Authentication(_)) {
+            // The same broker would say the same at another of its addresses.
             self.addresses.clear();
         }
         if quiet {
@@ -104,6 +114,10 @@ impl Link {
         }
         self.error = Some(error.clone());
         let down = !self.connect_next(ctx, now);
+        if what.is_refusal_of_identity() {
+            // Nothing will change soon: the second wait at once, as in Java.
+            self.failures = self.failures.saturating_add(1);
+        }
         if down {
             let wait = ctx.reconnect_backoff().delay(self.failures, &mut ctx.rng);
             self.not_before = if Mutant::ReconnectAtOnce.lives() { now } else { now + wait };
@@ -129,7 +143,9 @@ impl Link {
                 ctx.query_gone(query);
             }
             Stage::Connecting { conn, .. } => ctx.close(conn),
-            Stage::Negotiating { conn, .. } | Stage::Ready { conn } => ctx.close(conn.id),
+            Stage::Negotiating { conn, .. } | Stage::Authenticating { conn, .. } | Stage::Ready { conn, .. } => {
+                ctx.close(conn.id);
+            }
         }
         self.addresses.clear();
         self.draining = false;

@@ -1,10 +1,12 @@
 //! The first request on every connection: what the broker speaks.
 
+use milena_sasl::{SaslError, SaslErrorKind};
 use milena_wire::message::api_versions::{ApiVersionsRequest, ApiVersionsResponse};
 use milena_wire::{ApiKey, ApiVersion, ErrorCode, Timestamp};
 
+use super::authenticate::{Authentication, Session};
 use super::{Link, Progress, Stage};
-use crate::connection::{Answered, Purpose};
+use crate::connection::{Answered, Connection, Purpose};
 use crate::ctx::Ctx;
 use crate::errors::ConnErrorKind;
 use crate::versions::{Versions, client_throttles, downgrade};
@@ -54,14 +56,32 @@ impl Link {
             let detail = format!("{name}: the broker {offered}");
             return Progress::Fell(self.fall(ctx, now, ConnErrorKind::VersionsUnsupported, detail));
         }
-        if let Stage::Negotiating { mut conn, .. } = std::mem::replace(&mut self.stage, Stage::Down) {
-            conn.versions = versions;
-            if client_throttles(ApiKey::API_VERSIONS, tried) {
-                conn.throttle(now, response.throttle_ms);
-            }
-            tracing::debug!(address = %self.address, broker = ?self.key.broker(), class = ?self.key.class, "connected");
-            self.stage = Stage::Ready { conn };
+        let Stage::Negotiating { mut conn, deadline } = std::mem::replace(&mut self.stage, Stage::Down) else {
+            return Progress::Negotiating;
+        };
+        let speaks_sasl =
+            [ApiKey::SASL_HANDSHAKE, ApiKey::SASL_AUTHENTICATE].iter().all(|key| versions.of(*key).is_some());
+        conn.versions = versions;
+        if client_throttles(ApiKey::API_VERSIONS, tried) {
+            conn.throttle(now, response.throttle_ms);
         }
+        if ctx.config.sasl_mechanism.is_none() {
+            return self.usable(ctx, conn, None);
+        }
+        let id = conn.id;
+        self.stage = Stage::Authenticating { conn, authentication: Authentication::new(deadline, now) };
+        if !speaks_sasl {
+            let detail = "it does not speak SASL at all on this listener".to_owned();
+            return self.fail_authentication(ctx, now, SaslError::new(SaslErrorKind::NotOffered, detail));
+        }
+        self.begin_authentication(ctx, id);
+        Progress::Negotiating
+    }
+
+    /// Whatever had to be settled on the connection is.
+    pub(super) fn usable(&mut self, ctx: &mut Ctx, conn: Connection, session: Option<Session>) -> Progress {
+        tracing::debug!(address = %self.address, broker = ?self.key.broker(), class = ?self.key.class, "connected");
+        self.stage = Stage::Ready { conn, session, renewal: None };
         ctx.health_doubtful = true;
         self.timeouts = 0;
         self.error = None;

@@ -1,10 +1,11 @@
 use std::fmt::Write as _;
 
+use milena_sasl::{SaslError, SaslErrorKind, Step};
 use milena_wire::message::api_versions::{ApiRange, ApiVersionsResponse};
 use milena_wire::{CorrelationId, ErrorCode, Frame, TlsFault};
 
 use super::*;
-use crate::api::{Output, RequestId};
+use crate::api::{Output, RequestId, SaslOrder};
 use crate::config::ClusterConfig;
 use crate::errors::LostCause;
 
@@ -12,24 +13,26 @@ const KEY: LinkKey = LinkKey { node: Node::Broker(BrokerId(3)), class: Class::Co
 const START: Timestamp = Timestamp::from_millis(100_000);
 
 /// A link and what drives it, a few steps into its life.
-struct Rig {
-    ctx: Ctx,
-    link: Link,
-    now: Timestamp,
+pub(super) struct Rig {
+    pub(super) ctx: Ctx,
+    pub(super) link: Link,
+    pub(super) now: Timestamp,
 }
 
 fn addrs(count: u8) -> Vec<SocketAddr> {
     (1..=count).map(|n| SocketAddr::from(([10, 0, 0, n], 9092))).collect()
 }
 
-fn versions(error: ErrorCode, correlation: i32) -> Bytes {
+pub(super) fn versions(error: ErrorCode, correlation: i32) -> Bytes {
     let api = |key, max| ApiRange { key, min: ApiVersion(0), max: ApiVersion(max) };
-    let apis = vec![api(ApiKey::PRODUCE, 13), api(ApiKey::METADATA, 13), api(ApiKey::API_VERSIONS, 4)];
+    let sasl = [api(ApiKey::SASL_HANDSHAKE, 1), api(ApiKey::SASL_AUTHENTICATE, 2)];
+    let mut apis = vec![api(ApiKey::PRODUCE, 13), api(ApiKey::METADATA, 13), api(ApiKey::API_VERSIONS, 4)];
+    apis.extend(sasl);
     let response = ApiVersionsResponse { error, apis, ..ApiVersionsResponse::default() };
     payload(&response.encode_frame(ApiVersion(4), CorrelationId(correlation)))
 }
 
-fn payload(frame: &Frame) -> Bytes {
+pub(super) fn payload(frame: &Frame) -> Bytes {
     Bytes::from(frame.to_vec()).slice(4..)
 }
 
@@ -52,14 +55,22 @@ impl Rig {
         rig
     }
 
-    fn negotiating(addresses: u8) -> Self {
+    pub(super) fn negotiating(addresses: u8) -> Self {
         let mut rig = Self::connecting(addresses);
         let conn = rig.conn();
         rig.link.on_connected(&mut rig.ctx, rig.now, conn);
         rig
     }
 
-    fn ready() -> Self {
+    /// Waits for the mechanism's first message.
+    pub(super) fn authenticating() -> Self {
+        let mut rig = Self::negotiating(1);
+        rig.ctx.config.sasl_mechanism = Some("SCRAM-SHA-256".to_owned());
+        assert!(matches!(rig.frame(&versions(ErrorCode::NONE, 0)), Progress::Negotiating));
+        rig
+    }
+
+    pub(super) fn ready() -> Self {
         let mut rig = Self::negotiating(1);
         assert!(matches!(rig.frame(&versions(ErrorCode::NONE, 0)), Progress::Ready));
         rig
@@ -73,10 +84,10 @@ impl Rig {
         rig
     }
 
-    fn conn(&self) -> ConnId {
+    pub(super) fn conn(&self) -> ConnId {
         match &self.link.stage {
             Stage::Connecting { conn, .. } => *conn,
-            Stage::Negotiating { conn, .. } | Stage::Ready { conn } => conn.id,
+            Stage::Negotiating { conn, .. } | Stage::Authenticating { conn, .. } | Stage::Ready { conn, .. } => conn.id,
             _ => ConnId(0),
         }
     }
@@ -89,38 +100,46 @@ impl Rig {
         self.link.on_resolved(&mut self.ctx, self.now, query, result)
     }
 
-    fn frame(&mut self, frame: &Bytes) -> Progress {
+    pub(super) fn frame(&mut self, frame: &Bytes) -> Progress {
         self.link.on_frame(&mut self.ctx, self.now, frame)
     }
 
-    fn lost(&mut self, cause: LostCause) -> Option<Fall> {
+    pub(super) fn sasl(&mut self, step: Result<Step, SaslError>) -> Progress {
+        let conn = self.conn();
+        self.link.on_sasl(&mut self.ctx, self.now, conn, step)
+    }
+
+    pub(super) fn lost(&mut self, cause: LostCause) -> Option<Fall> {
         let conn = self.conn();
         self.link.on_lost(&mut self.ctx, self.now, conn, cause, None)
     }
 
-    fn later(&mut self, after: Duration) -> Option<Fall> {
+    pub(super) fn later(&mut self, after: Duration) -> Option<Fall> {
         self.now = self.now + after;
         self.link.on_timer(&mut self.ctx, self.now)
     }
 
-    fn outputs(&mut self) -> Vec<String> {
+    pub(super) fn outputs(&mut self) -> Vec<String> {
         std::iter::from_fn(|| self.ctx.poll())
             .map(|output| match output {
                 Output::Resolve { host, .. } => format!("resolve {host}"),
                 Output::Connect { addr, .. } => format!("connect {addr}"),
                 Output::Transmit { frame, .. } => format!("send v{}", frame.to_vec()[7]),
                 Output::Close { .. } => "close".to_owned(),
+                Output::Authenticate { order: SaslOrder::Begin { .. }, .. } => "begin SASL".to_owned(),
+                Output::Authenticate { order: SaslOrder::Answer { challenge }, .. } => format!("answer {challenge:?}"),
                 other => format!("{other:?}"),
             })
             .collect()
     }
 
-    fn stage(&self) -> &'static str {
+    pub(super) fn stage(&self) -> &'static str {
         match self.link.stage {
             Stage::Down => "Down",
             Stage::Resolving { .. } => "Resolving",
             Stage::Connecting { .. } => "Connecting",
             Stage::Negotiating { .. } => "Negotiating",
+            Stage::Authenticating { .. } => "Authenticating",
             Stage::Ready { .. } => "Ready",
         }
     }
@@ -139,6 +158,7 @@ fn act(rig: &mut Rig, input: &str) -> String {
         Progress::Answered(_) => "answered".to_owned(),
         other => format!("{other:?}").to_lowercase(),
     };
+    let quiet = |said: String| if said == "negotiating" { String::new() } else { said };
     let fell = |fall: Option<Fall>| fall.as_ref().map_or_else(String::new, show);
     match input {
         "start" => {
@@ -155,6 +175,8 @@ fn act(rig: &mut Rig, input: &str) -> String {
         "versions" => progress(rig.frame(&versions(ErrorCode::NONE, 0))),
         "versions refused" => progress(rig.frame(&versions(ErrorCode::UNSUPPORTED_VERSION, 0))),
         "versions failed" => progress(rig.frame(&versions(ErrorCode::UNKNOWN_SERVER_ERROR, 0))),
+        "SASL message" => quiet(progress(rig.sasl(Ok(Step::Send(Bytes::from_static(b"first")))))),
+        "SASL failure" => quiet(progress(rig.sasl(Err(SaslError::new(SaslErrorKind::NoCredentials, ""))))),
         "answer" => progress(rig.frame(&Bytes::from_static(&[0, 0, 0, 1]))),
         "garbage" => progress(rig.frame(&Bytes::from_static(&[0xff; 20]))),
         "refused" => fell(
@@ -173,12 +195,13 @@ fn act(rig: &mut Rig, input: &str) -> String {
 #[test]
 fn every_stage_meets_every_input() {
     type Build = fn() -> Rig;
-    let stages: [(&str, Build); 7] = [
+    let stages: [(&str, Build); 8] = [
         ("Down", Rig::down),
         ("Resolving", Rig::resolving),
         ("Connecting", || Rig::connecting(1)),
         ("Connecting (2 addresses)", || Rig::connecting(2)),
         ("Negotiating", || Rig::negotiating(1)),
+        ("Authenticating", Rig::authenticating),
         ("Ready", Rig::ready),
         ("Ready (1 in flight)", Rig::busy),
     ];
@@ -191,6 +214,8 @@ fn every_stage_meets_every_input() {
         "versions",
         "versions refused",
         "versions failed",
+        "SASL message",
+        "SASL failure",
         "answer",
         "garbage",
         "refused",

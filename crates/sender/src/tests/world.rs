@@ -362,6 +362,7 @@ impl World {
                     self.serve(conn, &frame);
                 }
             }
+            Output::Authenticate { .. } => panic!("SASL is not set up"),
             Output::Close { conn } => {
                 self.conns.remove(&conn);
                 self.forget(conn);

@@ -1,18 +1,21 @@
-//! TLS, and SASL, which is not there yet.
+//! TLS and SASL.
 
-use milena_sasl::Secret;
+use std::time::Duration;
+
+use milena_sasl::{Extensions, Secret};
 
 use super::{Known, applied, ignored, only, refused};
-use crate::property::value::Wrong;
-use crate::security::{SecurityProtocol, Source, StoreType, UnknownProtocol};
+use crate::property::value::{Wrong, boolean, millis, whole};
+use crate::sasl::Password;
+use crate::security::{Source, StoreType, UnknownProtocol};
 
 const JAVA: &str = "it chooses among Java's own classes";
 const TRUST: &str = "what is trusted";
 const CHAIN: &str = "the certificate";
 const KEY: &str = "the key";
-/// What is accepted without effect stays so when security.protocol is PLAINTEXT, in Java and librdkafka as well; and
-/// any other protocol is refused.
-const SASL: &str = "it counts with security.protocol=SASL_PLAINTEXT or SASL_SSL alone, which are not in this build yet";
+/// Why nothing is asked for over HTTPS.
+const NO_HTTP: &str =
+    "this build fetches no tokens over HTTPS; give it a token provider in code, or milena.sasl.token.file";
 const IN_CODE: &str = "it is set in code and not by a property";
 
 pub(super) static SECURITY: &[Known] = &[
@@ -21,14 +24,13 @@ pub(super) static SECURITY: &[Known] = &[
             value.parse().map_err(|unknown: UnknownProtocol| Wrong::new("is no protocol").hint(unknown.to_string()))?;
         draft.settings.client.security_protocol = Some(protocol);
         match protocol {
-            SecurityProtocol::Plaintext => Ok(()),
-            SecurityProtocol::Ssl if cfg!(feature = "tls") => Ok(()),
-            SecurityProtocol::Ssl => Err(Wrong::new("is TLS, which this build is without (feature `tls`)")),
-            SecurityProtocol::SaslPlaintext => Err(Wrong::new("is SASL, which is not in this build yet")),
-            SecurityProtocol::SaslSsl => Err(Wrong::new("is SASL over TLS, which is not in this build yet")),
+            secured if !cfg!(feature = "tls") && secured.has_tls() => {
+                Err(Wrong::new("is TLS, which this build is without (feature `tls`)"))
+            }
+            _ => Ok(()),
         }
     })
-    .note("`PLAINTEXT` or `SSL`; SASL is not in this build yet"),
+    .note("`PLAINTEXT`, `SSL`, `SASL_PLAINTEXT` or `SASL_SSL`"),
     applied("ssl.endpoint.identification.algorithm", "https", |draft, value| {
         let check = match value.to_ascii_lowercase().as_str() {
             "https" => true,
@@ -152,26 +154,88 @@ pub(super) static SECURITY: &[Known] = &[
     refused("ssl.engine.factory.class", "a Java class has no counterpart here; another cryptography is set in code"),
     refused("ssl.engine.location", "OpenSSL engines have no place in a client without OpenSSL"),
     ignored("ssl.engine.id", "`ssl.engine.location` is refused"),
-    ignored("https.ca.location", SASL),
-    ignored("https.ca.pem", SASL),
-    ignored("sasl.mechanism", SASL).alias(&["sasl.mechanisms"]),
-    ignored("sasl.jaas.config", SASL),
-    ignored("sasl.username", SASL),
-    ignored("sasl.password", SASL),
-    ignored("sasl.client.callback.handler.class", SASL),
-    ignored("sasl.login.callback.handler.class", SASL),
-    ignored("sasl.login.class", SASL),
-    ignored("sasl.login.connect.timeout.ms", SASL),
-    ignored("sasl.login.read.timeout.ms", SASL),
-    ignored("sasl.login.retry.backoff.ms", SASL),
-    ignored("sasl.login.retry.backoff.max.ms", SASL),
-    ignored("sasl.login.refresh.window.factor", SASL),
-    ignored("sasl.login.refresh.window.jitter", SASL),
-    ignored("sasl.login.refresh.min.period.seconds", SASL),
-    ignored("sasl.login.refresh.buffer.seconds", SASL),
-    ignored("sasl.kerberos.*", SASL),
-    ignored("sasl.oauthbearer.*", SASL),
-    ignored("enable.sasl.oauthbearer.unsecure.jwt", SASL),
+    ignored("https.ca.location", NO_HTTP),
+    ignored("https.ca.pem", NO_HTTP),
+    applied("sasl.mechanism", "GSSAPI", |draft, value| {
+        draft.sasl().mechanism = Some(value.to_owned());
+        Ok(())
+    })
+    .alias(&["sasl.mechanisms"])
+    .note("`PLAIN`, `SCRAM-SHA-256`, `SCRAM-SHA-512` or `OAUTHBEARER`; must be set with SASL, since Kafka's default, `GSSAPI`, can only be plugged in in code"),
+    applied("sasl.jaas.config", "", |draft, value| {
+        draft.sasl().jaas = Some(Secret::new(value));
+        Ok(())
+    })
+    .note("Java's `PlainLoginModule`, `ScramLoginModule` (with `tokenauth=\"true\"` for a delegation token) and `OAuthBearerLoginModule` with their `username` and `password`, or `unsecuredLoginStringClaim_sub`"),
+    applied("sasl.username", "", |draft, value| {
+        draft.sasl().username = Some(value.to_owned());
+        Ok(())
+    })
+    .note("the user"),
+    applied("sasl.password", "", |draft, value| draft.password(Password::from(value)))
+    .note("the user's password. Whoever may list processes sees it on a command line: there, one of the next two is better"),
+    applied("milena.sasl.password.file", "", |draft, value| draft.password(Password::File(value.into())))
+    .note("the file that holds the password; it is read for every authentication, so that a new password needs no restart"),
+    applied("milena.sasl.password.env", "", |draft, value| match std::env::var(value) {
+        Ok(password) => draft.password(Password::Fixed(password.into())),
+        Err(_) => Err(Wrong::new("is not the name of an environment variable that is set")),
+    })
+    .note("the environment variable that holds the password"),
+    applied("milena.sasl.token.file", "", |draft, value| {
+        draft.sasl().token_file = Some(value.into());
+        Ok(())
+    })
+    .note("the file that holds the token of OAUTHBEARER; it is read again before the token expires"),
+    applied("sasl.oauthbearer.extensions", "", |draft, value| {
+        let pairs: Option<Vec<_>> = list(value).map(|pair| pair.split_once('=')).collect();
+        let pairs = pairs.ok_or_else(|| Wrong::new("is not of the form name=value,name=value"))?;
+        let extensions = Extensions::new(pairs).map_err(|error| Wrong::new(error.detail))?;
+        draft.sasl().extensions = Some(extensions);
+        Ok(())
+    })
+    .note("librdkafka's `name=value` pairs for the broker beside the token"),
+    applied("enable.sasl.oauthbearer.unsecure.jwt", "false", |draft, value| {
+        draft.sasl().unsecured = boolean(value)?;
+        Ok(())
+    })
+    .note("librdkafka's token that nobody signed, for `sasl.username`; for tests"),
+    applied("sasl.login.retry.backoff.ms", "100", |draft, value| {
+        draft.sasl().refresh.retry_backoff = millis(value)?;
+        Ok(())
+    })
+    .note("first wait after a token could not be got"),
+    applied("sasl.login.retry.backoff.max.ms", "10000", |draft, value| {
+        draft.sasl().refresh.retry_backoff_max = millis(value)?;
+        Ok(())
+    })
+    .note("what that grows to, doubling each time"),
+    applied("sasl.login.refresh.window.factor", "0.8", |draft, value| {
+        draft.sasl().refresh.window_factor = share(value, 0.5, 1.0)?;
+        Ok(())
+    })
+    .note("for which part of its life a token is used"),
+    applied("sasl.login.refresh.window.jitter", "0.05", |draft, value| {
+        draft.sasl().refresh.window_jitter = share(value, 0.0, 0.25)?;
+        Ok(())
+    })
+    .note("up to which part of its life is added to that by chance"),
+    applied("sasl.login.refresh.min.period.seconds", "60", |draft, value| {
+        draft.sasl().refresh.min_period = Duration::from_secs(whole(value, 0, 900)?.unsigned_abs());
+        Ok(())
+    })
+    .note("shortest time between two tokens, unless they live for too short a time"),
+    applied("sasl.login.refresh.buffer.seconds", "300", |draft, value| {
+        draft.sasl().refresh.buffer = Duration::from_secs(whole(value, 0, 3600)?.unsigned_abs());
+        Ok(())
+    })
+    .note("how long before its end a token is replaced, unless it lives for too short a time"),
+    ignored("sasl.client.callback.handler.class", JAVA),
+    ignored("sasl.login.callback.handler.class", JAVA),
+    ignored("sasl.login.class", JAVA),
+    ignored("sasl.login.connect.timeout.ms", NO_HTTP),
+    ignored("sasl.login.read.timeout.ms", NO_HTTP),
+    ignored("sasl.kerberos.*", "GSSAPI can only be plugged in in code"),
+    ignored("sasl.oauthbearer.*", NO_HTTP),
     refused("oauthbearer_token_refresh_cb", IN_CODE),
     refused("ssl_key", IN_CODE),
     refused("ssl_certificate", IN_CODE),
@@ -182,6 +246,12 @@ pub(super) static SECURITY: &[Known] = &[
 
 fn list(value: &str) -> impl Iterator<Item = &str> {
     value.split([',', ':']).map(str::trim).filter(|name| !name.is_empty())
+}
+
+/// A number from `least` to `most`.
+fn share(value: &str, least: f64, most: f64) -> Result<f64, Wrong> {
+    let share = value.parse().ok().filter(|share| (least..=most).contains(share));
+    share.ok_or_else(|| Wrong::new(format!("is not in {least} to {most}")))
 }
 
 fn text(value: &str) -> Result<Source, Wrong> {

@@ -259,9 +259,16 @@ fn what_a_refused_property_says_when_it_changes_nothing_is_accepted() {
 #[test]
 fn security_that_is_not_there_is_refused_and_never_left_out() {
     let told = problem("security.protocol=SASL_SSL\nsasl.mechanism=PLAIN\nssl.truststore.location=/x");
-    assert!(told.contains("security.protocol=SASL_SSL") && told.contains("not in this build yet"), "{told}");
+    assert!(told.contains("sasl.username is needed"), "{told}");
+    let told = problem("security.protocol=SASL_PLAINTEXT\nsasl.password=hunter2\nsasl.username=alice");
+    assert!(told.contains("sasl.mechanism is needed") && !told.contains("hunter2"), "{told}");
+    let text = "security.protocol=SASL_PLAINTEXT\nsasl.mechanism=PLAIN\nsasl.username=alice\nsasl.password=hunter2";
+    assert!(good(text).client.sasl.mechanism().is_ok());
+    let told = problem(&format!("{text}\nmilena.sasl.password.file=/x"));
+    assert!(told.contains("set already under another name"), "{told}");
     let settings = good("sasl.mechanism=PLAIN\nsasl.oauthbearer.token.endpoint.url=https://x");
-    assert!(settings.ignored.iter().all(|ignored| ignored.reason.contains("security.protocol")));
+    let reasons: Vec<_> = settings.ignored.iter().map(|ignored| ignored.reason).collect();
+    assert!(reasons[0].contains("security.protocol") && reasons[1].contains("over HTTPS"), "{reasons:?}");
     assert_eq!(settings.ignored.len(), 2);
 }
 

@@ -5,11 +5,12 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
+use milena_sasl::{SaslError, SaslErrorKind, Step};
 use milena_wire::message::init_producer_id::InitProducerIdRequest;
-use milena_wire::{BrokerId, ErrorCode, LeaderEpoch, PartitionId, Reader, RequestHeader, Timestamp, TopicName};
+use milena_wire::{ApiKey, BrokerId, ErrorCode, LeaderEpoch, PartitionId, Reader, RequestHeader, Timestamp, TopicName};
 
 use super::world::{Asked, Kafka, Reply, Topic, config, produce};
-use crate::api::{ConnId, Event, Input, Output, QueryId, RequestId};
+use crate::api::{ConnId, Event, Input, Output, QueryId, RequestId, SaslOrder};
 use crate::errors::LostCause;
 use crate::rng::Rng;
 use crate::{Cluster, ControlRequest, LeaderHint, NodeEndpoint, Reached, Room};
@@ -32,6 +33,13 @@ struct Chaos {
     replies: BTreeMap<ConnId, Vec<Bytes>>,
     unwritten: BTreeMap<ConnId, usize>,
     over: Vec<ConnId>,
+    /// What mechanisms are to work out.
+    orders: Vec<(ConnId, SaslOrder)>,
+    /// Connections whose present authentication the broker has been asked for and not heard the end of.
+    in_sasl: BTreeSet<ConnId>,
+    /// Connections that have authenticated, and how often any did so again.
+    authenticated: BTreeSet<ConnId>,
+    renewed: usize,
     /// Requests without an end, and whether they were transmitted.
     open: BTreeSet<RequestId>,
     /// Produce requests in the order they were made.
@@ -46,8 +54,10 @@ impl Chaos {
             .with_topic("a", Topic::led_by(&[(1, 5), (2, 5), (3, 5)]))
             .with_topic("b", Topic::led_by(&[(-1, 5)]))
             .with_topic("c", Topic { error: ErrorCode::TOPIC_AUTHORIZATION_FAILED, ..Topic::default() });
+        let mut config = config(&["seed-1:9092", "10.0.0.2:9092"]);
+        config.sasl_mechanism = (seed % 2 == 1).then(|| "TEST".to_owned());
         Self {
-            cluster: Cluster::new(config(&["seed-1:9092", "10.0.0.2:9092"]), seed),
+            cluster: Cluster::new(config, seed),
             rng: Rng::new(seed.wrapping_mul(31)),
             now: Timestamp::from_millis(1),
             kafka,
@@ -56,6 +66,10 @@ impl Chaos {
             replies: BTreeMap::new(),
             unwritten: BTreeMap::new(),
             over: Vec::new(),
+            orders: Vec::new(),
+            in_sasl: BTreeSet::new(),
+            authenticated: BTreeSet::new(),
+            renewed: 0,
             open: BTreeSet::new(),
             ended: BTreeSet::new(),
             trace: Vec::new(),
@@ -89,6 +103,7 @@ impl Chaos {
                     assert!(self.wires.remove(&conn).is_some(), "only what is there is closed, and once");
                     self.over.push(conn);
                 }
+                Output::Authenticate { conn, order } => self.orders.push((conn, order)),
                 Output::Event(event) => self.on_event(event),
             }
         }
@@ -114,10 +129,48 @@ impl Chaos {
         let header = RequestHeader::decode(&mut reader).unwrap();
         let body = frame.slice(reader.position()..);
         let addr = SocketAddr::from(([10, 0, 0, 1], 9092));
+        self.watch_sasl(conn, header.api_key);
         let asked = Asked { at: self.now, addr, header, body };
         if let Reply::Frame(frame) = self.kafka.answer(&asked) {
             self.replies.entry(conn).or_default().push(frame.slice(4..));
         }
+    }
+
+    /// A broker expects nothing else between SaslHandshake and the end, and every answer has come before it begins.
+    fn watch_sasl(&mut self, conn: ConnId, key: ApiKey) {
+        match key {
+            ApiKey::SASL_HANDSHAKE => {
+                assert!(self.in_sasl.insert(conn), "one authentication at a time");
+                assert!(self.replies.get(&conn).is_none_or(Vec::is_empty), "with requests in flight");
+            }
+            ApiKey::SASL_AUTHENTICATE => assert!(self.in_sasl.contains(&conn), "not announced"),
+            _ => assert!(!self.in_sasl.contains(&conn), "{key} in the middle of an authentication"),
+        }
+    }
+
+    /// The mechanism does its part.
+    fn mechanism(&mut self) {
+        let Some((conn, order)) = self.orders.pop() else { return };
+        let wrong = !self.healthy && self.chance(10);
+        let step = match (order, self.rng.below(if wrong { 4 } else { 1 })) {
+            (SaslOrder::Begin { .. }, 0) => Ok(Step::Send(Bytes::from_static(b"first"))),
+            (SaslOrder::Answer { .. }, 0) if self.chance(50) => Ok(Step::Send(Bytes::from_static(b"next"))),
+            (SaslOrder::Answer { .. }, 0) => {
+                // The broker knows as much after its last answer.
+                self.in_sasl.remove(&conn);
+                self.renewed += usize::from(!self.authenticated.insert(conn));
+                Ok(Step::Done)
+            }
+            (_, 1) => Err(SaslError::new(SaslErrorKind::ServerSignature, "x")),
+            (SaslOrder::Begin { .. }, 2) => Ok(Step::Done),
+            (_, 2) => {
+                let error = SaslError::new(SaslErrorKind::TokenRefused, "x");
+                Ok(Step::GiveUp { last: Bytes::from_static(b"end"), error })
+            }
+            // It does not come to an end at all.
+            _ => return,
+        };
+        self.handle(Input::Authenticate { conn, step });
     }
 
     fn handle(&mut self, input: Input) {
@@ -134,6 +187,9 @@ impl Chaos {
 
     /// Something a world does, most often something sane.
     fn world(&mut self) {
+        if !self.orders.is_empty() && self.chance(40) {
+            return self.mechanism();
+        }
         let conns = self.wires.keys().copied().collect::<Vec<_>>();
         let stale = self.over.clone();
         let conn = if self.chance(3) { self.pick(&stale) } else { self.pick(&conns) };
@@ -242,7 +298,7 @@ impl Chaos {
         self.now = self.now.max(until);
     }
 
-    fn run(seed: u64) -> Vec<String> {
+    fn run(seed: u64) -> (Vec<String>, usize) {
         let mut chaos = Self::new(seed);
         chaos.handle(Input::Tick);
         for _ in 0..300 {
@@ -273,7 +329,18 @@ impl Chaos {
             }
             chaos.pass(chaos.now + Duration::from_millis(100));
         }
-        chaos.trace
+        // Sessions included, over and over.
+        let before = chaos.renewed;
+        let rounds = if seed % 2 == 1 { 300 } else { 0 };
+        for _ in 0..rounds {
+            for _ in 0..10 {
+                chaos.world();
+            }
+            chaos.owner();
+            chaos.pass(chaos.now + Duration::from_millis(100));
+        }
+        assert!(chaos.renewed > before || rounds == 0, "no session is renewed");
+        (chaos.trace, chaos.renewed)
     }
 }
 
@@ -287,6 +354,8 @@ fn whatever_happens_every_request_ends_once_nothing_spins_and_all_recovers() {
 #[test]
 fn chaos_repeats_from_its_seed() {
     assert_eq!(Chaos::run(5), Chaos::run(5));
-    let answered = (0..20).flat_map(Chaos::run).filter(|event| event.starts_with("produced")).count();
+    let (traces, renewed): (Vec<_>, Vec<_>) = (0..20).map(Chaos::run).unzip();
+    let answered = traces.into_iter().flatten().filter(|event| event.starts_with("produced")).count();
     assert!(answered > 20, "and it is not all chaos: {answered}");
+    assert!(renewed.iter().sum::<usize>() > 30, "nor without sessions that are renewed: {renewed:?}");
 }

@@ -14,6 +14,8 @@ use milena_wire::message::produce::{ProducePartition, ProduceRequest, ProduceTop
 use milena_wire::message::produce::{
     ProducePartitionResponse, ProduceRequestIn, ProduceResponse, ProduceTopicResponse,
 };
+use milena_wire::message::sasl_authenticate::SaslAuthenticateResponse;
+use milena_wire::message::sasl_handshake::SaslHandshakeResponse;
 use milena_wire::{
     ApiKey, ApiVersion, BrokerId, CorrelationId, ErrorCode, Frame, LeaderEpoch, Offset, PartitionId, ProducerEpoch,
     ProducerId, Reader, RequestHeader, Timestamp, TopicId, TopicName, client_range,
@@ -196,6 +198,7 @@ impl<S: Script> World<S> {
                     self.conns.remove(&conn);
                     self.closed.insert(conn);
                 }
+                Output::Authenticate { .. } => panic!("SASL is not configured"),
                 Output::Event(event) => self.events.push(event),
             }
         }
@@ -359,8 +362,10 @@ impl Kafka {
     }
 
     pub(super) fn versions(&self) -> Vec<ApiRange> {
+        let sasl = [ApiKey::SASL_HANDSHAKE, ApiKey::SASL_AUTHENTICATE];
         [ApiKey::PRODUCE, ApiKey::METADATA, ApiKey::API_VERSIONS, ApiKey::INIT_PRODUCER_ID]
             .into_iter()
+            .chain(sasl)
             .map(|key| ApiRange { key, min: ApiVersion(0), max: ApiVersion(self.newest(key)) })
             .collect()
     }
@@ -432,6 +437,16 @@ impl Kafka {
                     return Reply::Silence;
                 }
                 self.produced(&request).encode_frame(version, correlation).into()
+            }
+            ApiKey::SASL_HANDSHAKE => {
+                let mechanisms = vec!["TEST".to_owned()];
+                SaslHandshakeResponse { error: ErrorCode::NONE, mechanisms }.encode_frame(version, correlation).into()
+            }
+            ApiKey::SASL_AUTHENTICATE => {
+                // So short that it ends now and then in the middle of whatever a test does.
+                let response =
+                    SaslAuthenticateResponse { session_lifetime_ms: 20_000, ..SaslAuthenticateResponse::default() };
+                response.encode_frame(version, correlation).into()
             }
             key => panic!("nobody asks for {key}"),
         }

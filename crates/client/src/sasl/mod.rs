@@ -1,0 +1,28 @@
+//! SASL: who this client is, and how it says so.
+//!
+//! - [`SaslMechanism`] is one way to authenticate, and [`SaslExchange`] one conversation by it. Whoever needs another one, such as GSSAPI
+//!   by a C library, implements the two.
+//! - [`Plain`], [`Scram`] and [`OAuthBearer`] are the ones that are here.
+//! - [`Password`] says where a password comes from, [`TokenProvider`] where tokens do.
+//! - [`SaslSettings`] is what properties say about all this.
+
+mod jaas;
+mod mechanism;
+mod oauth;
+mod password;
+mod runner;
+mod scram;
+mod settings;
+
+pub use mechanism::{Plain, SaslExchange, SaslMechanism, SaslPeer};
+pub use milena_sasl::{
+    BearerToken, Extensions, Refresh, SaslError, SaslErrorKind, ScramHash, Secret, Step as SaslStep,
+};
+pub use oauth::{OAuthBearer, TokenFile, TokenProvider};
+pub use password::Password;
+pub(crate) use runner::Authenticator;
+pub use scram::Scram;
+pub use settings::SaslSettings;
+
+#[cfg(test)]
+mod tests;

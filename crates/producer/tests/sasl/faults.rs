@@ -1,0 +1,70 @@
+//! Each refusal by its name, in bounded time, and never in a hurry.
+
+use std::time::Duration;
+
+use milena_broker::SaslLie;
+use milena_producer::{Record, sasl::SaslErrorKind};
+
+use super::*;
+
+/// Fails to deliver one record; the error with all its causes.
+async fn refused(mechanism: &str, password: &str, server: SaslServer) -> (String, u64) {
+    let cluster = cluster(server).await;
+    let builder = by(mechanism, password).on(producer(&cluster));
+    let producer = builder
+        .request_timeout(Duration::from_millis(500))
+        .max_block(Duration::from_millis(900))
+        .delivery_timeout(Duration::from_secs(1))
+        .build()
+        .unwrap();
+    let error = producer.send(Record::to("topic").value("1")).await.unwrap_err();
+    let mut told = error.to_string();
+    let mut next = std::error::Error::source(&error);
+    while let Some(cause) = next {
+        told += &format!(": {cause}");
+        next = cause.source();
+    }
+    let attempts = cluster.connections_accepted();
+    drop(producer);
+    (told, attempts)
+}
+
+#[tokio::test]
+async fn each_refusal_is_told_with_the_broker_and_what_to_do_and_is_not_repeated_in_a_hurry() {
+    use SaslErrorKind as K;
+    let lying = |lie| {
+        let server = server();
+        server.lie(Some(lie));
+        server
+    };
+    for (mechanism, password, server, kind) in [
+        ("PLAIN", "cr4yon", server(), K::Refused),
+        ("SCRAM-SHA-256", "cr4yon", server(), K::Refused),
+        ("OAUTHBEARER", "cr4yon", server(), K::TokenRefused),
+        ("SCRAM-SHA-512", "pencil", SaslServer::new(&["PLAIN"]), K::NotOffered),
+        ("SCRAM-SHA-512", "pencil", lying(SaslLie::Signature), K::ServerSignature),
+        ("SCRAM-SHA-256", "pencil", lying(SaslLie::Iterations(1)), K::Iterations),
+        ("SCRAM-SHA-256", "pencil", lying(SaslLie::Iterations(u32::MAX)), K::Iterations),
+        ("SCRAM-SHA-256", "pencil", lying(SaslLie::Nonce), K::Nonce),
+    ] {
+        let (told, attempts) = refused(mechanism, password, server).await;
+        assert!(told.contains(kind.text()) && told.contains(kind.advice()), "{mechanism}, {kind:?}: {told}");
+        assert!(told.contains("127.0.0.1:"), "{told}");
+        assert!(!told.contains("pencil") && !told.contains("cr4yon"), "{told}");
+        assert!(attempts < 20, "{mechanism}, {kind:?}: {attempts} connections in about a second");
+    }
+}
+
+#[tokio::test]
+async fn a_listener_without_sasl_is_named() {
+    let cluster = EmbeddedCluster::builder().start().await.unwrap();
+    let builder = by("PLAIN", "pencil").on(producer(&cluster));
+    let producer = builder
+        .max_block(Duration::from_millis(900))
+        .request_timeout(Duration::from_millis(500))
+        .delivery_timeout(Duration::from_secs(1))
+        .build()
+        .unwrap();
+    let error = producer.send(Record::to("topic").value("1")).await.unwrap_err();
+    assert!(format!("{error:?}").contains(SaslErrorKind::IllegalState.text()), "{error:?}");
+}
