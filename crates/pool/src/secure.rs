@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::BoxFuture;
 use crate::connector::{Connector, Stream, Target};
 
-/// Makes an open stream a secure one: TLS. It sits on whatever a [`Connector`](crate::Connector) opens, a tunnel included.
+/// Makes an open stream a secure one: TLS. It sits on whatever a [`Connector`] opens, a tunnel included.
 pub trait Secure: fmt::Debug + Send + Sync + 'static {
     /// Ends when both sides agree, or with why they do not; a [`TlsError`](milena_wire::TlsError) inside the error is told as
     /// [`LostCause::Tls`](crate::LostCause::Tls), here as well as in later reads and writes.

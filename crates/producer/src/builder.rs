@@ -47,7 +47,7 @@ pub struct ProducerBuilder {
     pub(crate) resolver: Arc<dyn Resolver>,
     handler: Option<Arc<dyn DeliveryHandler>>,
     failed: Option<FailurePolicy>,
-    spool: Option<SpoolPolicy>,
+    pub(crate) spool: Option<SpoolPolicy>,
 }
 
 macro_rules! setters {

@@ -3,13 +3,16 @@
 use std::time::Duration;
 
 use milena_accumulator::PartitionerKind;
-use milena_client::property::{Acks, ClientSettings, Partitioner, ProducerSettings, Settings};
+use milena_client::property::{
+    Acks, ClientSettings, Partitioner, ProducerSettings, Settings, SpoolFsync, SpoolSettings,
+};
 use milena_client::security::SecurityProtocol;
 use milena_pool::TcpConnector;
 use milena_sender::Guarantee;
+use milena_spool::Fsync;
 
 use crate::config::{ConfigProblem, ProducerConfig};
-use crate::{FailurePolicy, ProducerBuilder};
+use crate::{FailurePolicy, ProducerBuilder, SpoolPolicy};
 
 impl ProducerBuilder {
     /// Takes over every setting that `settings` has; the others stay as they are.
@@ -38,10 +41,33 @@ impl ProducerBuilder {
             }
         }
         self = self.security(&settings.client);
+        self = self.spool_settings(&settings.producer.spool);
         match &settings.producer.dead_letter_topic {
             Some(topic) => self.on_failure(FailurePolicy::topic(topic.as_str())),
             None => self,
         }
+    }
+
+    fn spool_settings(mut self, given: &SpoolSettings) -> Self {
+        let SpoolSettings { dir, max_bytes, fsync, accept_duplicates, broker_memory, .. } = given;
+        let Some(dir) = dir else {
+            if max_bytes.is_some() || fsync.is_some() || accept_duplicates.is_some() || broker_memory.is_some() {
+                let problem = "is not given, and without it the other settings of milena.spool have no effect".into();
+                self.problems.push(ConfigProblem { setting: "milena.spool.dir".into(), problem });
+            }
+            return self;
+        };
+        let mut policy = SpoolPolicy::new(dir);
+        set(&mut policy.max_bytes, max_bytes.as_ref());
+        set(&mut policy.accept_duplicates, accept_duplicates.as_ref());
+        set(&mut policy.broker_memory, broker_memory.as_ref());
+        policy.fsync = match *fsync {
+            None => policy.fsync,
+            Some(SpoolFsync::Always) => Fsync::Always,
+            Some(SpoolFsync::Interval(every)) => Fsync::Interval(every),
+            Some(SpoolFsync::Never) => Fsync::Never,
+        };
+        self.spool(policy)
     }
 
     #[cfg(feature = "tls")]
@@ -167,6 +193,8 @@ fn tcp(mut tcp: TcpConnector, given: &ClientSettings) -> TcpConnector {
 
 #[cfg(test)]
 mod tests {
+    use milena_client::property::Properties;
+
     use super::*;
 
     fn given(acks: Option<Acks>, idempotence: Option<bool>) -> ProducerSettings {
@@ -174,6 +202,29 @@ mod tests {
         settings.acks = acks;
         settings.enable_idempotence = idempotence;
         settings
+    }
+
+    #[test]
+    fn a_spool_is_made_of_its_properties_and_these_are_nothing_without_its_folder() {
+        let read = |text: &str| {
+            let mut properties = Properties::new();
+            let settings = properties.add_text("spool.properties", text).settings().unwrap();
+            crate::Producer::builder("localhost:9092").settings(&settings)
+        };
+        let all = "milena.spool.dir=/var/spool/x\nmilena.spool.max.bytes=99\nmilena.spool.fsync=250\n\
+                   milena.spool.accept.duplicates=true\nmilena.spool.broker.memory.ms=3600000";
+        let policy = read(all).spool.unwrap();
+        assert_eq!(policy.dir, std::path::Path::new("/var/spool/x"));
+        assert_eq!((policy.max_bytes, policy.accept_duplicates), (99, true));
+        assert_eq!(policy.fsync, Fsync::Interval(Duration::from_millis(250)));
+        assert_eq!(policy.broker_memory, Duration::from_secs(3600));
+        let alone = read("milena.spool.dir=x").spool.unwrap();
+        assert_eq!((alone.max_bytes, alone.fsync), (SpoolPolicy::new("x").max_bytes, Fsync::Always));
+        assert_eq!(read("milena.spool.dir=x\nmilena.spool.fsync=never").spool.unwrap().fsync, Fsync::Never);
+
+        let homeless = read("milena.spool.max.bytes=99");
+        assert!(homeless.spool.is_none());
+        assert_eq!(homeless.problems[0].setting, "milena.spool.dir");
     }
 
     #[test]

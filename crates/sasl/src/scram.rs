@@ -1,9 +1,9 @@
 //! SCRAM (RFC 5802, RFC 7677): both sides prove that they know the password, and neither tells it.
 //!
-//! - [`client`](self::client): the exchange as a client has it
-//! - [`server`](self::server): as a broker has it
-//! - [`keys`](self::keys): what both compute
-//! - [`text`](self::text): how messages are written
+//! - [`client`]: the exchange as a client has it
+//! - [`server`]: as a broker has it
+//! - [`keys`]: what both compute
+//! - [`text`]: how messages are written
 
 mod client;
 mod keys;

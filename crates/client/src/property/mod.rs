@@ -23,4 +23,4 @@ mod value;
 pub use known::{Listed, list};
 pub use problem::{Problem, Problems};
 pub use properties::Properties;
-pub use settings::{Acks, ClientSettings, Ignored, Partitioner, ProducerSettings, Settings};
+pub use settings::{Acks, ClientSettings, Ignored, Partitioner, ProducerSettings, Settings, SpoolFsync, SpoolSettings};

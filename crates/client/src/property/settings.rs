@@ -1,5 +1,6 @@
 //! What a set of properties means.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use milena_cluster::HostPort;
@@ -122,6 +123,35 @@ pub struct ProducerSettings {
     pub adaptive: Option<bool>,
     /// `milena.dead.letter.topic`: where failed records go.
     pub dead_letter_topic: Option<String>,
+    /// `milena.spool.…`: what is kept on disk. Counts if there is a folder.
+    pub spool: SpoolSettings,
+}
+
+/// What a producer may be told of its spool.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct SpoolSettings {
+    /// `milena.spool.dir`.
+    pub dir: Option<PathBuf>,
+    /// `milena.spool.max.bytes`.
+    pub max_bytes: Option<u64>,
+    /// `milena.spool.fsync`.
+    pub fsync: Option<SpoolFsync>,
+    /// `milena.spool.accept.duplicates`.
+    pub accept_duplicates: Option<bool>,
+    /// `milena.spool.broker.memory.ms`.
+    pub broker_memory: Option<Duration>,
+}
+
+/// When what is written to the spool is made to survive a crash of the machine.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum SpoolFsync {
+    /// Before the outcome is told.
+    Always,
+    /// This long after the last time.
+    Interval(Duration),
+    /// When the system likes.
+    Never,
 }
 
 /// Who must have a batch before it counts as delivered.

@@ -4,7 +4,7 @@ use milena_wire::Codec;
 
 use super::{Known, applied, ignored, only, refused};
 use crate::property::draft::Draft;
-use crate::property::settings::{Acks, Partitioner};
+use crate::property::settings::{Acks, Partitioner, SpoolFsync};
 use crate::property::value::{Wrong, boolean, millis, millis_from, millis_with_fraction, size, whole};
 
 const INT_MAX: u32 = i32::MAX.unsigned_abs();
@@ -130,6 +130,31 @@ pub(super) static PRODUCER: &[Known] = &[
         Ok(())
     })
     .note("milena's own: failed records are produced to this topic, with the reason in headers"),
+    applied("milena.spool.dir", "", |draft, value| {
+        if value.is_empty() {
+            return Err(Wrong::new("names no folder").hint("leave it out if nothing is to be kept on disk"));
+        }
+        draft.settings.producer.spool.dir = Some(value.into());
+        Ok(())
+    })
+    .note("milena's own: records that cannot be delivered are kept in this folder, and sent when the cluster is back"),
+    applied("milena.spool.max.bytes", "1073741824", |draft, value| {
+        draft.settings.producer.spool.max_bytes = Some(whole(value, 1, i64::MAX)?.unsigned_abs());
+        Ok(())
+    })
+    .note("most bytes in the spool; what comes then fails as it would without one"),
+    applied("milena.spool.fsync", "always", spool_fsync)
+        .note("`always`, `never`, or the milliseconds from one to the next: when what is kept survives a crash of the machine"),
+    applied("milena.spool.accept.duplicates", "false", |draft, value| {
+        draft.settings.producer.spool.accept_duplicates = Some(boolean(value)?);
+        Ok(())
+    })
+    .note("whether also that is sent which may be written already and cannot be resolved"),
+    applied("milena.spool.broker.memory.ms", "82800000", |draft, value| {
+        draft.settings.producer.spool.broker_memory = Some(millis(value)?);
+        Ok(())
+    })
+    .note("how long brokers certainly remember a silent producer: less than their `producer.id.expiration.ms`"),
     ignored("partitioner.availability.timeout.ms", "adaptive partitioning goes by the length of queues alone"),
     only("partitioner.rack.aware", &["false"], "there is no partitioner that knows racks (KIP-1123)"),
     only("transaction.two.phase.commit.enable", &["false"], NO_TRANSACTIONS),
@@ -154,6 +179,17 @@ fn acks(draft: &mut Draft, value: &str) -> Result<(), Wrong> {
             return Err(Wrong::new("is not all, -1, 1 or 0")
                 .hint("how many replicas must have a batch is the topic's min.insync.replicas, with acks=all"));
         }
+    });
+    Ok(())
+}
+
+fn spool_fsync(draft: &mut Draft, value: &str) -> Result<(), Wrong> {
+    draft.settings.producer.spool.fsync = Some(match value.to_ascii_lowercase().as_str() {
+        "always" => SpoolFsync::Always,
+        "never" => SpoolFsync::Never,
+        _ => SpoolFsync::Interval(
+            millis_from(value, 1).map_err(|wrong| wrong.hint("it is always, never, or milliseconds"))?,
+        ),
     });
     Ok(())
 }
