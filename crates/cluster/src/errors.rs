@@ -223,6 +223,7 @@ impl ConnErrorKind {
         match self {
             // A provider that fails may work the next time.
             Self::Authentication(kind) => kind != SaslErrorKind::NoCredentials,
+            Self::Tls(fault) => tls::is_refusal(fault),
             _ => false,
         }
     }

@@ -20,6 +20,11 @@ pub(super) fn text(fault: F) -> &'static str {
     }
 }
 
+/// Whether one side does not believe the other, or they do not understand each other; a port without TLS may be a broker that restarts.
+pub(super) fn is_refusal(fault: F) -> bool {
+    !matches!(fault, F::NotTls | F::NoAnswer | F::TimedOut | F::Protocol)
+}
+
 /// What to do about it, for an address from the configuration and for one that the cluster advertises.
 pub(super) fn advice(fault: F) -> (&'static str, &'static str) {
     let same = |advice| (advice, advice);
@@ -89,6 +94,15 @@ mod tests {
             }
         }
         insta::assert_snapshot!(lines.join("\n"));
+    }
+
+    #[test]
+    fn what_only_people_can_mend_is_a_refusal() {
+        for (fault, refusal) in
+            [(F::Expired, true), (F::CertificateMissing, true), (F::NoAnswer, false), (F::TimedOut, false)]
+        {
+            assert_eq!(ConnErrorKind::Tls(fault).is_refusal_of_identity(), refusal, "{fault:?}");
+        }
     }
 
     #[test]
