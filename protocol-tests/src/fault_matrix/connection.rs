@@ -202,25 +202,43 @@ pub(super) const ROWS: &[Row] = &[
         number: 20,
         fault: "TLS: unknown CA, wrong host name, expired, no client certificate",
         outcome: "Each its own error with its cause; tried again with backoff",
-        shown: Shown::Later("TLS"),
+        shown: Shown::By(&[
+            Test::tcp("crates/producer/tests/tls/faults.rs", "row_020_certificates_that_are_not_believed"),
+            Test::tcp("crates/producer/tests/tls/faults.rs", "clients_that_are_not_believed"),
+            Test::tcp("crates/producer/tests/tls/renewal.rs", "a_mistake_that_is_put_right_in_time_costs_no_record"),
+        ]),
     },
     Row {
         number: 21,
         fault: "SASL: wrong password",
         outcome: "An error of its own; backoff, or failing fast by choice",
-        shown: Shown::Later("SASL"),
+        shown: Shown::Open(
+            "an error of its own and backoff are shown by `crates/producer/tests/sasl`; failing fast by choice is missing",
+        ),
     },
     Row {
         number: 22,
         fault: "A SASL session expires under load (KIP-368)",
         outcome: "Authenticated again between answers; nothing is lost",
-        shown: Shown::Later("SASL"),
+        shown: Shown::By(&[Test::tcp(
+            "crates/producer/tests/sasl/traffic.rs",
+            "row_022_sessions_are_renewed_under_load_and_every_record_is_there_once_and_in_order",
+        )]),
     },
     Row {
         number: 23,
         fault: "Renewing an OAuth token is slow or fails",
         outcome: "Renewed ahead of its expiry, also when idle",
-        shown: Shown::Later("SASL"),
+        shown: Shown::By(&[
+            Test::unit(
+                "crates/client/src/sasl/tests.rs",
+                "row_023_a_token_is_replaced_though_nobody_asks_and_no_more_once_nobody_can",
+            ),
+            Test::unit(
+                "crates/sasl/src/oauth/keeper.rs",
+                "failures_are_repeated_with_growing_waits_while_the_old_token_serves",
+            ),
+        ]),
     },
     Row {
         number: 24,

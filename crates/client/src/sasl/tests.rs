@@ -118,7 +118,7 @@ async fn one_token_serves_many_connections_and_is_fetched_once() {
 }
 
 #[tokio::test]
-async fn a_token_is_replaced_though_nobody_asks_and_no_more_once_nobody_can() {
+async fn row_023_a_token_is_replaced_though_nobody_asks_and_no_more_once_nobody_can() {
     let (calls, provider) = counted(200);
     let bearer = OAuthBearer::new(provider);
     first(&bearer).await;

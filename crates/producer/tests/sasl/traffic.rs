@@ -38,7 +38,7 @@ async fn properties_set_it_up_as_code_does() {
 
 /// KIP-368: sessions of 300 ms, with records under way all the time.
 #[tokio::test]
-async fn sessions_are_renewed_under_load_and_every_record_is_there_once_and_in_order() {
+async fn row_022_sessions_are_renewed_under_load_and_every_record_is_there_once_and_in_order() {
     for mechanism in ["PLAIN", "SCRAM-SHA-256", "OAUTHBEARER"] {
         let server = server().session_lifetime(Duration::from_millis(300));
         let cluster = cluster(server.clone()).await;

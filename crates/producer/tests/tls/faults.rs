@@ -44,7 +44,7 @@ async fn says(builder: ProducerBuilder, fault: TlsFault, words: &[&str]) {
 }
 
 #[tokio::test]
-async fn certificates_that_are_not_believed() {
+async fn row_020_certificates_that_are_not_believed() {
     let (ours, theirs) = (authority(), authority());
     for (names, validity, fault, word) in [
         (HERE, Validity::default(), TlsFault::UnknownIssuer, "ssl.ca.location"),

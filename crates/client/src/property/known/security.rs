@@ -156,7 +156,7 @@ pub(super) static SECURITY: &[Known] = &[
     ignored("ssl.engine.id", "`ssl.engine.location` is refused"),
     ignored("https.ca.location", NO_HTTP),
     ignored("https.ca.pem", NO_HTTP),
-    applied("sasl.mechanism", "GSSAPI", |draft, value| {
+    applied("sasl.mechanism", "none", |draft, value| {
         draft.sasl().mechanism = Some(value.to_owned());
         Ok(())
     })
