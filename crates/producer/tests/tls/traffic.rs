@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use milena_broker::SaslServer;
+use milena_producer::property::Properties;
 use milena_producer::tls::TlsVersion;
 use milena_producer::{FailurePolicy, Record};
 
@@ -97,4 +99,36 @@ async fn a_client_that_shows_its_certificate_is_let_in_and_its_dead_letters_too(
     assert_eq!(written(&cluster, "t").len(), 1);
     // A second producer sends them, and is let in as the first is.
     assert_eq!(written(&cluster, "letters").len(), 1);
+}
+
+/// SASL_SSL: the password goes through the encrypted stream, and is checked there.
+#[tokio::test]
+async fn sasl_comes_after_tls_and_both_are_checked() {
+    let authority = authority();
+    let users = SaslServer::new(&["PLAIN", "SCRAM-SHA-512"]).user("alice", "pencil");
+    let tls = TlsServer::new(serving(&authority)).unwrap();
+    let cluster = EmbeddedCluster::builder().tls(tls).sasl(users.clone()).replication(1).start().await.unwrap();
+    let text = |password: &str, mechanism: &str| {
+        format!("security.protocol=SASL_SSL\nsasl.mechanism={mechanism}\nsasl.username=alice\nsasl.password={password}")
+    };
+    let with = |text: &str, trust: TlsConfig| {
+        let settings = Properties::new().add_text("test", text).settings().unwrap();
+        producer(cluster.bootstrap()).settings(&settings).tls(trust)
+    };
+    for mechanism in ["PLAIN", "SCRAM-SHA-512"] {
+        let producer = with(&text("pencil", mechanism), trusting(&authority)).build().unwrap();
+        producer.send(Record::to("topic").value(mechanism)).await.unwrap();
+        producer.close(LONG).await.unwrap();
+    }
+    let authenticated = users.counts().0;
+    assert!(authenticated >= 4, "each producer has a connection for metadata and one for records: {authenticated}");
+
+    let wrong = with(&text("crayon", "PLAIN"), trusting(&authority)).build().unwrap();
+    let told = chain(&wrong.wait_ready(Duration::from_secs(2)).await.unwrap_err());
+    assert!(told.contains("user") && !told.contains("crayon"), "{told}");
+    let stranger = with(&text("pencil", "PLAIN"), TlsConfig::new().trust(super::authority().trust())).build().unwrap();
+    let told = chain(&stranger.wait_ready(Duration::from_secs(2)).await.unwrap_err());
+    assert!(told.contains("certificate"), "{told}");
+    assert_eq!(users.counts().0, authenticated, "nobody else came in");
+    assert_eq!(written(&cluster, "topic").values().sum::<usize>(), 2);
 }
