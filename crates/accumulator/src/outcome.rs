@@ -76,6 +76,8 @@ pub enum FailureKind {
     RecordTooLarge,
     /// The principal may not write there.
     Authorization,
+    /// A broker does not accept who this producer says it is, or is not who it should be; see [`Failure::cause`].
+    Authentication,
     /// The broker found the record itself invalid.
     InvalidRecord,
     /// The producer cannot go on at all.
@@ -142,6 +144,7 @@ impl Failure {
             | FailureKind::RetriesExhausted
             | FailureKind::TopicUnknown
             | FailureKind::Closed
+            | FailureKind::Authentication
             | FailureKind::RuntimeGone
             | FailureKind::BehindSpooled => true,
             FailureKind::Broker => self.code.is_some_and(ErrorCode::is_retriable),
@@ -175,6 +178,7 @@ impl Failure {
             FailureKind::Purged => "the records were purged",
             FailureKind::RecordTooLarge => "the record is larger than the broker accepts",
             FailureKind::Authorization => "writing there is not allowed",
+            FailureKind::Authentication => "the brokers and this producer do not accept each other's identity",
             FailureKind::InvalidRecord => "the record is not valid for the topic",
             FailureKind::Fatal => "the producer can no longer send",
             FailureKind::Encode => "the batch could not be encoded anew",
@@ -196,6 +200,8 @@ impl Failure {
             FailureKind::Purged => return None,
             FailureKind::RecordTooLarge => "raise the topic's max.message.bytes, or send smaller records",
             FailureKind::Authorization => "grant the principal WRITE on the topic",
+            // The cause says what to do.
+            FailureKind::Authentication => return None,
             FailureKind::InvalidRecord => "a compacted topic needs a key in every record, for example",
             FailureKind::Fatal => "build a new producer",
             FailureKind::Encode => "produce the records again",

@@ -1,13 +1,14 @@
 //! What goes into a [`Cluster`](crate::Cluster) and what comes out of it.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use milena_sasl::{SaslError, Step};
 use milena_wire::message::{init_producer_id, produce};
 use milena_wire::{ApiVersion, BrokerId, Frame};
 
-use crate::errors::{LostCause, RequestLost};
+use crate::errors::{ConnError, LostCause, RequestLost};
 
 /// Names one connection, for ever: ids are never used again.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -170,6 +171,18 @@ pub enum Event {
     Room {
         /// For which broker.
         broker: BrokerId,
+    },
+    /// Whoever waits for a connection waits in vain unless somebody changes something: this client is refused for who it is, or whoever
+    /// answers is not who they should be ([`ConnErrorKind::is_refusal_of_identity`](crate::ConnErrorKind::is_refusal_of_identity)).
+    ///
+    /// Told after each attempt for which that holds, from the second in a row on, as one refusal alone proves little: a token may be too old,
+    /// a user may not be known to all brokers yet. Attempts go on, with backoff.
+    Refused {
+        /// The broker that leads what is to be produced. `None`: all that could be asked for metadata or a producer id have been, or three of
+        /// many, since a connection for that was last usable, and each refused or could not be reached.
+        broker: Option<BrokerId>,
+        /// The last refusal.
+        cause: Arc<ConnError>,
     },
 }
 

@@ -4,11 +4,13 @@
 //! - [`control`]: which broker to ask, for metadata and for control requests
 //! - [`health`]: what is seen of all this from outside
 //! - [`produce`]: requests to the broker that leads a partition
+//! - [`refused`]: when nobody takes this client for who it says it is
 
 mod control;
 mod health;
 mod input;
 mod produce;
+mod refused;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -27,6 +29,7 @@ use crate::metadata::Metadata;
 use crate::timers::{Timer, Timers};
 use crate::topology::{Leader, LeaderHint, TopicState};
 use control::Waiting;
+use refused::TurnedAway;
 
 /// Everything known of a cluster and of every connection to it, as one deterministic value.
 ///
@@ -62,6 +65,8 @@ pub struct Cluster {
     /// Control connections that failed since one last lived for long, and when the next may be tried.
     dial_failures: u32,
     dial_after: Timestamp,
+    /// Whom control requests could not be sent to since a connection for them was last usable.
+    turned_away: TurnedAway,
     /// When failing to learn metadata leads to a rebootstrap; set while it fails.
     rebootstrap_at: Option<Timestamp>,
     last_error: Option<Arc<ConnError>>,
@@ -86,6 +91,7 @@ impl Cluster {
             avoid: None,
             dial_failures: 0,
             dial_after: Timestamp::ZERO,
+            turned_away: TurnedAway::default(),
             rebootstrap_at: None,
             last_error: None,
             health: ClusterHealth::new(),
@@ -233,6 +239,12 @@ impl Cluster {
     pub fn broker_error(&self, broker: BrokerId) -> Option<Arc<ConnError>> {
         let key = LinkKey { node: Node::Broker(broker), class: Class::Produce };
         self.links.get(&key).and_then(|link| link.error.clone())
+    }
+
+    /// Whether any broker ever took this client for who it says it is: a connection was usable.
+    #[must_use]
+    pub fn was_accepted(&self) -> bool {
+        self.ctx.accepted
     }
 
     /// Whether metadata was ever learnt.

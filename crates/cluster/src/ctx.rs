@@ -17,6 +17,8 @@ pub(crate) struct Ctx {
     pub(crate) rng: Rng,
     /// Something happened that may show in the health.
     pub(crate) health_doubtful: bool,
+    /// A connection was usable once: some broker has taken this client for who it says it is.
+    pub(crate) accepted: bool,
     outputs: VecDeque<Output>,
     /// To whom inputs about a connection belong. A connection that is over is in here no more.
     conns: BTreeMap<ConnId, LinkKey>,
@@ -30,6 +32,7 @@ impl Ctx {
             config,
             rng: Rng::new(seed),
             health_doubtful: false,
+            accepted: false,
             outputs: VecDeque::new(),
             conns: BTreeMap::new(),
             queries: BTreeMap::new(),

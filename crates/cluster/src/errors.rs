@@ -218,11 +218,14 @@ impl std::error::Error for ConnError {}
 
 impl ConnErrorKind {
     /// Whether trying again is in vain until somebody changes something: credentials, settings, certificates.
+    ///
+    /// So it is if one side does not take the other for who it says it is, or they have no way in common to find out. It is not if the
+    /// credentials could not be had, or the authentication came to nothing for another reason.
     #[must_use]
     pub fn is_refusal_of_identity(self) -> bool {
         match self {
-            // A provider that fails may work the next time.
-            Self::Authentication(kind) => kind != SaslErrorKind::NoCredentials,
+            // A provider that fails may work the next time, and so may a broker that cannot look its users up.
+            Self::Authentication(kind) => !matches!(kind, SaslErrorKind::NoCredentials | SaslErrorKind::Mechanism),
             Self::Tls(fault) => tls::is_refusal(fault),
             _ => false,
         }

@@ -150,6 +150,10 @@ pub(crate) struct Link {
     pub(crate) room_awaited: bool,
     /// The broker moved: no new request on the present connection.
     draining: bool,
+    /// How identity was refused in this round, by either side.
+    refusal: Option<Arc<ConnError>>,
+    /// Rounds in a row that ended in such a refusal.
+    refusals: u32,
     /// Why the last attempt or connection failed; cleared when one is usable.
     pub(crate) error: Option<Arc<ConnError>>,
 }
@@ -170,6 +174,8 @@ impl Link {
             wanted_until: None,
             room_awaited: false,
             draining: false,
+            refusal: None,
+            refusals: 0,
             error: None,
         }
     }
@@ -258,6 +264,7 @@ impl Link {
             return;
         }
         self.current = None;
+        self.refusal = None;
         self.addresses.clear();
         if let Some(ip) = self.address.ip() {
             self.addresses.push_back(SocketAddr::new(ip, self.address.port));

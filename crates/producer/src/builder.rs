@@ -9,7 +9,7 @@ use milena_accumulator::{Accumulator, AccumulatorConfig, Failure, FailureKind, F
 use milena_client::bootstrap_list;
 use milena_cluster::{Cluster, ClusterConfig};
 use milena_pool::{Connector, Resolver, SystemResolver, TcpConnector};
-use milena_sender::{Guarantee, RecreatedTopic, Sender, SenderConfig};
+use milena_sender::{Guarantee, RecreatedTopic, RefusedIdentity, Sender, SenderConfig};
 use milena_spool::{Recovered, Spool};
 use milena_wire::{Codec, Compression, ErrorCode};
 use tokio::sync::{mpsc, watch};
@@ -139,6 +139,8 @@ impl ProducerBuilder {
         unknown_topic_grace: Duration,
         /// What becomes of unsent records of a recreated topic. Default: they fail.
         recreated_topic: RecreatedTopic,
+        /// `milena.refused.identity`: what becomes of waiting records when brokers refuse who this producer is. Default: they go on waiting.
+        refused_identity: RefusedIdentity,
         /// `allow.auto.create.topics`. Default: on.
         auto_create_topics: bool,
         /// `metadata.max.age.ms`. Default: 5 min.
@@ -388,6 +390,7 @@ fn sender_config(config: &ProducerConfig) -> SenderConfig {
         partition_in_flight: config.partition_in_flight,
         unknown_topic_grace: config.unknown_topic_grace,
         recreated_topic: config.recreated_topic,
+        refused_identity: config.refused_identity,
         seal_inline: config.compression.codec() == Codec::None,
         ..SenderConfig::default()
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use milena_accumulator::PartitionerKind;
 use milena_client::sasl::SaslMechanism;
 use milena_cluster::HostPort;
-use milena_sender::{Guarantee, RecreatedTopic};
+use milena_sender::{Guarantee, RecreatedTopic, RefusedIdentity};
 use milena_wire::{BATCH_HEADER_LEN, Compression, ErrorCode};
 
 /// Room for the smallest answers a broker gives: its versions, and the metadata of a small cluster.
@@ -70,6 +70,9 @@ pub struct ProducerConfig {
     pub unknown_topic_grace: Duration,
     /// What becomes of unsent records when their topic is deleted and created again. Default: they fail.
     pub recreated_topic: RecreatedTopic,
+    /// `milena.refused.identity`: what becomes of waiting records when a broker does not accept who this producer says it is, or is not who it
+    /// should be: wrong password, unknown issuer. Default: they go on waiting, up to `delivery.timeout.ms`.
+    pub refused_identity: RefusedIdentity,
     /// `allow.auto.create.topics`: whether asking for a topic may create it, if the broker allows it. Default: on.
     pub auto_create_topics: bool,
     /// `metadata.max.age.ms`: metadata is asked for again after this long without a reason. Default: 5 min.
@@ -126,6 +129,7 @@ impl ProducerConfig {
             partition_in_flight: None,
             unknown_topic_grace: Duration::from_secs(10),
             recreated_topic: RecreatedTopic::Fail,
+            refused_identity: RefusedIdentity::Wait,
             auto_create_topics: true,
             metadata_max_age: Duration::from_secs(300),
             metadata_max_idle: Duration::from_secs(300),
@@ -327,6 +331,12 @@ impl fmt::Display for ProducerConfig {
             None => writeln!(f, "partition_in_flight = by the guarantee")?,
         }
         writeln!(f, "recreated_topic = {:?}", self.recreated_topic)?;
+        let refused = match self.refused_identity {
+            RefusedIdentity::FailAtStart => "fail-at-start",
+            RefusedIdentity::Fail => "fail",
+            _ => "wait",
+        };
+        writeln!(f, "milena.refused.identity = {refused}")?;
         let sasl = self.sasl.as_ref();
         writeln!(f, "sasl.mechanism = {}", sasl.map_or("none", |mechanism| mechanism.name()))?;
         writeln!(f, "drop_timeout = {}", self.drop_timeout.as_millis())?;

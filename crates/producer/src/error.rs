@@ -269,6 +269,7 @@ impl NotReady {
             Some(CommandErrorKind::TimedOut) => NotReadyKind::TimedOut,
             Some(CommandErrorKind::TopicUnknown) => NotReadyKind::TopicUnknown,
             Some(CommandErrorKind::TopicRefused) => NotReadyKind::TopicRefused,
+            Some(CommandErrorKind::IdentityRefused) => NotReadyKind::IdentityRefused,
             _ => NotReadyKind::Closed,
         }
     }
@@ -298,6 +299,9 @@ pub enum NotReadyKind {
     TopicRefused,
     /// The cluster says that there is no such topic.
     TopicUnknown,
+    /// The brokers do not accept who this producer says it is, or are not who they should be, and the settings say not to wait for that to change
+    /// ([`RefusedIdentity`](crate::RefusedIdentity)); the error's source says more.
+    IdentityRefused,
 }
 
 impl fmt::Display for NotReady {

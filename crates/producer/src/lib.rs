@@ -48,7 +48,9 @@ pub use milena_pool::{
     BoxFuture, Connector, Keepalive, Resolver, Secure, Secured, Stream, SystemResolver, Target, TcpConnector,
 };
 pub use milena_replay::{Replay, ReplayConfig, ReplayEvent, SharedSpool};
-pub use milena_sender::{Counters, Guarantee, Histogram, MetricsSnapshot, RecreatedTopic, Tally, TopicPartitions};
+pub use milena_sender::{
+    Counters, Guarantee, Histogram, MetricsSnapshot, RecreatedTopic, RefusedIdentity, Tally, TopicPartitions,
+};
 pub use milena_spool as spool;
 pub use milena_spool::Fsync;
 #[cfg(feature = "tls")]

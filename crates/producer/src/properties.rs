@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use milena_accumulator::PartitionerKind;
 use milena_client::property::{
-    Acks, ClientSettings, Partitioner, ProducerSettings, Settings, SpoolFsync, SpoolSettings,
+    Acks, ClientSettings, OnRefusedIdentity, Partitioner, ProducerSettings, Settings, SpoolFsync, SpoolSettings,
 };
 use milena_client::security::SecurityProtocol;
 use milena_pool::TcpConnector;
-use milena_sender::Guarantee;
+use milena_sender::{Guarantee, RefusedIdentity};
 use milena_spool::Fsync;
 
 use crate::config::{ConfigProblem, ProducerConfig};
@@ -132,6 +132,12 @@ fn apply_producer(config: &mut ProducerConfig, given: &ProducerSettings) {
     set(&mut config.buffer_memory, given.buffer_memory.as_ref());
     set(&mut config.max_block, given.max_block.as_ref());
     set(&mut config.unknown_topic_grace, given.unknown_topic_grace.as_ref());
+    let refused = given.refused_identity.map(|given| match given {
+        OnRefusedIdentity::Wait => RefusedIdentity::Wait,
+        OnRefusedIdentity::FailAtStart => RefusedIdentity::FailAtStart,
+        OnRefusedIdentity::Fail => RefusedIdentity::Fail,
+    });
+    set(&mut config.refused_identity, refused.as_ref());
     set(&mut config.adaptive, given.adaptive.as_ref());
     set(&mut config.compression, given.compression.as_ref());
     // One limit in Java, two here.
@@ -225,6 +231,23 @@ mod tests {
         let homeless = read("milena.spool.max.bytes=99");
         assert!(homeless.spool.is_none());
         assert_eq!(homeless.problems[0].setting, "milena.spool.dir");
+    }
+
+    #[test]
+    fn what_becomes_of_waiting_records_is_chosen_by_name() {
+        for (value, chosen) in [
+            ("wait", RefusedIdentity::Wait),
+            ("fail-at-start", RefusedIdentity::FailAtStart),
+            ("fail", RefusedIdentity::Fail),
+        ] {
+            let text = format!("milena.refused.identity={value}");
+            let settings = Properties::new().add_text("test", &text).settings().unwrap();
+            let builder = crate::Producer::builder("localhost:9092").settings(&settings);
+            assert_eq!(builder.config.refused_identity, chosen);
+            assert!(builder.config.to_string().contains(&format!("milena.refused.identity = {value}\n")));
+        }
+        let problems = Properties::new().add_text("test", "milena.refused.identity=never").settings().unwrap_err();
+        assert!(problems.to_string().contains("fail-at-start"), "{problems}");
     }
 
     #[test]

@@ -194,6 +194,8 @@ pub enum CommandErrorKind {
     TopicUnknown,
     /// The cluster refuses the topic.
     TopicRefused,
+    /// Identity is refused, and the settings say not to wait ([`RefusedIdentity`](crate::RefusedIdentity)); see [`CommandError::cause`].
+    IdentityRefused,
     /// The producer was closed meanwhile.
     Closed,
 }
@@ -210,6 +212,9 @@ impl fmt::Display for CommandError {
                 write!(f, "topic {topic:?} does not exist after {:.1?}; create it or check its name", self.waited)?;
             }
             CommandErrorKind::TopicRefused => write!(f, "the cluster refuses topic {topic:?}")?,
+            CommandErrorKind::IdentityRefused => {
+                f.write_str("the brokers and this producer do not accept each other's identity")?
+            }
             CommandErrorKind::Closed => f.write_str("the producer was closed meanwhile")?,
         }
         if let Some(code) = self.code {

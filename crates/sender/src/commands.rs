@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use milena_accumulator::FailureKind;
-use milena_cluster::TopicState;
+use milena_cluster::{ConnError, TopicState};
 use milena_mutants::Mutant;
 use milena_wire::{ErrorCode, PartitionId, Timestamp, TopicName};
 
@@ -160,6 +160,16 @@ impl Sender {
             };
             question.what.result(self.command_error(question, kind, topic.cloned(), code))
         })
+    }
+
+    /// Nobody can be asked, and that is not waited out.
+    pub(crate) fn refuse_questions(&mut self, cause: &Arc<ConnError>) {
+        for question in std::mem::take(&mut self.commands.questions) {
+            let kind = CommandErrorKind::IdentityRefused;
+            let mut error = self.command_error(&question, kind, question.what.topics().first().cloned(), None);
+            error.cause = Some(Arc::clone(cause));
+            self.outputs.push_back(Output::Done { id: question.id, result: question.what.result(error) });
+        }
     }
 
     fn look_up(&self, question: &Question, topic: &TopicName) -> Option<Result<TopicPartitions, CommandError>> {

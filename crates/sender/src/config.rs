@@ -55,6 +55,23 @@ pub enum RecreatedTopic {
     Send,
 }
 
+/// What happens to records that wait for a broker while identity is refused: the broker does not accept who this client says it is, or is not who
+/// it should be ([`milena_cluster::ConnErrorKind::is_refusal_of_identity`]).
+///
+/// What is in flight is answered first. Connections are tried again with backoff whatever is chosen, so that new credentials take effect by themselves.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum RefusedIdentity {
+    /// They go on waiting, until their delivery timeout: somebody may put it right meanwhile.
+    #[default]
+    Wait,
+    /// As long as no broker has ever accepted this client they fail at once; after that they wait. A wrong password shows with the first record,
+    /// and credentials that are changed while a client works cost none.
+    FailAtStart,
+    /// They fail at once.
+    Fail,
+}
+
 /// The settings of one [`Sender`](crate::Sender). Values are taken as they are; the facade validates them.
 #[derive(Clone, Debug)]
 pub struct SenderConfig {
@@ -90,6 +107,8 @@ pub struct SenderConfig {
     pub unknown_topic_grace: Duration,
     /// What happens to unsent batches of a topic that was deleted and created again. Default: they fail.
     pub recreated_topic: RecreatedTopic,
+    /// What happens to records that wait while identity is refused. Default: they go on waiting.
+    pub refused_identity: RefusedIdentity,
     /// Batches of one partition that may be with the codec, or sealed and not yet sent, at once. Default: 8.
     pub sealed_ahead: usize,
     /// Sequence of a partition's first record under a producer id. Default: 0. A broker that does not know the producer takes any (Kafka 2.4 and
@@ -121,6 +140,7 @@ impl Default for SenderConfig {
             partition_in_flight: None,
             unknown_topic_grace: Duration::from_secs(10),
             recreated_topic: RecreatedTopic::Fail,
+            refused_identity: RefusedIdentity::Wait,
             sealed_ahead: 8,
             first_sequence: Sequence::ZERO,
             spool: false,

@@ -29,6 +29,7 @@ mod metrics;
 mod outcomes;
 mod partition;
 mod quiet;
+mod refused;
 mod requests;
 mod seal;
 mod sender;
@@ -41,7 +42,7 @@ mod tests;
 pub use api::{
     Command, CommandError, CommandErrorKind, CommandId, CommandResult, Input, Lost, Output, SealTicket, TopicPartitions,
 };
-pub use config::{Guarantee, RecreatedTopic, SenderConfig};
+pub use config::{Guarantee, RecreatedTopic, RefusedIdentity, SenderConfig};
 pub use health::{Health, HealthBoard};
 pub use metrics::{Counters, Histogram, Metrics, MetricsSnapshot, Tally};
 pub use sender::Sender;

@@ -320,7 +320,7 @@ impl Drop for Sender {
 fn describe(failure: &mut Failure, last: Option<&LastError>) {
     if let Some(last) = last {
         failure.broker = last.broker;
-        failure.code = Some(last.code);
+        failure.code = Some(last.code).filter(|code| *code != ErrorCode::NONE);
         failure.message.clone_from(&last.message);
         failure.cause.clone_from(&last.cause);
     }

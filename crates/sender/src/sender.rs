@@ -222,6 +222,7 @@ impl Sender {
             }
             Event::Produced { request, broker, answer } => self.produced(request, broker, answer),
             Event::Controlled { request, answer } => self.controlled(request, answer),
+            Event::Refused { broker, cause } => self.refused(broker, &cause),
             Event::Room { broker } => {
                 self.dirty.insert(broker);
             }

@@ -5,6 +5,7 @@ mod flow;
 mod health;
 mod idempotence;
 mod lifecycle;
+mod refused;
 mod rows;
 mod spans;
 mod spooling;

@@ -266,7 +266,7 @@ impl Sender {
         self.timers.schedule(&mut self.topics.list[at].timer, Timer::Topic(at), when);
     }
 
-    fn waiting_failure(&self, at: usize, kind: FailureKind) -> Failure {
+    pub(crate) fn waiting_failure(&self, at: usize, kind: FailureKind) -> Failure {
         let topic = &self.topics.list[at];
         let mut failure = Failure::new(kind, Fate::NotWritten, topic.name.clone(), None);
         failure.cause = self.cluster.last_error().map(|error| error.to_string());
@@ -280,6 +280,12 @@ impl Sender {
         }
         let mut failure = self.waiting_failure(at, kind);
         failure.code = Some(code).filter(|code| *code != ErrorCode::NONE);
+        self.end_waiting(at, failure)
+    }
+
+    /// Fails the records that wait for a topic, if any do.
+    pub(crate) fn end_waiting(&mut self, at: usize, failure: Failure) -> u64 {
+        let (kind, code) = (failure.kind, failure.code);
         let kept = self.keeps(&failure);
         let records = self.accumulator.fail_waiting(&self.topics.list[at].name, failure) as u64;
         let topic = &mut self.topics.list[at];
@@ -287,7 +293,7 @@ impl Sender {
         let name = topic.name.clone();
         self.note_unplaced(at, kept, records);
         if records > 0 && !kept {
-            tracing::warn!(topic = %name, records, ?kind, %code, "records failed while they waited for their topic");
+            tracing::warn!(topic = %name, records, ?kind, ?code, "records failed while they waited for their topic");
         }
         self.release_topic_flushes(at, None);
         self.topics.forget_unknown(at);

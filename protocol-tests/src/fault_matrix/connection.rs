@@ -211,10 +211,29 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         number: 21,
         fault: "SASL: wrong password",
-        outcome: "An error of its own; backoff, or failing fast by choice",
-        shown: Shown::Open(
-            "an error of its own and backoff are shown by `crates/producer/tests/sasl`; failing fast by choice is missing",
-        ),
+        outcome: "An error of its own; tried again with backoff until the delivery timeout, or failing at once by choice",
+        shown: Shown::By(&[
+            Test::tcp(
+                "protocol-tests/tests/fault_matrix/security.rs",
+                "row_021_a_wrong_password_is_waited_out_or_fails_at_once_as_is_chosen",
+            ),
+            Test::tcp(
+                "protocol-tests/tests/fault_matrix/security.rs",
+                "row_021_a_password_that_changes_under_way_ends_records_only_if_that_is_chosen",
+            ),
+            Test::tcp(
+                "crates/producer/tests/sasl/faults.rs",
+                "each_refusal_is_told_with_the_broker_and_what_to_do_and_is_not_repeated_in_a_hurry",
+            ),
+            Test::unit(
+                "crates/sender/src/tests/refused.rs",
+                "a_broker_that_refuses_ends_the_records_of_its_partitions_and_no_others",
+            ),
+            Test::unit(
+                "crates/sender/src/tests/refused.rs",
+                "what_may_be_written_is_told_so_and_is_not_doubled_afterwards",
+            ),
+        ]),
     },
     Row {
         number: 22,

@@ -9,3 +9,4 @@ mod idempotence;
 mod metadata;
 mod page;
 mod produce_errors;
+mod security;

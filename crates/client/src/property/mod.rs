@@ -23,4 +23,7 @@ mod value;
 pub use known::{Listed, list};
 pub use problem::{Problem, Problems};
 pub use properties::Properties;
-pub use settings::{Acks, ClientSettings, Ignored, Partitioner, ProducerSettings, Settings, SpoolFsync, SpoolSettings};
+pub use settings::{
+    Acks, ClientSettings, Ignored, OnRefusedIdentity, Partitioner, ProducerSettings, Settings, SpoolFsync,
+    SpoolSettings,
+};

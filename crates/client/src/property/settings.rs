@@ -121,10 +121,23 @@ pub struct ProducerSettings {
     pub ignore_keys: Option<bool>,
     /// `partitioner.adaptive.partitioning.enable`.
     pub adaptive: Option<bool>,
+    /// `milena.refused.identity`: what becomes of waiting records when brokers refuse who the producer is.
+    pub refused_identity: Option<OnRefusedIdentity>,
     /// `milena.dead.letter.topic`: where failed records go.
     pub dead_letter_topic: Option<String>,
     /// `milena.spool.…`: what is kept on disk. Counts if there is a folder.
     pub spool: SpoolSettings,
+}
+
+/// What becomes of records that wait for brokers who refuse who the producer is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum OnRefusedIdentity {
+    /// They go on waiting.
+    Wait,
+    /// They fail if no broker has ever accepted this producer.
+    FailAtStart,
+    /// They fail.
+    Fail,
 }
 
 /// What a producer may be told of its spool.

@@ -299,6 +299,7 @@ impl Cluster {
             self.after(now, key, fall.flatten());
         }
         self.avoid = None;
+        self.turned_away.clear();
         self.search = true;
         self.ctx.event(Event::MetadataChanged);
     }

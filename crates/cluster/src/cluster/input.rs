@@ -209,6 +209,9 @@ impl Cluster {
         let Some(link) = self.links.get_mut(&key) else { return };
         if key.class == Class::Control {
             self.search = true;
+            if link.ready().is_some() {
+                self.turned_away.clear();
+            }
         }
         if left {
             link.wanted_until = None;
@@ -250,7 +253,7 @@ impl Cluster {
     }
 
     fn on_fall(&mut self, now: Timestamp, key: LinkKey, fall: Fall) {
-        let Fall { error, lost, begun, quiet, down, long_lived } = fall;
+        let Fall { error, lost, begun, quiet, down, long_lived, refusal } = fall;
         let code = match error.what {
             ConnErrorKind::RequestTimeout => ErrorCode::REQUEST_TIMED_OUT,
             _ => ErrorCode::NETWORK_EXCEPTION,
@@ -284,6 +287,9 @@ impl Cluster {
             return;
         }
         self.last_error = Some(error);
+        if down {
+            self.note_refusal(key, refusal);
+        }
         if down && key.class == Class::Control {
             self.control_failed(now, long_lived);
         }

@@ -284,7 +284,13 @@ impl Link {
     pub(super) fn fail_authentication(&mut self, ctx: &mut Ctx, now: Timestamp, error: SaslError) -> Progress {
         let what = ConnErrorKind::Authentication(error.kind);
         let Some((_, auth, _)) = self.authentication() else { return Progress::Negotiating };
-        auth.phase = Phase::Failing { what, detail: error.detail };
+        let mechanism = ctx.config.sasl_mechanism.as_deref().unwrap_or_default();
+        let detail = match error.detail {
+            detail if detail.contains(mechanism) => detail,
+            detail if detail.is_empty() => mechanism.to_owned(),
+            detail => format!("{mechanism}: {detail}"),
+        };
+        auth.phase = Phase::Failing { what, detail };
         auth.deadline = auth.deadline.max(now + ctx.config.request_timeout);
         self.pursue_authentication(ctx, now)
     }

@@ -27,6 +27,8 @@ pub(crate) struct Fall {
     pub(crate) down: bool,
     /// The connection had lived for longer than the longest backoff.
     pub(crate) long_lived: bool,
+    /// The last refusal of identity in the round that is over, if there was one, and how many rounds in a row had one.
+    pub(crate) refusal: Option<(Arc<ConnError>, u32)>,
 }
 
 impl Link {
@@ -110,21 +112,26 @@ impl Link {
         if quiet {
             tracing::debug!(%error, "idle connection closed");
             self.not_before = now;
-            return Fall { error, lost, begun: None, quiet, down: true, long_lived };
+            return Fall { error, lost, begun: None, quiet, down: true, long_lived, refusal: None };
         }
         self.error = Some(error.clone());
         let down = !self.connect_next(ctx, now);
         if what.is_refusal_of_identity() {
             // Nothing will change soon: the second wait at once, as in Java.
             self.failures = self.failures.saturating_add(1);
+            self.refusal = Some(error.clone());
         }
+        let mut refusal = None;
         if down {
+            refusal = self.refusal.take();
+            self.refusals = if refusal.is_some() { self.refusals.saturating_add(1) } else { 0 };
             let wait = ctx.reconnect_backoff().delay(self.failures, &mut ctx.rng);
             self.not_before = if Mutant::ReconnectAtOnce.lives() { now } else { now + wait };
             self.failures = self.failures.saturating_add(1);
         }
         tracing::warn!(%error, lost = lost.len(), "connection failed");
-        Fall { error, lost, begun: None, quiet, down, long_lived }
+        let refusal = refusal.map(|refusal| (refusal, self.refusals));
+        Fall { error, lost, begun: None, quiet, down, long_lived, refusal }
     }
 
     /// Goes down without a failure of anybody's, if nothing is in flight.

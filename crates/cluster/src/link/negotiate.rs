@@ -83,7 +83,10 @@ impl Link {
         tracing::debug!(address = %self.address, broker = ?self.key.broker(), class = ?self.key.class, "connected");
         self.stage = Stage::Ready { conn, session, renewal: None };
         ctx.health_doubtful = true;
+        ctx.accepted = true;
         self.timeouts = 0;
+        self.refusals = 0;
+        self.refusal = None;
         self.error = None;
         self.wanted_until = None;
         Progress::Ready

@@ -6,7 +6,7 @@ use milena_accumulator::{FailureKind, Fate, Urgency};
 use milena_wire::PartitionId;
 
 use super::world::*;
-use crate::{Command, CommandResult, Guarantee, Input};
+use crate::{Command, CommandResult, Guarantee, Input, RefusedIdentity};
 
 fn spooling(change: impl FnOnce(&mut Setup)) -> World {
     World::with(|setup| {
@@ -230,4 +230,32 @@ fn a_close_waits_for_no_replay() {
     world.command(Command::Close { deadline });
     assert_eq!(values(&world), ["a"]);
     assert!(world.closed);
+}
+
+/// A leader that refuses who this producer is ends what waits for it; what its predecessor has may yet fail, and comes first.
+#[test]
+fn what_waits_for_a_leader_that_refuses_is_not_given_out_ahead_of_what_its_predecessor_has() {
+    let mut world = spooling(|s| {
+        s.sender.refused_identity = RefusedIdentity::Fail;
+        s.sender.guarantee = Guarantee::AtLeastOnce { all_replicas: false };
+    })
+    .warm();
+    world.hold_answers = true;
+    let _a = world.send("a");
+    world.refusing = vec![2];
+    for partition in [0, 1] {
+        world.move_leader("t", partition, 2);
+    }
+    world.refresh();
+    let _b = world.send("b");
+    let _other = world.send_to("t", 1, "other");
+    world.run_for(2_000);
+    assert_eq!(values(&world), ["other"], "the refusal was heard");
+    world.fault(Fault::Cut { append: false });
+    world.cut(1);
+    world.run_for(3_000);
+    let told = given_out(&world);
+    assert_eq!(values(&world), ["other", "a", "b"]);
+    assert_eq!(told[1].1, FailureKind::Authentication);
+    assert_eq!(told[1].2, Fate::MaybeWritten);
 }

@@ -21,7 +21,7 @@ use milena_wire::message::produce::{
 };
 use milena_wire::{
     ApiKey, ApiVersion, BatchView, BrokerId, CorrelationId, ErrorCode, Frame, LeaderEpoch, Offset, PartitionId,
-    ProducerEpoch, ProducerId, Reader, RecordParts, RequestHeader, Sequence, Timestamp, TopicId, TopicName,
+    ProducerEpoch, ProducerId, Reader, RecordParts, RequestHeader, Sequence, Timestamp, TlsFault, TopicId, TopicName,
     client_range,
 };
 
@@ -122,6 +122,8 @@ pub(super) struct World {
     pub(super) topics: BTreeMap<String, TopicModel>,
     pub(super) nodes: Vec<i32>,
     pub(super) down: Vec<i32>,
+    /// Nodes that do not accept who the client is.
+    pub(super) refusing: Vec<i32>,
     conns: BTreeMap<ConnId, i32>,
     pub(super) seen: Vec<Seen>,
     pub(super) requests: usize,
@@ -196,6 +198,7 @@ impl World {
             topics: BTreeMap::new(),
             nodes: vec![1, 2, 3],
             down: Vec::new(),
+            refusing: Vec::new(),
             conns: BTreeMap::new(),
             seen: Vec::new(),
             requests: 0,
@@ -350,6 +353,9 @@ impl World {
                 if self.down.contains(&node) {
                     let text = "refused".to_owned();
                     let cause = LostCause::ConnectFailed { kind: std::io::ErrorKind::ConnectionRefused, text };
+                    self.cluster_input(milena_cluster::Input::Lost { conn, cause, begun: None });
+                } else if self.refusing.contains(&node) {
+                    let cause = LostCause::Tls { fault: TlsFault::CertificateRefused, text: "alert".to_owned() };
                     self.cluster_input(milena_cluster::Input::Lost { conn, cause, begun: None });
                 } else {
                     self.conns.insert(conn, node);

@@ -4,7 +4,7 @@ use milena_wire::Codec;
 
 use super::{Known, applied, ignored, only, refused};
 use crate::property::draft::Draft;
-use crate::property::settings::{Acks, Partitioner, SpoolFsync};
+use crate::property::settings::{Acks, OnRefusedIdentity, Partitioner, SpoolFsync};
 use crate::property::value::{Wrong, boolean, millis, millis_from, millis_with_fraction, size, whole};
 
 const INT_MAX: u32 = i32::MAX.unsigned_abs();
@@ -122,6 +122,8 @@ pub(super) static PRODUCER: &[Known] = &[
         Ok(())
     })
     .note("how long records wait for a topic that the cluster does not know"),
+    applied("milena.refused.identity", "`wait`", refused_identity)
+        .note("milena's own: what becomes of waiting records when brokers refuse who the producer is, or cannot prove who they are: `wait` until delivery.timeout.ms, `fail` at once, or `fail-at-start`: at once as long as no broker has ever accepted it"),
     applied("milena.dead.letter.topic", "", |draft, value| {
         if value.is_empty() {
             return Err(Wrong::new("names no topic").hint("leave it out if failed records are to go nowhere"));
@@ -169,6 +171,16 @@ pub(super) static PRODUCER: &[Known] = &[
     ignored("delivery.report.only.error", "every record has an outcome; a program that does not look at successes pays nothing for them"),
     ignored("message.copy.max.bytes", "records are encoded once, into the batch that is sent"),
 ];
+
+fn refused_identity(draft: &mut Draft, value: &str) -> Result<(), Wrong> {
+    draft.settings.producer.refused_identity = Some(match value.to_ascii_lowercase().as_str() {
+        "wait" => OnRefusedIdentity::Wait,
+        "fail-at-start" => OnRefusedIdentity::FailAtStart,
+        "fail" => OnRefusedIdentity::Fail,
+        _ => return Err(Wrong::new("is not wait, fail-at-start or fail")),
+    });
+    Ok(())
+}
 
 fn acks(draft: &mut Draft, value: &str) -> Result<(), Wrong> {
     draft.settings.producer.acks = Some(match value.to_ascii_lowercase().as_str() {

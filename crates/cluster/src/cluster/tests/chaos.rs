@@ -114,7 +114,7 @@ impl Chaos {
         let (request, lost) = match event {
             Event::Produced { request, answer, .. } => (request, answer.err()),
             Event::Controlled { request, answer } => (request, answer.err()),
-            Event::MetadataChanged | Event::Room { .. } => return,
+            Event::MetadataChanged | Event::Room { .. } | Event::Refused { .. } => return,
         };
         assert!(self.ended.insert(request), "a request ends once");
         if let Some(lost) = lost {

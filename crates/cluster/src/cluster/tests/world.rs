@@ -18,7 +18,7 @@ use milena_wire::message::sasl_authenticate::SaslAuthenticateResponse;
 use milena_wire::message::sasl_handshake::SaslHandshakeResponse;
 use milena_wire::{
     ApiKey, ApiVersion, BrokerId, CorrelationId, ErrorCode, Frame, LeaderEpoch, Offset, PartitionId, ProducerEpoch,
-    ProducerId, Reader, RequestHeader, Timestamp, TopicId, TopicName, client_range,
+    ProducerId, Reader, RequestHeader, Timestamp, TlsFault, TopicId, TopicName, client_range,
 };
 
 use crate::api::{ConnId, ControlResponse, Event, Input, Output, ProduceAnswer};
@@ -70,6 +70,11 @@ pub(super) fn closed() -> LostCause {
 
 pub(super) fn refused() -> LostCause {
     LostCause::ConnectFailed { kind: std::io::ErrorKind::ConnectionRefused, text: "connection refused".to_owned() }
+}
+
+/// The broker does not accept who the client is.
+pub(super) fn turned_away() -> LostCause {
+    LostCause::Tls { fault: TlsFault::CertificateRefused, text: "alert: certificate unknown".to_owned() }
 }
 
 /// What happens to a connection attempt.
@@ -295,6 +300,7 @@ pub(super) fn describe(event: &Event) -> String {
     match event {
         Event::MetadataChanged => "metadata".to_owned(),
         Event::Room { broker } => format!("room {broker}"),
+        Event::Refused { broker, cause } => format!("refused {broker:?} by {}", cause.address),
         Event::Produced { broker, answer, .. } => match answer {
             Ok(ProduceAnswer::Answered(_)) => format!("produced {broker}"),
             Ok(ProduceAnswer::Unacknowledged) => format!("unacknowledged {broker}"),
@@ -314,6 +320,8 @@ pub(super) struct Kafka {
     pub(super) topics: BTreeMap<String, Topic>,
     /// Which brokers refuse connections.
     pub(super) down: BTreeSet<i32>,
+    /// Which brokers do not accept the client's certificate.
+    pub(super) refusing: BTreeSet<i32>,
     pub(super) newest: BTreeMap<ApiKey, i16>,
     pub(super) produce_throttle_ms: i32,
     /// APIs that are never answered.
@@ -344,6 +352,7 @@ impl Kafka {
             brokers: (1..=brokers).map(address).collect(),
             topics: BTreeMap::new(),
             down: BTreeSet::new(),
+            refusing: BTreeSet::new(),
             newest: BTreeMap::new(),
             produce_throttle_ms: 0,
             silent: BTreeSet::new(),
@@ -474,10 +483,12 @@ fn broker(id: i32, address: &HostPort) -> MetadataBroker {
 
 impl Script for Kafka {
     fn dial(&mut self, addr: SocketAddr) -> Dialled {
-        let down =
-            self.brokers.iter().any(|(id, address)| self.down.contains(id) && address.to_string() == addr.to_string());
-        let known = self.brokers.values().any(|address| address.to_string() == addr.to_string());
-        if down || !known { Dialled::Failed(refused()) } else { Dialled::Accepted }
+        let called = self.brokers.iter().find(|(_, address)| address.to_string() == addr.to_string());
+        match called.map(|(id, _)| id) {
+            Some(id) if self.refusing.contains(id) => Dialled::Failed(turned_away()),
+            Some(id) if !self.down.contains(id) => Dialled::Accepted,
+            _ => Dialled::Failed(refused()),
+        }
     }
 
     fn reply(&mut self, asked: &Asked) -> Reply {

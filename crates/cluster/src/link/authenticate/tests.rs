@@ -144,33 +144,33 @@ fn each_refusal_has_its_name_the_words_of_the_broker_and_what_to_do() {
                 rig.frame(&offers(ErrorCode::UNSUPPORTED_SASL_MECHANISM, &[], FIRST))
             })
         }),
-        (K::IllegalState, "", "security.protocol", {
+        (K::IllegalState, "(SCRAM-SHA-256)", "security.protocol", {
             Box::new(|rig| {
                 rig.sasl(send(b"one"));
                 rig.frame(&offers(ErrorCode::ILLEGAL_SASL_STATE, &[], FIRST))
             })
         }),
-        (K::Refused, "(no such user)", "password", {
+        (K::Refused, "(SCRAM-SHA-256: no such user)", "password", {
             Box::new(move |rig| {
                 greet(rig);
                 rig.frame(&says(refused, "no such \u{7}user", b"", 0, FIRST + 1))
             })
         }),
-        (K::TokenRefused, "(expired)", "issuer", {
+        (K::TokenRefused, "(OAUTHBEARER: expired)", "issuer", {
             Box::new(move |rig| {
                 rig.ctx.config.sasl_mechanism = Some("OAUTHBEARER".to_owned());
                 greet(rig);
                 rig.frame(&says(refused, "expired", b"", 0, FIRST + 1))
             })
         }),
-        (K::ServerSignature, "(its signature is wrong)", "impostor", {
+        (K::ServerSignature, "(SCRAM-SHA-256: its signature is wrong)", "impostor", {
             Box::new(move |rig| {
                 greet(rig);
                 rig.frame(&says(ErrorCode::NONE, "", b"x", 0, FIRST + 1));
                 rig.sasl(Err(SaslError::new(K::ServerSignature, "its signature is wrong")))
             })
         }),
-        (K::NoCredentials, "(no token)", "token provider", {
+        (K::NoCredentials, "(SCRAM-SHA-256: no token)", "token provider", {
             Box::new(|rig| rig.sasl(Err(SaslError::no_credentials("no token"))))
         }),
         (K::Mechanism, "something else than its first message", "", Box::new(|rig| rig.sasl(Ok(Step::Done)))),
