@@ -11,20 +11,19 @@
 //! - **A partition is handed back only when nothing of it is left here.** The count of records that arrived goes with it, and the sender, which
 //!   knows what it gave out, ignores it if more is under way.
 
-use std::collections::{BTreeMap, VecDeque};
+mod worker;
+
+use std::collections::VecDeque;
 use std::fmt;
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Weak};
-use std::thread;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use milena_accumulator::{Accumulator, Diverted, Failure, FailureKind, Fate, Outcome, Stamp};
-use milena_replay::{Replay, ReplayConfig, ReplayEvent, SharedSpool, Sockets};
+use milena_accumulator::{Accumulator, Diverted};
+use milena_replay::{ReplayEvent, Sockets};
 use milena_sender::{Input, Metrics};
-use milena_spool::replay::Rules;
-use milena_spool::{Place, Recovered, Source, Spool, SpoolError, SpooledBatch};
-use milena_wire::{BatchHeader, ErrorCode, PartitionId, TopicName};
+use milena_spool::{Recovered, Spool};
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::oneshot;
@@ -34,8 +33,7 @@ use crate::spool_policy::SpoolPolicy;
 use crate::timeout::within;
 use crate::watch::Watch;
 
-/// How long the replay's last answers are awaited at the end.
-const LAST_ANSWERS: Duration = Duration::from_secs(1);
+use worker::Worker;
 
 /// The queue between whoever settles failed batches and the thread that writes them.
 pub(crate) struct Spooler {
@@ -89,20 +87,7 @@ impl Spooler {
 
     /// Starts the thread, which ends after [`end`](Self::end). The sender hears first of what is in the spool already.
     pub(crate) fn start(self: &Arc<Self>, spool: Spool, tools: Tools) -> io::Result<()> {
-        let worker = Worker {
-            spooler: Arc::clone(self),
-            spool: Arc::new(Mutex::new(spool)),
-            seen: BTreeMap::new(),
-            replay: None,
-            tools,
-        };
-        let waits: Vec<Source> = worker.spool.lock().pending().map(|(source, _)| source.clone()).collect();
-        for source in waits.iter().filter(|source| !matches!(source.place, Place::Aside(_))) {
-            worker.hold_back(&source.topic, source.place.partition());
-        }
-        worker.note_health();
-        let name = format!("{}-spool", worker.tools.sockets.cluster.client_id);
-        thread::Builder::new().name(name).spawn(move || worker.work()).map(drop)
+        Worker::new(Arc::clone(self), spool, tools).start()
     }
 
     /// A batch failed, and its callers have not heard of it. Given back if nobody is left to keep it.
@@ -175,268 +160,6 @@ impl Spooler {
             self.news.wait(&mut state);
         }
     }
-}
-
-/// The thread's own.
-struct Worker {
-    spooler: Arc<Spooler>,
-    spool: SharedSpool,
-    /// Records that arrived, by where they were to go.
-    seen: BTreeMap<(TopicName, Option<PartitionId>), u64>,
-    /// Started when there is something to send.
-    replay: Option<Replay>,
-    tools: Tools,
-}
-
-impl Worker {
-    fn work(mut self) {
-        self.wake_replay();
-        while let Some(item) = self.spooler.next() {
-            match item {
-                Item::Batch(batch) => {
-                    let records = batch.count().as_usize() as u64;
-                    self.keep(batch);
-                    self.spooler.state.lock().pending -= records;
-                    self.note_health();
-                }
-                Item::Replayed(event) => {
-                    self.replayed(event);
-                    self.note_health();
-                }
-                // Who waited may have given up.
-                Item::Flush(done) => drop(done.send(())),
-            }
-        }
-        let Self { spooler, spool, replay, tools, .. } = self;
-        if let Err(error) = spool.lock().sync() {
-            tracing::error!("spool: what was written last may not survive a crash of the machine: {error}");
-        }
-        tools.watch.end_telling();
-        if let Some(replay) = replay {
-            replay.stop();
-            for _ in 0..100 {
-                if replay.is_over() {
-                    break;
-                }
-                thread::sleep(LAST_ANSWERS / 100);
-            }
-        }
-        // The last to hold it: the folder is free for others when those who close hear of it.
-        drop(spool);
-        drop(tools);
-        let mut state = spooler.state.lock();
-        state.silent = true;
-        let late: Vec<Item> = state.queue.drain(..).collect();
-        let closers = std::mem::take(&mut state.closers);
-        drop(state);
-        // What failed after the producer's end hears of it as it is dropped.
-        drop(late);
-        for closer in closers {
-            let _ = closer.send(());
-        }
-    }
-
-    fn keep(&mut self, mut batch: Diverted) {
-        let (topic, partition) = (batch.topic().clone(), batch.partition());
-        let (records, bytes) = (batch.count().as_usize() as u64, batch.wire_size() as u64);
-        // As the sender counts them, which does not look for a partition in what has no topic yet.
-        let held = partition.filter(|_| batch.is_placed());
-        *self.seen.entry((topic.clone(), held)).or_default() += records;
-        match self.append(&batch) {
-            Ok(()) => {
-                self.tools.metrics.spooled(&topic, records, bytes);
-                let mut failure = Failure::clone(batch.failure());
-                failure.fate = Fate::Spooled;
-                batch.settle(Outcome::Failed(Arc::new(failure)));
-                if held.is_none() {
-                    self.let_go_of_topic(&topic);
-                }
-                self.wake_replay();
-            }
-            Err(error) => {
-                let failure = unkept(batch.failure(), &error);
-                let maybe = failure.fate == Fate::MaybeWritten;
-                tracing::error!(%topic, ?partition, records, "records cannot be kept in the spool and fail: {error}");
-                self.tools.metrics.not_spooled(&topic, maybe, records, bytes);
-                if failure.kind == FailureKind::Closed {
-                    self.spooler.cut_off.fetch_add(records, Ordering::Relaxed);
-                }
-                self.spooler.health.lock().last_error = Some((SystemTime::now(), Arc::new(error)));
-                self.tools.watch.fail(batch, Some(failure));
-                match held {
-                    Some(_) => self.hand_back(&topic, held),
-                    None => self.let_go_of_topic(&topic),
-                }
-            }
-        }
-    }
-
-    fn append(&mut self, batch: &Diverted) -> Result<(), SpoolError> {
-        let failure = batch.failure();
-        let spooled = SpooledBatch {
-            header: header(batch),
-            payload: batch.payload().to_vec(),
-            fate: match failure.fate {
-                Fate::NotWritten => milena_spool::Fate::NotWritten,
-                Fate::MaybeWritten | Fate::Spooled => milena_spool::Fate::MaybeWritten,
-            },
-            code: failure.code.unwrap_or(ErrorCode::NONE),
-            cause: cause(failure),
-            now_ms: wall_ms(),
-        };
-        let topic = batch.topic();
-        if batch.partition().is_some() {
-            self.assign(topic)?;
-        }
-        self.spool.lock().append(topic, batch.partition(), &spooled)
-    }
-
-    /// Records of the topic that have no partition yet get one, to be in front of those that come with one.
-    fn assign(&mut self, topic: &TopicName) -> Result<(), SpoolError> {
-        let unassigned = Source { topic: topic.clone(), place: Place::Unassigned };
-        let Some(partitions) = self.tools.accumulator.topic_partitions(topic.as_str()) else { return Ok(()) };
-        let mut spool = self.spool.lock();
-        if !spool.pending().any(|(source, _)| *source == unassigned) {
-            return Ok(());
-        }
-        spool.assign(topic, i32::try_from(partitions).unwrap_or(i32::MAX))?;
-        drop(spool);
-        self.let_go_of_topic(topic);
-        Ok(())
-    }
-
-    /// Once all records of a topic have their partitions, each of these is held back by itself, and the topic no more.
-    fn let_go_of_topic(&self, topic: &TopicName) {
-        let of_topic = |source: &Source| source.topic == *topic && matches!(source.place, Place::Partition(_));
-        let waits: Vec<Source> =
-            self.spool.lock().pending().map(|(source, _)| source.clone()).filter(of_topic).collect();
-        for source in waits {
-            self.hold_back(topic, source.place.partition());
-        }
-        self.hand_back(topic, None);
-    }
-
-    fn replayed(&mut self, event: ReplayEvent) {
-        match event {
-            ReplayEvent::Written { source, records, bytes } => {
-                self.tools.metrics.replayed(&source.topic, records, bytes);
-                self.spooler.health.lock().stopped.remove(&source);
-                if let Some(partition) = source.place.partition() {
-                    // Else the replay might never catch up with a caller that goes on.
-                    drop(self.tools.inputs.send(Input::DivertHold { topic: source.topic, partition }));
-                }
-            }
-            ReplayEvent::Aside { source, records, why, .. } => {
-                tracing::error!(topic = %source.topic, place = ?source.place, records, "records of the spool are put aside: {why}");
-            }
-            ReplayEvent::Assigned { topic, .. } => self.let_go_of_topic(&topic),
-            ReplayEvent::CaughtUp { source } => {
-                self.spooler.health.lock().stopped.remove(&source);
-                match source.place {
-                    Place::Partition(partition) => self.hand_back(&source.topic, Some(partition)),
-                    Place::Unassigned => self.let_go_of_topic(&source.topic),
-                    Place::Aside(_) => {}
-                }
-            }
-            ReplayEvent::Stopped { source, why, .. } => {
-                self.spooler.health.lock().stopped.insert(source, why.to_string());
-            }
-            // It was told to.
-            _ => {}
-        }
-    }
-
-    fn hold_back(&self, topic: &TopicName, partition: Option<PartitionId>) {
-        // A driver that has ended has nothing to hold back.
-        drop(self.tools.inputs.send(Input::Divert { topic: topic.clone(), partition }));
-    }
-
-    /// Lets new records go straight to the cluster again, if none are left here that they would overtake.
-    fn hand_back(&self, topic: &TopicName, partition: Option<PartitionId>) {
-        let place = partition.map_or(Place::Unassigned, Place::Partition);
-        let of_topic = Source { topic: topic.clone(), place };
-        if self.spool.lock().pending().any(|(source, _)| *source == of_topic) {
-            return;
-        }
-        let seen = self.seen.get(&(topic.clone(), partition)).copied().unwrap_or_default();
-        drop(self.tools.inputs.send(Input::DivertEnd { topic: topic.clone(), partition, seen }));
-    }
-
-    fn wake_replay(&mut self) {
-        if let Some(replay) = &self.replay {
-            replay.wake();
-            return;
-        }
-        if self.spool.lock().pending().all(|(source, _)| matches!(source.place, Place::Aside(_))) {
-            return;
-        }
-        let mut config = ReplayConfig::default();
-        config.rules = Rules {
-            accept_duplicates: self.spooler.policy.accept_duplicates,
-            broker_memory: self.spooler.policy.broker_memory,
-            ..Rules::default()
-        };
-        config.again_after = Some(self.spooler.policy.retry_after);
-        let told: Weak<Spooler> = Arc::downgrade(&self.spooler);
-        let started = Replay::start(Arc::clone(&self.spool), self.tools.sockets.clone(), config, move |event| {
-            if let Some(spooler) = told.upgrade() {
-                spooler.replayed(event);
-            }
-        });
-        match started {
-            Ok(replay) => self.replay = Some(replay),
-            Err(error) => tracing::error!("the replay of the spool cannot be started, its records wait: {error}"),
-        }
-    }
-
-    fn note_health(&self) {
-        let spool = self.spool.lock();
-        let (mut waiting, mut aside) = (0, 0);
-        for (source, pending) in spool.pending() {
-            match source.place {
-                Place::Aside(_) => aside += pending.records,
-                Place::Partition(_) | Place::Unassigned => waiting += pending.records,
-            }
-        }
-        let used = spool.used();
-        drop(spool);
-        let mut health = self.spooler.health.lock();
-        (health.waiting, health.aside, health.used_bytes) = (waiting, aside, used);
-    }
-}
-
-/// The failure of records that the spool did not take.
-fn unkept(failure: &Failure, error: &SpoolError) -> Failure {
-    let mut failure = failure.clone();
-    let below = failure.cause.take().map_or_else(String::new, |cause| format!("{cause}; "));
-    failure.cause = Some(format!("{below}the spool did not take the records: {error}"));
-    if let SpoolError::Uncertain { .. } = error {
-        failure.fate = Fate::MaybeWritten;
-    }
-    failure
-}
-
-fn cause(failure: &Failure) -> String {
-    let below = failure.message.as_ref().or(failure.cause.as_ref());
-    below.map_or_else(|| format!("{:?}", failure.kind), |below| format!("{:?}: {below}", failure.kind))
-}
-
-/// With what the batch was sent as, even if it is certain that it was not appended: so neither can be what was sent behind it, which a replay can tell
-/// only if it knows the sequences.
-fn header(batch: &Diverted) -> BatchHeader {
-    let header = batch.header();
-    match batch.stamp() {
-        Some(Stamp { producer_id, epoch: producer_epoch, sequence }) => {
-            BatchHeader { producer_id, producer_epoch, base_sequence: sequence.get(), ..header }
-        }
-        None => header,
-    }
-}
-
-/// Milliseconds since 1970.
-fn wall_ms() -> i64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
 impl fmt::Debug for Spooler {
