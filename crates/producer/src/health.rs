@@ -53,6 +53,9 @@ pub struct SpoolHealth {
     pub stopped: BTreeMap<Source, String>,
     /// When it last refused a batch, and why; kept when all is well again.
     pub last_error: Option<(SystemTime, Arc<SpoolError>)>,
+    /// Whether it is out of service until the program is started again: its thread has panicked. Nothing is kept any more, nothing is replayed, and new
+    /// records of partitions that have some in it fail.
+    pub gone: bool,
     /// What was found when it was opened.
     pub recovered: Recovered,
 }
@@ -67,6 +70,7 @@ impl SpoolHealth {
             max_bytes: policy.max_bytes,
             stopped: BTreeMap::new(),
             last_error: None,
+            gone: false,
             recovered,
         }
     }
@@ -85,6 +89,9 @@ impl fmt::Display for SpoolHealth {
         }
         if let Some((_, error)) = &self.last_error {
             write!(f, "; last refusal: {error}")?;
+        }
+        if self.gone {
+            f.write_str("; its thread has panicked, and nothing is kept or replayed any more")?;
         }
         Ok(())
     }
@@ -190,13 +197,15 @@ impl Health {
     }
 
     /// Whether records that are queued now can be expected to be delivered: the producer takes them, the cluster can be
-    /// reached, no broker of it is down, and every partition with records has a leader. One that has not tried yet is well.
+    /// reached, no broker of it is down, every partition with records has a leader, and the spool, if there is one, is in service. One that has not tried
+    /// yet is well.
     #[must_use]
     pub fn is_well(&self) -> bool {
         self.producer == ProducerState::Running
             && self.cluster.state != ClusterState::Unreachable
             && self.brokers.iter().all(|broker| broker.state != BrokerState::Down)
             && self.partitions_without_leader == 0
+            && self.spool.as_ref().is_none_or(|spool| !spool.gone)
     }
 
     /// The broker of that id.

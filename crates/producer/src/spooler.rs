@@ -11,6 +11,9 @@
 //! - **A partition is handed back only when nothing of it is left here.** The count of records that arrived goes with it, and the sender, which
 //!   knows what it gave out, ignores it if more is under way.
 
+mod end;
+#[cfg(test)]
+mod tests;
 mod worker;
 
 use std::collections::VecDeque;
@@ -20,7 +23,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use milena_accumulator::{Accumulator, Diverted};
+use milena_accumulator::{Accumulator, Diverted, FailureKind};
 use milena_replay::{ReplayEvent, Sockets};
 use milena_sender::{Input, Metrics};
 use milena_spool::{Recovered, Spool};
@@ -48,7 +51,7 @@ pub(crate) struct Spooler {
 #[derive(Default)]
 struct State {
     queue: VecDeque<Item>,
-    /// Records in `queue` or in hand.
+    /// Records in `queue` or in hand; or that were in hand when the thread panicked.
     pending: u64,
     /// No batch will come any more.
     ended: bool,
@@ -87,13 +90,15 @@ impl Spooler {
 
     /// Starts the thread, which ends after [`end`](Self::end). The sender hears first of what is in the spool already.
     pub(crate) fn start(self: &Arc<Self>, spool: Spool, tools: Tools) -> io::Result<()> {
-        Worker::new(Arc::clone(self), spool, tools).start()
+        Worker::new(Arc::clone(self), Arc::new(Mutex::new(spool)), tools).start()
     }
 
     /// A batch failed, and its callers have not heard of it. Given back if nobody is left to keep it.
     pub(crate) fn push(&self, batch: Diverted) -> Option<Diverted> {
         let mut state = self.state.lock();
         if state.silent {
+            drop(state);
+            self.note_cut_off(&batch);
             return Some(batch);
         }
         state.pending += batch.count().as_usize() as u64;
@@ -123,10 +128,22 @@ impl Spooler {
         drop(waiting.await);
     }
 
-    /// The producer has ended: what is queued is written, then the thread ends and lets go of the folder.
-    pub(crate) fn end(&self) {
-        self.state.lock().ended = true;
+    /// The producer has ended: what is queued is written, then the thread ends and lets go of the folder. Whether there is a thread that will: else its
+    /// part at the end is left to the caller.
+    pub(crate) fn end(&self) -> bool {
+        let mut state = self.state.lock();
+        state.ended = true;
+        let lives = !state.silent;
+        drop(state);
         self.news.notify_one();
+        lives
+    }
+
+    /// A batch fails that the spool did not take.
+    fn note_cut_off(&self, batch: &Diverted) {
+        if batch.failure().kind == FailureKind::Closed {
+            self.cut_off.fetch_add(batch.count().as_usize() as u64, Ordering::Relaxed);
+        }
     }
 
     /// Waits for the end of the thread, for `left` at most. How many records are lost that a close cut off.

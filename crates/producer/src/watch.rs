@@ -114,8 +114,8 @@ impl Watch {
     /// The driver has ended, and every record has its outcome, or is on its way to the spool.
     pub(crate) fn end(&self) {
         match &self.spooler {
-            Some(spooler) => spooler.end(),
-            None => self.end_telling(),
+            Some(spooler) if spooler.end() => {}
+            _ => self.end_telling(),
         }
     }
 
@@ -164,7 +164,7 @@ impl Hooks for Watch {
         match &self.spooler {
             Some(spooler) if batch.failure().may_mend() => {
                 if let Some(unkept) = spooler.push(batch) {
-                    self.fail(unkept, None);
+                    self.fail_unkept(unkept);
                 }
             }
             _ => self.fail(batch, None),
@@ -181,5 +181,14 @@ impl Watch {
         if let Some(letters) = &self.letters {
             letters.push(batch);
         }
+    }
+
+    /// A batch fails that was meant for the spool, when there is none any more.
+    pub(crate) fn fail_unkept(&self, batch: Diverted) {
+        if let Some(metrics) = self.metrics.get().and_then(Weak::upgrade) {
+            let maybe = batch.failure().fate == Fate::MaybeWritten;
+            metrics.not_spooled(batch.topic(), maybe, batch.count().as_usize() as u64, batch.wire_size() as u64);
+        }
+        self.fail(batch, None);
     }
 }

@@ -2,19 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
-use milena_accumulator::{Diverted, Failure, FailureKind, Fate, Outcome, Stamp};
+use milena_accumulator::{Diverted, Failure, Fate, Outcome, Stamp};
 use milena_replay::{Replay, ReplayConfig, ReplayEvent, SharedSpool};
 use milena_sender::Input;
 use milena_spool::replay::Rules;
-use milena_spool::{Place, Source, Spool, SpoolError, SpooledBatch};
+use milena_spool::{Place, Source, SpoolError, SpooledBatch};
 use milena_wire::{BatchHeader, ErrorCode, PartitionId, TopicName};
-use parking_lot::Mutex;
 
+use super::end::{End, InHand};
 use super::{Item, Spooler, Tools};
 
 /// How long the replay's last answers are awaited at the end.
@@ -32,8 +31,8 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    pub(super) fn new(spooler: Arc<Spooler>, spool: Spool, tools: Tools) -> Self {
-        Self { spooler, spool: Arc::new(Mutex::new(spool)), seen: BTreeMap::new(), replay: None, tools }
+    pub(super) fn new(spooler: Arc<Spooler>, spool: SharedSpool, tools: Tools) -> Self {
+        Self { spooler, spool, seen: BTreeMap::new(), replay: None, tools }
     }
 
     /// Starts the thread; the sender hears first of what is in the spool already.
@@ -47,7 +46,16 @@ impl Worker {
         thread::Builder::new().name(name).spawn(move || self.work()).map(drop)
     }
 
-    fn work(mut self) {
+    fn work(self) {
+        // Dropped after the worker: who closes hears of the end when the folder is free for others.
+        let _end = End::new(Arc::clone(&self.spooler), &self.tools);
+        let mut worker = self;
+        worker.write_all();
+        worker.stop();
+    }
+
+    /// Until the producer has ended and nothing is queued.
+    fn write_all(&mut self) {
         self.wake_replay();
         while let Some(item) = self.spooler.next() {
             match item {
@@ -65,12 +73,13 @@ impl Worker {
                 Item::Flush(done) => drop(done.send(())),
             }
         }
-        let Self { spooler, spool, replay, tools, .. } = self;
-        if let Err(error) = spool.lock().sync() {
+    }
+
+    fn stop(&mut self) {
+        if let Err(error) = self.spool.lock().sync() {
             tracing::error!("spool: what was written last may not survive a crash of the machine: {error}");
         }
-        tools.watch.end_telling();
-        if let Some(replay) = replay {
+        if let Some(replay) = self.replay.take() {
             replay.stop();
             for _ in 0..100 {
                 if replay.is_over() {
@@ -78,19 +87,6 @@ impl Worker {
                 }
                 thread::sleep(LAST_ANSWERS / 100);
             }
-        }
-        // The last to hold it: the folder is free for others when those who close hear of it.
-        drop(spool);
-        drop(tools);
-        let mut state = spooler.state.lock();
-        state.silent = true;
-        let late: Vec<Item> = state.queue.drain(..).collect();
-        let closers = std::mem::take(&mut state.closers);
-        drop(state);
-        // What failed after the producer's end hears of it as it is dropped.
-        drop(late);
-        for closer in closers {
-            let _ = closer.send(());
         }
     }
 
@@ -100,7 +96,10 @@ impl Worker {
         // As the sender counts them, which does not look for a partition in what has no topic yet.
         let held = partition.filter(|_| batch.is_placed());
         *self.seen.entry((topic.clone(), held)).or_default() += records;
-        match self.append(&batch) {
+        let in_hand = InHand(&mut batch);
+        let appended = self.append(in_hand.0);
+        drop(in_hand);
+        match appended {
             Ok(()) => {
                 self.tools.metrics.spooled(&topic, records, bytes);
                 let mut failure = Failure::clone(batch.failure());
@@ -116,9 +115,7 @@ impl Worker {
                 let maybe = failure.fate == Fate::MaybeWritten;
                 tracing::error!(%topic, ?partition, records, "records cannot be kept in the spool and fail: {error}");
                 self.tools.metrics.not_spooled(&topic, maybe, records, bytes);
-                if failure.kind == FailureKind::Closed {
-                    self.spooler.cut_off.fetch_add(records, Ordering::Relaxed);
-                }
+                self.spooler.note_cut_off(&batch);
                 self.spooler.health.lock().last_error = Some((SystemTime::now(), Arc::new(error)));
                 self.tools.watch.fail(batch, Some(failure));
                 match held {
@@ -130,6 +127,8 @@ impl Worker {
     }
 
     fn append(&mut self, batch: &Diverted) -> Result<(), SpoolError> {
+        #[cfg(test)]
+        assert_ne!(batch.topic().as_str(), super::tests::PANIC);
         let failure = batch.failure();
         let spooled = SpooledBatch {
             header: header(batch),
