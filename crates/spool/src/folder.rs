@@ -146,7 +146,8 @@ impl Folder {
             self.segments.push(fresh);
         }
         if let Some(segment) = self.segments.last_mut() {
-            segment.unsynced |= !how.sync;
+            // A sync is of the whole file.
+            segment.unsynced = !how.sync;
         }
         self.note(&header, line, size, text.len() as u64);
         Ok(())
@@ -313,15 +314,23 @@ impl Folder {
         Ok(())
     }
 
+    /// Whether a crash of the machine may take something.
+    pub(crate) fn is_unsynced(&self) -> bool {
+        self.segments.iter().any(|segment| segment.unsynced)
+    }
+
     /// Makes everything survive a crash of the machine.
     pub(crate) fn sync(&mut self, disk: &dyn Disk) -> Result<(), SpoolError> {
         for i in 0..self.segments.len() {
-            if !self.segments[i].unsynced {
+            let Segment { base, log_len, fates_len, unsynced, .. } = self.segments[i];
+            if !unsynced {
                 continue;
             }
-            let base = self.segments[i].base;
-            for path in [self.fates_path(base), self.log_path(base)] {
-                disk.sync(&path).map_err(|error| SpoolError::io(&path, error))?;
+            for (path, len) in [(self.fates_path(base), fates_len), (self.log_path(base), log_len)] {
+                // A sidecar that was lost is not there.
+                if len > 0 {
+                    disk.sync(&path).map_err(|error| SpoolError::io(&path, error))?;
+                }
             }
             self.segments[i].unsynced = false;
         }

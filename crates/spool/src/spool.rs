@@ -28,7 +28,8 @@ pub enum Fsync {
     /// Before each append returns.
     #[default]
     Always,
-    /// At the first append, or [`Spool::sync_if_due`], this long after the last time.
+    /// This long after the last time: by the first append then, which is synced itself, or by [`Spool::sync_if_due`], which whoever appends calls at
+    /// [`Spool::sync_due`] if no append comes.
     Interval(Duration),
     /// When the system likes.
     Never,
@@ -157,14 +158,11 @@ impl Spool {
         if used.saturating_add(wanted) > max {
             return Err(SpoolError::Full { used, max, wanted });
         }
-        let due = match self.config.fsync {
-            Fsync::Always => true,
-            Fsync::Interval(_) | Fsync::Never => false,
-        };
+        // Before the batch is there: a disk that does not sync what others were told of takes nothing more.
+        let due = self.config.fsync == Fsync::Always || self.sync_if_due()?;
         let how = How { segment_bytes: self.config.segment_bytes, sync: due, at: None, origin: None };
         let place = partition.map_or(Place::Unassigned, Place::Partition);
-        self.append_to(&Source { topic: topic.clone(), place }, batch, how)?;
-        self.sync_if_due()
+        self.append_to(&Source { topic: topic.clone(), place }, batch, how)
     }
 
     pub(crate) fn append_to(&mut self, source: &Source, batch: &SpooledBatch, how: How) -> Result<(), SpoolError> {
@@ -309,15 +307,26 @@ impl Spool {
         self.folders.values_mut().try_for_each(|folder| folder.sync(&*self.disk))
     }
 
-    /// The same if [`Fsync::Interval`] is over.
+    /// When [`sync_if_due`](Self::sync_if_due) has something to do; `None` if all is synced, or the policy is not [`Fsync::Interval`].
+    #[must_use]
+    pub fn sync_due(&self) -> Option<Instant> {
+        match self.config.fsync {
+            Fsync::Interval(every) if self.folders.values().any(Folder::is_unsynced) => {
+                self.last_sync.checked_add(every)
+            }
+            _ => None,
+        }
+    }
+
+    /// As [`sync`](Self::sync) if the policy is [`Fsync::Interval`], and it is over; whether it was.
     ///
     /// # Errors
     ///
-    /// What the file system refuses.
-    pub fn sync_if_due(&mut self) -> Result<(), SpoolError> {
+    /// What the file system refuses. What was to be synced still is, one interval later.
+    pub fn sync_if_due(&mut self) -> Result<bool, SpoolError> {
         match self.config.fsync {
-            Fsync::Interval(every) if self.last_sync.elapsed() >= every => self.sync(),
-            _ => Ok(()),
+            Fsync::Interval(every) if self.last_sync.elapsed() >= every => self.sync().map(|()| true),
+            _ => Ok(false),
         }
     }
 }

@@ -91,7 +91,9 @@ impl Folder {
         }
         let next = found.entries.last().map_or(base, scan::Entry::end);
         let (log_len, fates_len) = (kept_log.len() as u64, kept_text.len() as u64);
-        self.segments.push(Segment { base, next, log_len, fates_len, unsynced: false });
+        // Whoever wrote it may have been killed before it was synced.
+        let unsynced = log_len > 0;
+        self.segments.push(Segment { base, next, log_len, fates_len, unsynced });
         Ok(())
     }
 }

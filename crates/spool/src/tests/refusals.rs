@@ -4,12 +4,13 @@ use std::fs;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
 use super::support::{append, batch, config, drain, open_clean, partition, topic};
 use crate::disk::{Disk, RealDisk};
-use crate::{Spool, SpoolConfig, SpoolError};
+use crate::{Fsync, Spool, SpoolConfig, SpoolError};
 
 #[test]
 fn a_bound_is_kept_and_space_comes_back_with_the_replay() {
@@ -30,13 +31,16 @@ fn a_bound_is_kept_and_space_comes_back_with_the_replay() {
     append(&mut spool, &from, &["again"]);
 }
 
-/// A disk that refuses to write with some error, until it is mended.
-#[derive(Debug)]
-struct Refusing(Mutex<Option<io::ErrorKind>>);
+/// A disk that refuses to write, or to sync, with some error, until it is mended.
+#[derive(Debug, Default)]
+struct Refusing {
+    writes: Mutex<Option<io::ErrorKind>>,
+    syncs: Mutex<Option<io::ErrorKind>>,
+}
 
 impl Refusing {
     fn check(&self) -> io::Result<()> {
-        self.0.lock().map_or(Ok(()), |kind| Err(kind.into()))
+        self.writes.lock().map_or(Ok(()), |kind| Err(kind.into()))
     }
 }
 
@@ -65,7 +69,7 @@ impl Disk for Refusing {
     }
 
     fn sync(&self, path: &Path) -> io::Result<()> {
-        RealDisk.sync(path)
+        self.syncs.lock().map_or_else(|| RealDisk.sync(path), |kind| Err(kind.into()))
     }
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
@@ -81,16 +85,16 @@ impl Disk for Refusing {
 fn a_full_disk_refuses_one_batch_and_harms_no_other() {
     let dir = tempfile::tempdir().unwrap();
     let from = partition("t", 0);
-    let disk = Arc::new(Refusing(Mutex::new(None)));
+    let disk = Arc::new(Refusing::default());
     let (mut spool, _) = Spool::open_on(Arc::clone(&disk) as _, config(dir.path())).unwrap();
     append(&mut spool, &from, &["a"]);
-    *disk.0.lock() = Some(io::ErrorKind::StorageFull);
+    *disk.writes.lock() = Some(io::ErrorKind::StorageFull);
     for to in [&from, &partition("other", 1)] {
         let error = spool.append(&to.topic, to.place.partition(), &batch(&["b"])).unwrap_err();
         assert!(matches!(error, SpoolError::NoSpace { .. }), "{error}");
         assert!(error.to_string().contains("no room left on the disk"));
     }
-    *disk.0.lock() = None;
+    *disk.writes.lock() = None;
     append(&mut spool, &from, &["c"]);
     drop(spool);
     let mut spool = open_clean(dir.path());
@@ -101,12 +105,62 @@ fn a_full_disk_refuses_one_batch_and_harms_no_other() {
 #[test]
 fn a_disk_that_turns_read_only_is_told_as_that() {
     let dir = tempfile::tempdir().unwrap();
-    let disk = Arc::new(Refusing(Mutex::new(None)));
+    let disk = Arc::new(Refusing::default());
     let (mut spool, _) = Spool::open_on(Arc::clone(&disk) as _, config(dir.path())).unwrap();
-    *disk.0.lock() = Some(io::ErrorKind::ReadOnlyFilesystem);
+    *disk.writes.lock() = Some(io::ErrorKind::ReadOnlyFilesystem);
     let error = spool.append(&topic("t"), None, &batch(&["b"])).unwrap_err();
     assert!(matches!(error, SpoolError::ReadOnly { .. }), "{error}");
     assert!(error.to_string().contains("cannot be written"));
+}
+
+#[test]
+fn a_disk_that_does_not_sync_at_the_end_of_an_interval_takes_nothing_more() {
+    let dir = tempfile::tempdir().unwrap();
+    let from = partition("t", 0);
+    let disk = Arc::new(Refusing::default());
+    let fsync = Fsync::Interval(Duration::from_millis(1));
+    let config = SpoolConfig { fsync, ..config(dir.path()) };
+    let (mut spool, _) = Spool::open_on(Arc::clone(&disk) as _, config).unwrap();
+    let mut kept = Vec::new();
+    // Until one comes within the interval after the one before.
+    while spool.sync_due().is_none() {
+        kept.push(kept.len().to_string());
+        append(&mut spool, &from, &[&kept[kept.len() - 1]]);
+    }
+    *disk.syncs.lock() = Some(io::ErrorKind::Other);
+    while spool.sync_due().is_some_and(|at| at > Instant::now()) {
+        std::thread::yield_now();
+    }
+    spool.append(&from.topic, from.place.partition(), &batch(&["refused"])).unwrap_err();
+    assert!(spool.sync_due().is_some());
+    *disk.syncs.lock() = None;
+    drop(spool);
+    assert_eq!(drain(&mut open_clean(dir.path()), &from), kept);
+}
+
+#[test]
+fn what_is_not_synced_is_due_even_if_another_process_wrote_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let from = partition("t", 0);
+    let open = |fsync| Spool::open(SpoolConfig { fsync, ..config(dir.path()) }).unwrap().0;
+    let hourly = Fsync::Interval(Duration::from_secs(3_600));
+    let mut spool = open(hourly);
+    assert_eq!(spool.sync_due(), None);
+    append(&mut spool, &from, &["a"]);
+    assert!(spool.sync_due().is_some_and(|at| at > Instant::now() && !spool.sync_if_due().unwrap()));
+    drop(spool);
+    let mut spool = open(hourly);
+    assert!(spool.sync_due().is_some());
+    spool.sync().unwrap();
+    assert_eq!(spool.sync_due(), None);
+    drop(spool);
+    // A sidecar that is lost cannot be synced, and need not be.
+    std::fs::remove_file(dir.path().join("topics/t/0/00000000000000000000.fates")).unwrap();
+    let mut spool = open(Fsync::Interval(Duration::ZERO));
+    assert!(spool.sync_if_due().unwrap());
+    assert_eq!(spool.sync_due(), None);
+    drop(spool);
+    assert_eq!(open(Fsync::Always).sync_due(), None);
 }
 
 #[test]
