@@ -105,7 +105,7 @@ fn push(out: &mut String, c: char, rest: &mut Peekable<Chars<'_>>, wrong: &mut O
     }
 }
 
-/// The character of `\uXXXX`, or of a surrogate pair of them.
+/// The character of `\u` and four hexadecimal digits, or of a surrogate pair of these.
 fn unicode(rest: &mut Peekable<Chars<'_>>) -> Option<char> {
     let first = unit(rest)?;
     if !(0xd800..0xdc00).contains(&first) {
