@@ -53,6 +53,9 @@ pub struct SpoolHealth {
     pub stopped: BTreeMap<Source, String>,
     /// When it last refused a batch, and why; kept when all is well again.
     pub last_error: Option<(SystemTime, Arc<SpoolError>)>,
+    /// When its replay last could not be started, or panicked, and why; kept when all is well again. It is started anew after
+    /// [`retry_after`](SpoolPolicy::retry_after).
+    pub replay_error: Option<(SystemTime, String)>,
     /// Whether it is out of service until the program is started again: its thread has panicked. Nothing is kept any more, nothing is replayed, and new
     /// records of partitions that have some in it fail.
     pub gone: bool,
@@ -70,6 +73,7 @@ impl SpoolHealth {
             max_bytes: policy.max_bytes,
             stopped: BTreeMap::new(),
             last_error: None,
+            replay_error: None,
             gone: false,
             recovered,
         }
@@ -89,6 +93,9 @@ impl fmt::Display for SpoolHealth {
         }
         if let Some((_, error)) = &self.last_error {
             write!(f, "; last refusal: {error}")?;
+        }
+        if let Some((_, error)) = &self.replay_error {
+            write!(f, "; last trouble of the replay: {error}")?;
         }
         if self.gone {
             f.write_str("; its thread has panicked, and nothing is kept or replayed any more")?;

@@ -47,7 +47,7 @@ pub use milena_cluster::{ClusterState, ConnError, ConnErrorKind, HostPort};
 pub use milena_pool::{
     BoxFuture, Connector, Keepalive, Resolver, Secure, Secured, Stream, SystemResolver, Target, TcpConnector,
 };
-pub use milena_replay::{Replay, ReplayConfig, ReplayEvent, SharedSpool};
+pub use milena_replay::{Panicked, Replay, ReplayConfig, ReplayEvent, SharedSpool};
 pub use milena_sender::{
     Counters, Guarantee, Histogram, MetricsSnapshot, RecreatedTopic, RefusedIdentity, Tally, TopicPartitions,
 };

@@ -21,7 +21,7 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use milena_accumulator::{Accumulator, Diverted, FailureKind};
 use milena_replay::{ReplayEvent, Sockets};
@@ -65,6 +65,15 @@ enum Item {
     Replayed(ReplayEvent),
     /// To be answered when everything before it is on the disk, or failed.
     Flush(oneshot::Sender<()>),
+}
+
+/// What the thread does next.
+enum Next {
+    Item(Item),
+    /// It is the time until which it was to wait.
+    Due,
+    /// The producer has ended, and everything is done.
+    End,
 }
 
 /// What the thread works with.
@@ -164,17 +173,38 @@ impl Spooler {
         self.health.lock().clone()
     }
 
-    /// The next thing to do; `None` once the producer has ended and everything is done.
-    fn next(&self) -> Option<Item> {
+    /// The next thing to do.
+    fn next(&self, until: Option<Instant>) -> Next {
         let mut state = self.state.lock();
         loop {
+            // First, or a queue that is never empty would put it off for ever.
+            if until.is_some_and(|until| until <= Instant::now()) {
+                return Next::Due;
+            }
             if let Some(item) = state.queue.pop_front() {
-                return Some(item);
+                return Next::Item(item);
             }
             if state.ended {
+                return Next::End;
+            }
+            match until {
+                Some(until) => drop(self.news.wait_until(&mut state, until)),
+                None => self.news.wait(&mut state),
+            }
+        }
+    }
+
+    /// What the replay tells, as long as it may take.
+    fn next_of_replay(&self, until: Instant) -> Option<ReplayEvent> {
+        let mut state = self.state.lock();
+        loop {
+            let at = state.queue.iter().position(|item| matches!(item, Item::Replayed(_)));
+            if let Some(Item::Replayed(event)) = at.and_then(|at| state.queue.remove(at)) {
+                return Some(event);
+            }
+            if self.news.wait_until(&mut state, until).timed_out() {
                 return None;
             }
-            self.news.wait(&mut state);
         }
     }
 }

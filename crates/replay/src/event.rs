@@ -52,4 +52,9 @@ pub enum ReplayEvent {
     },
     /// The replay is over: nothing more will be told.
     Ended,
+    /// A panic ended it, in it or in whoever is told this: nothing more will be told. What is in the spool stays for the next one.
+    Panicked {
+        /// What the panic said.
+        message: String,
+    },
 }

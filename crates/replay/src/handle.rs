@@ -1,7 +1,9 @@
 //! The handle of a replay that runs.
 
+use std::any::Any;
 use std::fmt;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
@@ -22,8 +24,24 @@ pub type SharedSpool = Arc<Mutex<Spool>>;
 /// Dropped, it stops as if it had been killed: the next one goes on where it was.
 pub struct Replay {
     signals: Arc<Signals>,
-    thread: Option<JoinHandle<()>>,
+    thread: Option<JoinHandle<Result<(), Panicked>>>,
 }
+
+/// A replay was ended by a panic: a bug of it, or of the callback that is told its events. What is in the spool is as safe as after any kill, and the
+/// next replay goes on there.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Panicked {
+    /// What the panic said, if it was text.
+    pub message: String,
+}
+
+impl fmt::Display for Panicked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the replay panicked: {}", self.message)
+    }
+}
+
+impl std::error::Error for Panicked {}
 
 /// What the handle tells the runner.
 #[derive(Debug, Default)]
@@ -51,7 +69,21 @@ impl Replay {
         let heard = Arc::clone(&signals);
         let name = format!("{}-replay", sockets.cluster.client_id);
         let thread = thread::Builder::new().name(name).spawn(move || {
-            runtime.block_on(async move { Runner::new(spool, sockets, config, heard, Box::new(events)).run().await });
+            let mut runner = {
+                let _inside = runtime.enter();
+                Runner::new(spool, sockets, config, heard, Box::new(events))
+            };
+            // Nothing of it is used afterwards but the callback.
+            let ended = catch_unwind(AssertUnwindSafe(|| runtime.block_on(runner.run())));
+            ended.map_err(|panic| {
+                let panicked = Panicked { message: text(&*panic) };
+                tracing::error!("{panicked}");
+                let told = ReplayEvent::Panicked { message: panicked.message.clone() };
+                if catch_unwind(AssertUnwindSafe(|| (runner.events)(told))).is_err() {
+                    tracing::error!("whoever hears of the replay panicked, too");
+                }
+                panicked
+            })
         })?;
         Ok(Self { signals, thread: Some(thread) })
     }
@@ -68,9 +100,13 @@ impl Replay {
         self.signals.bell.notify_one();
     }
 
-    /// Waits for its end.
-    pub fn join(mut self) {
-        self.end();
+    /// Waits for its end. Called by its own callback it does not wait.
+    ///
+    /// # Errors
+    ///
+    /// [`Panicked`], which was told as a [`ReplayEvent::Panicked`] as well.
+    pub fn join(mut self) -> Result<(), Panicked> {
+        self.end()
     }
 
     /// Whether it is over.
@@ -79,22 +115,29 @@ impl Replay {
         self.thread.as_ref().is_none_or(JoinHandle::is_finished)
     }
 
-    fn end(&mut self) {
-        if let Some(thread) = self.thread.take()
-            // Its own callback may hold the last handle.
-            && thread.thread().id() != thread::current().id()
-        {
-            // A panic in there was a panic of the callback, and has been printed.
-            drop(thread.join());
+    fn end(&mut self) -> Result<(), Panicked> {
+        // Its own callback may hold the last handle.
+        match self.thread.take().filter(|thread| thread.thread().id() != thread::current().id()) {
+            Some(thread) => thread.join().unwrap_or_else(|panic| Err(Panicked { message: text(&*panic) })),
+            None => Ok(()),
         }
     }
+}
+
+/// What a panic says.
+fn text(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    text.unwrap_or("it did not say why").to_owned()
 }
 
 impl Drop for Replay {
     fn drop(&mut self) {
         self.signals.drop.store(true, Ordering::Release);
         self.signals.bell.notify_one();
-        self.end();
+        if let Err(panicked) = self.end() {
+            // Told and logged already.
+            drop(panicked);
+        }
     }
 }
 

@@ -22,4 +22,4 @@ mod topics;
 
 pub use config::{ReplayConfig, Sockets};
 pub use event::ReplayEvent;
-pub use handle::{Replay, SharedSpool};
+pub use handle::{Panicked, Replay, SharedSpool};

@@ -81,7 +81,7 @@ impl Runner {
         }
     }
 
-    pub(crate) async fn run(mut self) {
+    pub(crate) async fn run(&mut self) {
         self.look();
         loop {
             self.settle();

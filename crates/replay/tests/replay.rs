@@ -106,6 +106,15 @@ fn name(source: &Source) -> String {
     }
 }
 
+fn sockets(cluster: &EmbeddedCluster) -> Sockets {
+    Sockets {
+        sasl: None,
+        cluster: ClusterConfig::new(bootstrap_list(&cluster.bootstrap()).unwrap()),
+        connector: Arc::new(TcpConnector::default()),
+        resolver: Arc::new(SystemResolver),
+    }
+}
+
 fn replay(
     cluster: &EmbeddedCluster,
     spool: &SharedSpool,
@@ -115,13 +124,8 @@ fn replay(
     let mut config = ReplayConfig::default();
     config.again_after = again_after;
     config.unknown_topic_grace = Duration::from_millis(200);
-    let sockets = Sockets {
-        sasl: None,
-        cluster: ClusterConfig::new(bootstrap_list(&cluster.bootstrap()).unwrap()),
-        connector: Arc::new(TcpConnector::default()),
-        resolver: Arc::new(SystemResolver),
-    };
-    let replay = Replay::start(Arc::clone(spool), sockets, config, move |event| drop(tell.send(event))).unwrap();
+    let replay =
+        Replay::start(Arc::clone(spool), sockets(cluster), config, move |event| drop(tell.send(event))).unwrap();
     (replay, events)
 }
 
@@ -201,9 +205,33 @@ fn stopped_it_waits_for_the_answer_and_dropped_it_does_not() {
     assert_eq!(rig.spool.lock().pending().count(), 1);
     let (last, events) = replay(&rig.cluster, &rig.spool, None);
     assert!(matches!(events.recv_timeout(WAIT).unwrap(), ReplayEvent::Written { .. }));
-    last.join();
+    last.join().unwrap();
     assert_eq!(rig.log(0), ["a", "b"]);
     assert_eq!(rig.spool.lock().pending().count(), 0);
+}
+
+#[test]
+fn a_panic_is_told_and_the_next_one_goes_on() {
+    let rig = Rig::start(None);
+    assert!(matches!(rig.hear(), ReplayEvent::Ended));
+    rig.append("t", 0, "a");
+    let (tell, events) = mpsc::channel();
+    let panics = move |event| {
+        let first = matches!(event, ReplayEvent::Written { .. });
+        drop(tell.send(event));
+        assert!(!first, "a callback that fails");
+    };
+    drop(rig.replay);
+    let broken = Replay::start(Arc::clone(&rig.spool), sockets(&rig.cluster), ReplayConfig::default(), panics).unwrap();
+    assert!(matches!(events.recv_timeout(WAIT).unwrap(), ReplayEvent::Written { .. }));
+    let event = events.recv_timeout(WAIT).unwrap();
+    assert!(matches!(&event, ReplayEvent::Panicked { message } if message == "a callback that fails"), "{event:?}");
+    assert_eq!(broken.join().unwrap_err().to_string(), "the replay panicked: a callback that fails");
+    rig.spool.lock().append(&TopicName::new("t"), Some(PartitionId(0)), &batch("b")).unwrap();
+    let (next, _events) = replay(&rig.cluster, &rig.spool, None);
+    next.join().unwrap();
+    let batches = rig.cluster.log("t", PartitionId(0));
+    assert_eq!(batches.len(), 2);
 }
 
 #[test]
@@ -232,7 +260,7 @@ fn leaders_that_move_are_followed() {
             event => panic!("{event:?}"),
         }
     }
-    started.join();
+    started.join().unwrap();
     let batches = cluster.log("t", PartitionId(0));
     let there = batches.iter().flat_map(|batch| batch.records().unwrap());
     let there: Vec<String> = there.map(|record| String::from_utf8(record.value.unwrap().to_vec()).unwrap()).collect();
@@ -257,13 +285,7 @@ fn many_partitions_take_turns_and_none_is_given_up_because_others_go_first() {
     let (tell, events) = mpsc::channel();
     let mut config = ReplayConfig::default();
     config.rules.patience = Some(Duration::from_millis(1_500));
-    let sockets = Sockets {
-        sasl: None,
-        cluster: ClusterConfig::new(bootstrap_list(&cluster.bootstrap()).unwrap()),
-        connector: Arc::new(TcpConnector::default()),
-        resolver: Arc::new(SystemResolver),
-    };
-    let replay = Replay::start(spool, sockets, config, move |event| drop(tell.send(event))).unwrap();
+    let replay = Replay::start(spool, sockets(&cluster), config, move |event| drop(tell.send(event))).unwrap();
     let mut order = Vec::new();
     loop {
         match events.recv_timeout(WAIT).unwrap() {
@@ -273,7 +295,7 @@ fn many_partitions_take_turns_and_none_is_given_up_because_others_go_first() {
             event => panic!("{event:?}"),
         }
     }
-    replay.join();
+    replay.join().unwrap();
     assert_eq!(order.len(), 2 * usize::try_from(PARTITIONS).unwrap());
     let first_round: std::collections::BTreeSet<&String> = order[..30].iter().collect();
     assert!(first_round.len() >= 29, "{order:?}");

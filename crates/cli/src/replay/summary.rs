@@ -16,6 +16,7 @@ pub(super) struct Summary {
     aside_not_written: u64,
     aside_maybe_written: u64,
     why: BTreeMap<Source, String>,
+    panicked: Option<String>,
 }
 
 impl Summary {
@@ -36,6 +37,7 @@ impl Summary {
                 let cause = cause.as_ref().map_or_else(String::new, |cause| format!(" ({cause})"));
                 self.why.insert(source.clone(), format!("{why}{cause}"));
             }
+            ReplayEvent::Panicked { message } => self.panicked = Some(format!("the replay panicked: {message}")),
             _ => {}
         }
     }
@@ -47,11 +49,11 @@ impl Summary {
     /// Why a folder's records are still there.
     fn why(&self, source: &Source) -> &str {
         let known = self.why.get(source).map(String::as_str);
-        known.unwrap_or(match source.place {
+        known.unwrap_or_else(|| match source.place {
             Place::Aside(_) => {
                 "put aside by an earlier replay; --aside sends them, with --accept-duplicates what may be written too"
             }
-            _ => "not come to",
+            _ => self.panicked.as_deref().unwrap_or("not come to"),
         })
     }
 
@@ -151,5 +153,19 @@ impl Progress {
         if let Some(bar) = self.0 {
             bar.finish_and_clear();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_why_folders_were_not_come_to() {
+        let mut summary = Summary::default();
+        let source = Source { topic: milena::TopicName::new("t"), place: Place::Unassigned };
+        assert_eq!(summary.why(&source), "not come to");
+        summary.hear(&ReplayEvent::Panicked { message: "what".to_owned() });
+        assert_eq!(summary.why(&source), "the replay panicked: what");
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Weak};
 use std::thread;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use milena_accumulator::{Diverted, Failure, Fate, Outcome, Stamp};
 use milena_replay::{Replay, ReplayConfig, ReplayEvent, SharedSpool};
@@ -14,29 +14,35 @@ use milena_spool::{Place, Source, SpoolError, SpooledBatch};
 use milena_wire::{BatchHeader, ErrorCode, PartitionId, TopicName};
 
 use super::end::{End, InHand};
-use super::{Item, Spooler, Tools};
+use super::{Item, Next, Spooler, Tools};
 
 /// How long the replay's last answers are awaited at the end.
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
+/// How soon a disk is asked again at the soonest that did not sync.
+const SYNC_AGAIN: Duration = Duration::from_secs(1);
 
 /// The thread's own.
 pub(super) struct Worker {
     spooler: Arc<Spooler>,
     spool: SharedSpool,
-    /// Records that arrived, by where they were to go.
+    /// Records that arrived, by where they were to go; and all that was ever held back.
     seen: BTreeMap<(TopicName, Option<PartitionId>), u64>,
     /// Started when there is something to send.
     replay: Option<Replay>,
+    /// When it is started again that could not be started, or panicked.
+    replay_again: Option<Instant>,
+    /// Not before is the disk synced again that refused it.
+    sync_again: Option<Instant>,
     tools: Tools,
 }
 
 impl Worker {
     pub(super) fn new(spooler: Arc<Spooler>, spool: SharedSpool, tools: Tools) -> Self {
-        Self { spooler, spool, seen: BTreeMap::new(), replay: None, tools }
+        Self { spooler, spool, seen: BTreeMap::new(), replay: None, replay_again: None, sync_again: None, tools }
     }
 
     /// Starts the thread; the sender hears first of what is in the spool already.
-    pub(super) fn start(self) -> io::Result<()> {
+    pub(super) fn start(mut self) -> io::Result<()> {
         let waits: Vec<Source> = self.spool.lock().pending().map(|(source, _)| source.clone()).collect();
         for source in waits.iter().filter(|source| !matches!(source.place, Place::Aside(_))) {
             self.hold_back(&source.topic, source.place.partition());
@@ -57,20 +63,44 @@ impl Worker {
     /// Until the producer has ended and nothing is queued.
     fn write_all(&mut self) {
         self.wake_replay();
-        while let Some(item) = self.spooler.next() {
-            match item {
-                Item::Batch(batch) => {
+        loop {
+            match self.spooler.next(self.due()) {
+                Next::Item(Item::Batch(batch)) => {
                     let records = batch.count().as_usize() as u64;
                     self.keep(batch);
                     self.spooler.state.lock().pending -= records;
                     self.note_health();
                 }
-                Item::Replayed(event) => {
+                Next::Item(Item::Replayed(event)) => {
                     self.replayed(event);
                     self.note_health();
                 }
                 // Who waited may have given up.
-                Item::Flush(done) => drop(done.send(())),
+                Next::Item(Item::Flush(done)) => drop(done.send(())),
+                Next::Due => self.do_what_is_due(),
+                Next::End => return,
+            }
+        }
+    }
+
+    /// When there is something to do although nothing comes.
+    fn due(&self) -> Option<Instant> {
+        let sync = self.spool.lock().sync_due().map(|at| self.sync_again.map_or(at, |again| at.max(again)));
+        [sync, self.replay_again].into_iter().flatten().min()
+    }
+
+    fn do_what_is_due(&mut self) {
+        let now = Instant::now();
+        if self.replay_again.is_some_and(|at| at <= now) {
+            self.replay_again = None;
+            self.wake_replay();
+        }
+        if self.sync_again.is_none_or(|at| at <= now) {
+            let synced = self.spool.lock().sync_if_due();
+            self.sync_again = synced.as_ref().err().map(|_| now + SYNC_AGAIN);
+            if let Err(error) = synced {
+                tracing::error!("spool: records that count as kept may not survive a crash of the machine: {error}");
+                self.spooler.health.lock().last_error = Some((SystemTime::now(), Arc::new(error)));
             }
         }
     }
@@ -79,14 +109,17 @@ impl Worker {
         if let Err(error) = self.spool.lock().sync() {
             tracing::error!("spool: what was written last may not survive a crash of the machine: {error}");
         }
-        if let Some(replay) = self.replay.take() {
+        if let Some(replay) = &self.replay {
             replay.stop();
-            for _ in 0..100 {
-                if replay.is_over() {
-                    break;
-                }
-                thread::sleep(LAST_ANSWERS / 100);
+            let until = Instant::now() + LAST_ANSWERS;
+            // `None` once it is over: it is dropped then, or when the time is up.
+            while self.replay.is_some()
+                && let Some(event) = self.spooler.next_of_replay(until)
+            {
+                self.replayed(event);
             }
+            self.replay = None;
+            self.note_health();
         }
     }
 
@@ -163,7 +196,7 @@ impl Worker {
     }
 
     /// Once all records of a topic have their partitions, each of these is held back by itself, and the topic no more.
-    fn let_go_of_topic(&self, topic: &TopicName) {
+    fn let_go_of_topic(&mut self, topic: &TopicName) {
         let of_topic = |source: &Source| source.topic == *topic && matches!(source.place, Place::Partition(_));
         let waits: Vec<Source> =
             self.spool.lock().pending().map(|(source, _)| source.clone()).filter(of_topic).collect();
@@ -199,11 +232,24 @@ impl Worker {
                 self.spooler.health.lock().stopped.insert(source, why.to_string());
             }
             // It was told to.
-            _ => {}
+            ReplayEvent::Ended => self.replay = None,
+            // Logged where it happened. The spool is as after a kill, so another one can go on.
+            ReplayEvent::Panicked { message } => {
+                self.replay_fails(format!("it panicked: {message}"));
+                self.hand_back_all();
+            }
+            other => tracing::error!(?other, "the replay tells something that a spool does not know"),
         }
     }
 
-    fn hold_back(&self, topic: &TopicName, partition: Option<PartitionId>) {
+    fn replay_fails(&mut self, why: String) {
+        self.replay = None;
+        self.replay_again = Some(Instant::now() + self.spooler.policy.retry_after);
+        self.spooler.health.lock().replay_error = Some((SystemTime::now(), why));
+    }
+
+    fn hold_back(&mut self, topic: &TopicName, partition: Option<PartitionId>) {
+        self.seen.entry((topic.clone(), partition)).or_default();
         // A driver that has ended has nothing to hold back.
         drop(self.tools.inputs.send(Input::Divert { topic: topic.clone(), partition }));
     }
@@ -219,9 +265,22 @@ impl Worker {
         drop(self.tools.inputs.send(Input::DivertEnd { topic: topic.clone(), partition, seen }));
     }
 
+    /// What it can, since it may never have been told that all is sent, or has its partition.
+    fn hand_back_all(&mut self) {
+        for (topic, partition) in self.seen.keys().cloned().collect::<Vec<_>>() {
+            match partition {
+                Some(_) => self.hand_back(&topic, partition),
+                None => self.let_go_of_topic(&topic),
+            }
+        }
+    }
+
     fn wake_replay(&mut self) {
         if let Some(replay) = &self.replay {
             replay.wake();
+            return;
+        }
+        if self.replay_again.is_some() {
             return;
         }
         if self.spool.lock().pending().all(|(source, _)| matches!(source.place, Place::Aside(_))) {
@@ -242,7 +301,10 @@ impl Worker {
         });
         match started {
             Ok(replay) => self.replay = Some(replay),
-            Err(error) => tracing::error!("the replay of the spool cannot be started, its records wait: {error}"),
+            Err(error) => {
+                tracing::error!("the replay of the spool cannot be started, its records wait: {error}");
+                self.replay_fails(format!("it cannot be started: {error}"));
+            }
         }
     }
 

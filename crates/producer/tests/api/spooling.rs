@@ -7,8 +7,8 @@ use std::time::Duration;
 use milena_broker::{EmbeddedCluster, Reaction, Rule};
 use milena_producer::spool::{Place, Source, Spool, SpoolConfig};
 use milena_producer::{
-    BrokerId, Delivery, DeliveryError, ErrorCode, FailurePolicy, Fate, Guarantee, PartitionId, Producer,
-    ProducerBuilder, Record, SpoolPolicy, TopicName,
+    BatchReport, BrokerId, Delivery, DeliveryError, DeliveryHandler, ErrorCode, FailurePolicy, Fate, Guarantee,
+    Outcome, PartitionId, Producer, ProducerBuilder, Record, SpoolPolicy, TopicName,
 };
 use milena_wire::ApiKey;
 use parking_lot::Mutex;
@@ -182,6 +182,50 @@ fn a_dropped_producer_leaves_its_records_to_the_next_process_too() {
         .await;
         until("they are written", || values(&cluster, "t", 0).len() == 20).await;
         assert_eq!(values(&cluster, "t", 0), numbers(0..20));
+    });
+}
+
+#[test]
+fn a_close_waits_for_the_last_answers_of_the_replay_and_counts_them() {
+    run(async {
+        let (cluster, dir) = (cluster().await, tempfile::tempdir().unwrap());
+        cluster.stop_node(NODE);
+        let producer = spooling(&cluster, dir.path());
+        all_spooled(enqueue(&producer, 0, 0..1).await).await;
+        cluster.script(Rule::on(ApiKey::PRODUCE, Reaction::DelayAnswer(Duration::from_millis(200))));
+        cluster.start_node(NODE).await.unwrap();
+        until("it is on the log", || values(&cluster, "t", 0).len() == 1).await;
+        producer.close(LONG).await.unwrap();
+        assert_eq!(producer.metrics().total.replayed.records, 1);
+        let (spool, _) = Spool::open(SpoolConfig::new(dir.path())).unwrap();
+        assert_eq!(spool.pending().count(), 0);
+    });
+}
+
+#[test]
+fn a_handler_has_heard_of_the_last_outcomes_when_a_close_returns_and_is_dropped() {
+    struct Handler(std::sync::mpsc::Sender<(u64, Fate)>);
+    impl DeliveryHandler for Handler {
+        fn on_batch(&self, report: BatchReport) {
+            let Outcome::Failed(failure) = report.outcome() else { panic!("{report:?}") };
+            report.records().for_each(|record| self.0.send((record.token, failure.fate)).unwrap());
+        }
+    }
+    run(async {
+        let (cluster, dir) = (cluster().await, tempfile::tempdir().unwrap());
+        cluster.stop_node(NODE);
+        let (tell, heard) = std::sync::mpsc::channel();
+        let patient = builder(&cluster).delivery_timeout(HOUR).spool(policy(dir.path()));
+        let producer = patient.delivery_handler(Handler(tell)).build().unwrap();
+        for token in 0..20 {
+            producer.enqueue_with(Record::to("t").partition(0).value("v"), token).await.unwrap();
+        }
+        producer.close(Duration::from_millis(20)).await.unwrap();
+        let all: Vec<(u64, Fate)> = (0..20).map(|token| (token, Fate::Spooled)).collect();
+        assert_eq!(heard.try_iter().collect::<Vec<_>>(), all);
+        // The producer is still there; the handler, which owns the other end, is not.
+        assert_eq!(heard.recv_timeout(LONG), Err(std::sync::mpsc::RecvTimeoutError::Disconnected));
+        drop(producer);
     });
 }
 
