@@ -1,5 +1,6 @@
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::sync::watch;
 
 use super::*;
 
@@ -93,11 +94,12 @@ async fn the_other_form_of_an_unusual_password_is_tried_after_a_refusal() {
     }
 }
 
-fn counted(lifetime_ms: i64) -> (Arc<AtomicUsize>, impl TokenProvider) {
-    let calls = Arc::new(AtomicUsize::new(0));
-    let count = Arc::clone(&calls);
+/// Tokens, and how many of them were asked for: closed once nobody can ask any more.
+fn counted(lifetime_ms: i64) -> (watch::Receiver<u32>, impl TokenProvider) {
+    let (count, calls) = watch::channel(0);
     let provider = move || {
-        let call = count.fetch_add(1, Ordering::SeqCst);
+        let call = *count.borrow();
+        count.send_replace(call + 1);
         async move {
             let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis();
             Ok(BearerToken::new(format!("token-{call}"))?.expires_at(i64::try_from(now).unwrap() + lifetime_ms))
@@ -114,35 +116,29 @@ async fn one_token_serves_many_connections_and_is_fetched_once() {
     for start in starts {
         assert!(start.await.unwrap().is_ok());
     }
-    assert_eq!(calls.load(Ordering::SeqCst), 1);
+    assert_eq!(*calls.borrow(), 1);
 }
 
 #[tokio::test]
 async fn row_023_a_token_is_replaced_though_nobody_asks_and_no_more_once_nobody_can() {
-    let (calls, provider) = counted(200);
+    let (mut calls, provider) = counted(200);
     let bearer = OAuthBearer::new(provider);
     first(&bearer).await;
-    while calls.load(Ordering::SeqCst) < 3 {
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-    }
-    let tokens = Arc::downgrade(&calls);
-    drop((bearer, calls));
-    while tokens.upgrade().is_some() {
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-    }
+    calls.wait_for(|calls| *calls >= 3).await.unwrap();
+    drop(bearer);
+    calls.wait_for(|_| false).await.unwrap_err();
 }
 
 #[tokio::test]
 async fn a_token_that_was_refused_is_not_shown_again() {
     let (calls, provider) = counted(3_600_000);
-    let bearer = OAuthBearer::new(provider);
+    // The next one may be asked for at once.
+    let mut refresh = Refresh::default();
+    refresh.retry_backoff = Duration::ZERO;
+    let bearer = OAuthBearer::with_refresh(provider, refresh);
     let mut exchange = bearer.start(PEER()).await.unwrap();
     exchange.step(b"").unwrap();
     assert!(matches!(exchange.step(b"{}").unwrap(), SaslStep::GiveUp { .. }));
-    let mut next = bearer.start(PEER()).await;
-    while next.is_err() {
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-        next = bearer.start(PEER()).await;
-    }
-    assert_eq!(calls.load(Ordering::SeqCst), 2);
+    assert!(bearer.start(PEER()).await.is_ok());
+    assert_eq!(*calls.borrow(), 2);
 }
