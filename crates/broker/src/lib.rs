@@ -12,12 +12,14 @@
 
 mod core;
 mod profile;
+mod sasl;
 mod script;
 mod server;
 mod simulated;
 
 pub use crate::core::{Keep, StoredBatch, StoredRecord};
 pub use profile::{Profile, UnknownProfile};
+pub use sasl::{SaslLie, SaslServer};
 pub use script::{Reaction, Rule};
-pub use server::{Builder, ClusterError, EmbeddedCluster, MemoryConnector, SaslLie, SaslServer};
+pub use server::{Builder, ClusterError, EmbeddedCluster, MemoryConnector};
 pub use simulated::{SimulatedCluster, SimulatedConn, SimulatedEvent};

@@ -6,6 +6,9 @@ use milena_wire::{ApiKey, BrokerId, ErrorCode, PartitionId, TopicName};
 
 /// One scripted reaction: the next `times` requests that match suffer it, then the rule is spent.
 ///
+/// SASL requests are struck by rules that name no topic; what only makes sense elsewhere ([`Reaction::Throttle`], [`Reaction::Omit`]) leaves them as they are,
+/// and after an error the connection is closed, as Kafka does.
+///
 /// Rules are tried in the order they were added; the first that matches a request wins, except that Produce errors
 /// ([`Reaction::Error`], [`Reaction::ErrorAfterAppend`], [`Reaction::Omit`]) are matched per partition.
 #[derive(Clone, Debug)]

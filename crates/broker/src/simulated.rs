@@ -9,6 +9,7 @@ use milena_wire::{BrokerId, LeaderEpoch, Offset, PartitionId, Timestamp, TopicId
 use crate::Builder;
 use crate::core::{Answer, At, Core, Handled, NodeState, StoredBatch, Ticket, request};
 use crate::profile::Profile;
+use crate::sasl::{Gate, Guard, SaslServer};
 use crate::script::Rule;
 use crate::server::ClusterError;
 
@@ -40,6 +41,7 @@ pub struct SimulatedCluster {
     core: Core,
     profile: Profile,
     check_records: bool,
+    sasl: Option<SaslServer>,
     conns: BTreeMap<SimulatedConn, Conn>,
     tickets: BTreeMap<Ticket, SimulatedConn>,
     events: VecDeque<(SimulatedConn, SimulatedEvent)>,
@@ -48,6 +50,7 @@ pub struct SimulatedCluster {
 
 struct Conn {
     node: BrokerId,
+    guard: Guard,
     /// Frames received and not yet begun.
     received: VecDeque<Bytes>,
     is_serving: bool,
@@ -64,13 +67,14 @@ impl Builder {
     /// advertises `10.0.0.i:9092`, and all is kept in memory.
     #[must_use]
     pub fn simulated(self) -> SimulatedCluster {
-        let config = self.into_core_config();
+        let (config, sasl) = self.into_parts();
         let addresses = (1..=config.nodes).map(|i| (format!("10.0.0.{i}"), 9092)).collect();
         let (profile, check_records) = (config.profile, config.checks_records());
         SimulatedCluster {
             core: Core::new(config, addresses, None),
             profile,
             check_records,
+            sasl,
             conns: BTreeMap::new(),
             tickets: BTreeMap::new(),
             events: VecDeque::new(),
@@ -95,6 +99,7 @@ impl SimulatedCluster {
         let id = SimulatedConn(self.opened);
         let conn = Conn {
             node,
+            guard: Guard::new(self.sasl.clone()),
             received: VecDeque::new(),
             is_serving: false,
             unsent: None,
@@ -299,6 +304,17 @@ impl SimulatedCluster {
                 continue;
             }
             let node = conn.node;
+            let core = &mut self.core;
+            if let Gate::Answer { answer, hold } = conn.guard.look(now, &frame, |api| core.strike_api(node, api)) {
+                match self.core.hold(at(now), answer, hold) {
+                    Handled::Answered(answer) => self.finish(id, answer),
+                    Handled::Waits(ticket) => {
+                        conn.is_serving = true;
+                        self.tickets.insert(ticket, id);
+                    }
+                }
+                continue;
+            }
             let Ok((meta, request)) = request::read(&frame, self.profile, self.check_records) else {
                 self.close(id);
                 return;
@@ -343,6 +359,12 @@ impl SimulatedCluster {
         match answer {
             Answer::Send(frame) if told => {
                 self.events.push_back((id, SimulatedEvent::Send(Bytes::from(frame.to_vec()))));
+            }
+            Answer::SendLast(frame) => {
+                if told {
+                    self.events.push_back((id, SimulatedEvent::Send(Bytes::from(frame.to_vec()))));
+                }
+                self.close(id);
             }
             Answer::SendHalf(frame) => {
                 let mut bytes = Bytes::from(frame.to_vec());

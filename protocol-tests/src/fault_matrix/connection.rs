@@ -222,12 +222,16 @@ pub(super) const ROWS: &[Row] = &[
                 "row_021_a_password_that_changes_under_way_ends_records_only_if_that_is_chosen",
             ),
             Test::tcp(
+                "protocol-tests/tests/fault_matrix/security.rs",
+                "row_021_a_broker_that_refuses_alone_ends_the_records_of_its_partitions_alone",
+            ),
+            Test::tcp(
                 "crates/producer/tests/sasl/faults.rs",
                 "each_refusal_is_told_with_the_broker_and_what_to_do_and_is_not_repeated_in_a_hurry",
             ),
             Test::unit(
-                "crates/sender/src/tests/refused.rs",
-                "a_broker_that_refuses_ends_the_records_of_its_partitions_and_no_others",
+                "protocol-tests/tests/sasl_strikes.rs",
+                "a_client_that_is_struck_tries_again_at_leisure_and_is_there_soon_after",
             ),
             Test::unit(
                 "crates/sender/src/tests/refused.rs",

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use milena::sasl::Plain;
 use milena::{BrokerState, FailureKind, Fate, NotReadyKind, ProducerBuilder, RefusedIdentity};
-use milena_broker::{EmbeddedCluster, SaslServer};
+use milena_broker::{EmbeddedCluster, Reaction, Rule, SaslServer};
+use milena_wire::{ApiKey, BrokerId, ErrorCode, PartitionId};
 use protocol_tests::rig::{LONG, Rig, Story, run, until};
 
 const TOPIC: &str = "t";
@@ -91,5 +92,44 @@ fn row_021_a_password_that_changes_under_way_ends_records_only_if_that_is_chosen
                 story.end(60).await.all_delivered();
             }
         }
+    });
+}
+
+#[test]
+fn row_021_a_broker_that_refuses_alone_ends_the_records_of_its_partitions_alone() {
+    run(async {
+        let (rig, _server) = guarded().await;
+        rig.cluster().create_topic("each", 2, 1).expect("a topic");
+        let leader = |partition| rig.cluster().leader("each", PartitionId(partition)).and_then(|(leader, _)| leader);
+        let theirs = leader(0).expect("a leader");
+        assert_ne!(leader(1), Some(theirs), "one partition each");
+        let mut story = Story::with(&rig, producer(&rig, "pencil", RefusedIdentity::Fail).delivery_timeout(2 * LONG));
+        for partition in [0, 1] {
+            story.enqueue_to("each", Some(partition), 5).await;
+        }
+        story.settled().await;
+        let refusal = Reaction::Error(ErrorCode::SASL_AUTHENTICATION_FAILED);
+        rig.cluster().script(Rule::on(ApiKey::SASL_AUTHENTICATE, refusal).node(theirs).always());
+        rig.cluster().cut_connections(Some(theirs));
+        let is_up = |story: &Story<'_>, id: BrokerId| {
+            let broker = story.producer().health().broker(id).map(|broker| broker.state);
+            broker == Some(BrokerState::Up)
+        };
+        until("it noticed", || !is_up(&story, theirs)).await;
+        for _ in 0..5 {
+            for partition in [0, 1] {
+                story.enqueue_to("each", Some(partition), 1).await;
+            }
+            story.settled().await;
+        }
+        rig.cluster().clear_script();
+        // Within a backoff it is back.
+        until("it is let in", || is_up(&story, theirs)).await;
+        story.enqueue_to("each", Some(0), 5).await;
+        story.settled().await;
+        let ended = story.end(120).await;
+        ended.failed(5, FailureKind::Authentication, Fate::NotWritten);
+        assert!(ended.failures.iter().all(|failure| failure.partition == Some(PartitionId(0))));
+        assert_eq!(ended.failures[0].broker, Some(theirs));
     });
 }

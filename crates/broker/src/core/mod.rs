@@ -40,6 +40,7 @@ pub(crate) use log::{Disk, DiskLog};
 pub(crate) use refusal::Refusal;
 use request::{Meta, Request};
 use response::Response;
+pub(crate) use script::garbled;
 pub use stored::{StoredBatch, StoredRecord};
 use topic::Topic;
 pub(crate) use wait::{Answer, Ticket};
@@ -166,6 +167,17 @@ impl Core {
             Some(i) => Handled::Answered(self.answered.swap_remove(i).1),
             None => Handled::Waits(ticket),
         }
+    }
+
+    /// Gives out an answer that was decided elsewhere, so much later.
+    pub(crate) fn hold(&mut self, at: At, answer: Answer, by: Duration) -> Handled {
+        if by.is_zero() {
+            return Handled::Answered(answer);
+        }
+        self.tickets += 1;
+        let ticket = Ticket(self.tickets);
+        self.park(ticket, Some(at.now + by), Waiting::Held(answer));
+        Handled::Waits(ticket)
     }
 
     /// Nobody waits for this answer any more. What was asked happens all the same, unless it was only to be read.

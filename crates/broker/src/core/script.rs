@@ -42,6 +42,12 @@ impl Core {
         })
     }
 
+    /// The reaction to a request that names no topic and is not for the core.
+    pub(crate) fn strike_api(&mut self, node: BrokerId, api: ApiKey) -> Option<Reaction> {
+        let fits = |rule: &Rule| matches(rule, node, api) && rule.topic.is_none() && rule.partition.is_none();
+        self.pull(fits).map(|rule| rule.reaction)
+    }
+
     /// The reaction to one partition of a Produce request.
     pub(super) fn strike_partition(
         &mut self,
@@ -125,7 +131,7 @@ fn is_per_partition(reaction: &Reaction) -> bool {
 }
 
 /// The frame with its size and correlation id kept and all else made nonsense.
-pub(super) fn garbled(frame: &Frame) -> Frame {
+pub(crate) fn garbled(frame: &Frame) -> Frame {
     let mut bytes = frame.to_vec();
     for byte in bytes.iter_mut().skip(FRAME_HEAD) {
         *byte = 0xff; // counts of -1 that are not allowed, strings that run past the end

@@ -17,6 +17,8 @@ pub(crate) struct Ticket(pub(super) u64);
 pub(crate) enum Answer {
     /// Send this.
     Send(Frame),
+    /// Send this, then close.
+    SendLast(Frame),
     /// Go on without an answer: acks=0.
     Nothing,
     /// Close the connection.

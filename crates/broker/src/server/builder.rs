@@ -8,9 +8,9 @@ use milena_wire::ProducerEpoch;
 
 use crate::core::{CoreConfig, Keep};
 use crate::profile::Profile;
+use crate::sasl::SaslServer;
 
 use super::EmbeddedCluster;
-use super::sasl::SaslServer;
 use super::security::Security;
 
 /// Settings of an [`EmbeddedCluster`]; every one has a default, so `EmbeddedCluster::builder().start().await` works.
@@ -173,8 +173,9 @@ impl Builder {
         self
     }
 
-    pub(crate) fn into_core_config(self) -> CoreConfig {
-        self.core
+    /// What counts without sockets.
+    pub(crate) fn into_parts(self) -> (CoreConfig, Option<SaslServer>) {
+        (self.core, self.secure.sasl)
     }
 
     /// Starts the nodes; they listen when this returns.

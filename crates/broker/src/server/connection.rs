@@ -12,9 +12,9 @@ use tokio::sync::watch;
 use super::frame;
 use super::hub::{Hub, Outcome};
 use super::node::{Node, Switch};
-use super::sasl::{Gate, Guard};
 use super::security::Stream;
 use crate::core::Answer;
+use crate::sasl::Guard;
 
 /// Serves one connection to its end.
 pub(super) async fn serve(hub: Arc<Hub>, node: Arc<Node>, stream: impl Stream) {
@@ -42,17 +42,11 @@ async fn run(hub: &Hub, node: &Node, stream: impl Stream, mut switch: watch::Rec
     let mut input = BytesMut::new();
     while let Some(request) = frame::read(&mut stream, &mut input, node.frame_max).await? {
         resumed(&mut switch).await;
-        match guard.look(&request) {
-            Gate::Pass => {}
-            Gate::Answer(frame) => {
-                frame::write(&mut stream, &frame).await?;
-                continue;
-            }
-            Gate::Last(frame) => return frame::write(&mut stream, &frame).await,
-            Gate::Close => return Ok(()),
-            Gate::Silence => return ignore(&mut stream).await,
-        }
-        let answer = match hub.handle(node.id, &request) {
+        let outcome = match hub.guard(node.id, &mut guard, &request) {
+            Some(outcome) => outcome,
+            None => hub.handle(node.id, &request),
+        };
+        let answer = match outcome {
             Outcome::Answered(answer) => answer,
             Outcome::Waits(wait) => wait.answer().await,
         };
@@ -61,6 +55,7 @@ async fn run(hub: &Hub, node: &Node, stream: impl Stream, mut switch: watch::Rec
         resumed(&mut switch).await;
         match answer {
             Answer::Send(frame) => frame::write(&mut stream, &frame).await?,
+            Answer::SendLast(frame) => return frame::write(&mut stream, &frame).await,
             Answer::Nothing => {}
             Answer::Close => return Ok(()),
             Answer::SendHalf(frame) => return frame::write(&mut stream, &first_half(&frame)).await,

@@ -11,6 +11,7 @@ use tokio::sync::{Notify, oneshot, watch};
 use super::clock::Clock;
 use crate::core::{Answer, At, Core, Handled, Ticket, request};
 use crate::profile::Profile;
+use crate::sasl::{Gate, Guard};
 
 /// Everything the tasks of one cluster share.
 pub(super) struct Hub {
@@ -66,6 +67,22 @@ impl Hub {
         Self { state: Mutex::new(state), clock: Clock::start(), profile, check_records, rearm: Notify::new() }
     }
 
+    /// Lets the connection's guard look at a frame; `None` if it is for the cluster.
+    pub(super) fn guard(&self, node: BrokerId, guard: &mut Guard, frame: &Bytes) -> Option<Outcome<'_>> {
+        let at = self.clock.at();
+        let strike = |api| {
+            self.with(|core, _| {
+                core.count(node, api);
+                core.strike_api(node, api)
+            })
+        };
+        let Gate::Answer { answer, hold } = guard.look(at.now, frame, strike) else { return None };
+        let mut state = self.lock();
+        let handled = state.core.hold(at, answer, hold);
+        self.settle(&mut state);
+        Some(self.outcome(&mut state, handled))
+    }
+
     /// Handles one request frame, its size taken off.
     pub(super) fn handle(&self, node: BrokerId, frame: &Bytes) -> Outcome<'_> {
         let read = request::read(frame, self.profile, self.check_records);
@@ -86,6 +103,10 @@ impl Hub {
         };
         let handled = state.core.handle(at, node, meta, request);
         self.settle(&mut state);
+        self.outcome(&mut state, handled)
+    }
+
+    fn outcome(&self, state: &mut State, handled: Handled) -> Outcome<'_> {
         match handled {
             Handled::Answered(answer) => Outcome::Answered(answer),
             Handled::Waits(ticket) => {

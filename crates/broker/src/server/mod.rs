@@ -14,7 +14,6 @@ mod hub;
 mod memory;
 mod node;
 mod runtime;
-mod sasl;
 mod security;
 
 #[cfg(test)]
@@ -23,4 +22,3 @@ mod tests;
 pub use builder::Builder;
 pub use cluster::{ClusterError, EmbeddedCluster};
 pub use memory::MemoryConnector;
-pub use sasl::{SaslLie, SaslServer};

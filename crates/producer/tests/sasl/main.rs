@@ -5,6 +5,7 @@
 mod cut;
 mod faults;
 mod secrets;
+mod strikes;
 mod traffic;
 
 use std::collections::BTreeMap;

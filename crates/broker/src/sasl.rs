@@ -1,16 +1,15 @@
-//! The broker's side of SASL: users, tokens, and what each connection has proved.
+//! The broker's side of SASL: users and tokens; what each connection has proved is [`guard`]'s.
+
+mod guard;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
 use milena_sasl::{ScramHash, ScramServer, ScramVerifier};
-use milena_wire::message::sasl_authenticate::{AuthBytes, SaslAuthenticateRequest, SaslAuthenticateResponse};
-use milena_wire::message::sasl_handshake::{SaslHandshakeRequest, SaslHandshakeResponse};
-use milena_wire::{ApiKey, ErrorCode, Frame, Reader, RequestHeader};
-use tokio::time::Instant;
+
+pub(crate) use guard::{Gate, Guard};
 
 /// How a SASL listener lies to its clients.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -119,25 +118,6 @@ impl fmt::Debug for SaslServer {
     }
 }
 
-/// What becomes of a frame.
-pub(super) enum Gate {
-    /// It is for the cluster.
-    Pass,
-    Answer(Frame),
-    /// Answer, then close.
-    Last(Frame),
-    Close,
-    Silence,
-}
-
-/// What one connection has proved.
-pub(super) struct Guard {
-    server: Option<SaslServer>,
-    stage: Stage,
-    /// Until when an authentication holds; `None`: there is none. An end of `None`: for ever.
-    session: Option<Option<Instant>>,
-}
-
 enum Stage {
     Idle,
     Chosen(String),
@@ -151,95 +131,6 @@ enum Said {
     More(Vec<u8>, Stage),
     Welcome(Vec<u8>),
     No(&'static str),
-}
-
-impl Guard {
-    pub(super) fn new(server: Option<SaslServer>) -> Self {
-        Self { server, stage: Stage::Idle, session: None }
-    }
-
-    /// Looks at a frame before anybody else does.
-    pub(super) fn look(&mut self, frame: &Bytes) -> Gate {
-        let mut reader = Reader::shared(frame);
-        let Ok(header) = RequestHeader::decode(&mut reader) else { return Gate::Pass };
-        let (version, correlation) = (header.version, header.correlation);
-        match header.api_key {
-            ApiKey::SASL_HANDSHAKE => {
-                let Ok(request) = SaslHandshakeRequest::decode(version, &mut reader) else { return Gate::Close };
-                let (error, mechanisms) = self.handshake(&request.mechanism);
-                let frame = SaslHandshakeResponse { error, mechanisms }.encode_frame(version, correlation);
-                if error == ErrorCode::NONE { Gate::Answer(frame) } else { Gate::Last(frame) }
-            }
-            ApiKey::SASL_AUTHENTICATE => {
-                let Ok(request) = SaslAuthenticateRequest::decode(version, &mut reader) else { return Gate::Close };
-                self.authenticate(&request.auth_bytes.0, |response| response.encode_frame(version, correlation))
-            }
-            ApiKey::API_VERSIONS => Gate::Pass,
-            _ if self.server.is_none() => Gate::Pass,
-            _ => match (&self.stage, self.session) {
-                (Stage::Idle, Some(None)) => Gate::Pass,
-                (Stage::Idle, Some(Some(end))) if Instant::now() < end => Gate::Pass,
-                _ => Gate::Close,
-            },
-        }
-    }
-
-    fn handshake(&mut self, mechanism: &str) -> (ErrorCode, Vec<String>) {
-        let Some(server) = &self.server else { return (ErrorCode::ILLEGAL_SASL_STATE, Vec::new()) };
-        let mechanisms = server.lock().mechanisms.clone();
-        let known = mechanisms.iter().any(|name| name == mechanism);
-        if known {
-            self.stage = Stage::Chosen(mechanism.to_owned());
-        }
-        (if known { ErrorCode::NONE } else { ErrorCode::UNSUPPORTED_SASL_MECHANISM }, mechanisms)
-    }
-
-    fn authenticate(&mut self, said: &[u8], encode: impl Fn(&SaslAuthenticateResponse) -> Frame) -> Gate {
-        let Some(server) = self.server.clone() else { return Gate::Close };
-        let mut state = server.lock();
-        let answer = match std::mem::replace(&mut self.stage, Stage::Idle) {
-            Stage::Idle => return Gate::Close,
-            Stage::Refused => Said::No("the token was refused"),
-            Stage::Scram(scram) => match scram.finish(said) {
-                Ok(proof) if state.lie == Some(SaslLie::Signature) => {
-                    let mut proof = proof.into_bytes();
-                    proof[2] = if proof[2] == b'A' { b'B' } else { b'A' };
-                    Said::Welcome(proof)
-                }
-                Ok(proof) => Said::Welcome(proof.into_bytes()),
-                Err(_) => Said::No("Authentication failed during authentication due to invalid credentials"),
-            },
-            Stage::Chosen(mechanism) => match (mechanism.as_str(), ScramHash::named(&mechanism)) {
-                (_, Some(hash)) => state.scram(hash, said),
-                ("PLAIN", _) => state.plain(said),
-                _ => state.bearer(said),
-            },
-        };
-        let mut response = SaslAuthenticateResponse::default();
-        match answer {
-            Said::More(bytes, stage) => {
-                self.stage = stage;
-                response.auth_bytes = AuthBytes(bytes.into());
-                Gate::Answer(encode(&response))
-            }
-            Said::Welcome(_) if state.lie == Some(SaslLie::Close) => Gate::Close,
-            Said::Welcome(_) if state.lie == Some(SaslLie::Silence) => Gate::Silence,
-            Said::Welcome(bytes) => {
-                state.authenticated += 1;
-                state.renewed += u64::from(self.session.is_some());
-                self.session = Some(state.lifetime.map(|lifetime| Instant::now() + lifetime));
-                response.auth_bytes = AuthBytes(bytes.into());
-                let millis = state.lifetime.map_or(0, |lifetime| lifetime.as_millis());
-                response.session_lifetime_ms = i64::try_from(millis).unwrap_or(i64::MAX);
-                Gate::Answer(encode(&response))
-            }
-            Said::No(why) => {
-                response.error = ErrorCode::SASL_AUTHENTICATION_FAILED;
-                response.error_message = Some(why.to_owned());
-                Gate::Last(encode(&response))
-            }
-        }
-    }
 }
 
 impl State {
