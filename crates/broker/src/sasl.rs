@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use milena_sasl::{ScramHash, ScramServer, ScramVerifier};
+use milena_sasl::{ScramHash, ScramServer, ScramVerifier, Secret};
 
 pub(crate) use guard::{Gate, Guard};
 
@@ -45,7 +45,7 @@ struct State {
 }
 
 struct User {
-    password: String,
+    password: Secret,
     sha256: ScramVerifier,
     sha512: ScramVerifier,
 }
@@ -77,7 +77,7 @@ impl SaslServer {
     pub fn set_user(&self, name: &str, password: &str) {
         let verifier = |hash| ScramVerifier::new(hash, password, format!("salt of {name}").as_bytes(), 4096);
         let (sha256, sha512) = (verifier(ScramHash::Sha256), verifier(ScramHash::Sha512));
-        self.lock().users.insert(name.to_owned(), User { password: password.to_owned(), sha256, sha512 });
+        self.lock().users.insert(name.to_owned(), User { password: Secret::from(password), sha256, sha512 });
     }
 
     /// Accepts the tokens that `validator` accepts.
@@ -139,7 +139,7 @@ impl State {
         let (_authzid, user, password) = (parts.next(), parts.next(), parts.next());
         let user = user.and_then(|user| std::str::from_utf8(user).ok()).and_then(|user| self.users.get(user));
         match (user, password) {
-            (Some(user), Some(password)) if user.password.as_bytes() == password => Said::Welcome(Vec::new()),
+            (Some(user), Some(password)) if user.password.expose() == password => Said::Welcome(Vec::new()),
             _ => Said::No("Authentication failed: Invalid username or password"),
         }
     }

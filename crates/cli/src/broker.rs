@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use milena_broker::EmbeddedCluster;
 
+use crate::sasl::Sasl;
 use crate::signal::Stop;
 use crate::tls::Tls;
 use crate::{Exit, complain, say};
@@ -25,6 +26,25 @@ pub(crate) struct Args {
     data: Option<PathBuf>,
     #[command(flatten)]
     tls: Tls,
+    #[command(flatten)]
+    sasl: Sasl,
+}
+
+impl Args {
+    /// What clients have to set to be let in, if anything.
+    fn client_settings(&self) -> Option<String> {
+        let (tls, sasl) = (self.tls.client_settings(), self.sasl.client_settings());
+        let protocol = match (tls.is_some(), sasl.is_empty()) {
+            (true, false) => "SASL_SSL",
+            (false, false) => "SASL_PLAINTEXT",
+            (true, true) => "SSL",
+            (false, true) => return None,
+        };
+        let protocol = format!("security.protocol={protocol}");
+        let settings = [protocol].into_iter().chain(sasl).chain(tls.flatten());
+        // The quotes keep the shell away from what is ours.
+        Some(settings.map(|setting| format!("-X '{setting}'")).collect::<Vec<_>>().join(" "))
+    }
 }
 
 pub(crate) fn run(args: &Args) -> Exit {
@@ -51,6 +71,14 @@ pub(crate) fn run(args: &Args) -> Exit {
             return Exit::Usage;
         }
     }
+    match args.sasl.server() {
+        Ok(Some(sasl)) => builder = builder.sasl(sasl),
+        Ok(None) => {}
+        Err(error) => {
+            complain(error);
+            return Exit::Usage;
+        }
+    }
     let (stop, heard) = (Stop::new(), || {});
     if let Err(error) = stop.on_signal(&runtime, heard, || std::process::exit(130)) {
         complain(format_args!("signals cannot be heard: {error}"));
@@ -63,6 +91,9 @@ pub(crate) fn run(args: &Args) -> Exit {
         }
     };
     say(cluster.bootstrap());
+    if let Some(settings) = args.client_settings() {
+        complain(format_args!("clients need {settings}"));
+    }
     runtime.block_on(async {
         stop.asked().await;
         cluster.shutdown().await;

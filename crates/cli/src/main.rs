@@ -8,6 +8,7 @@ mod options;
 mod process;
 mod produce;
 mod replay;
+mod sasl;
 mod signal;
 mod tls;
 

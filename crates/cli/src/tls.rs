@@ -42,6 +42,14 @@ impl Tls {
     }
 }
 
+impl Tls {
+    /// What a client has to set, if there is TLS; nothing if only its user knows.
+    pub(crate) fn client_settings(&self) -> Option<Option<String>> {
+        let made = self.tls_made.as_ref().map(|file| format!("ssl.ca.location={}", file.display()));
+        (made.is_some() || self.tls.is_some()).then_some(made)
+    }
+}
+
 /// A certificate for `host` and this machine's other names, by an authority whose certificate goes into `file`.
 fn made(file: &Path, host: &str) -> std::io::Result<Identity> {
     let authority = Authority::new("milena broker")?;

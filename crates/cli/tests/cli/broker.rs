@@ -131,3 +131,110 @@ fn a_broker_that_asks_clients_who_they_are_lets_in_those_it_knows() {
     let ended = run(&["broker", "--tls-clients", &clients], b"");
     assert_eq!(ended.status, Some(2), "{ended:?}");
 }
+
+/// Alice's broker, TLS and SASL both; her password comes from the environment.
+fn guarded(ca: &str, more: &[&str]) -> (Child, String, String) {
+    let args = ["broker", "--listen", "127.0.0.1:0", "--tls-made", ca, "--sasl-user", "alice=${env:ALICE}"];
+    let mut child = milena(&[&args[..], more].concat()).env("ALICE", "p:e=n c\"il").spawn().unwrap();
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    let mut addresses = String::new();
+    stdout.read_line(&mut addresses).unwrap();
+    let mut told = String::new();
+    BufReader::new(child.stderr.take().unwrap()).read_line(&mut told).unwrap();
+    (child, addresses.trim_end().to_owned(), told)
+}
+
+#[test]
+fn sasl_ssl_is_tried_with_nothing_but_two_commands_and_passwords_from_files_or_the_environment() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let (child, address, told) = guarded(&path("ca.pem"), &[]);
+    assert!(told.contains("security.protocol=SASL_SSL") && told.contains("sasl.username=alice"), "{told}");
+    assert!(told.contains("ca.pem") && !told.contains("c\"il"), "{told}");
+    std::fs::write(path("password"), "p:e=n c\"il\n").unwrap();
+
+    // What the broker says is needed is enough.
+    let settings: Vec<String> =
+        told.split('\'').skip(1).step_by(2).flat_map(|setting| ["-X".to_owned(), setting.to_owned()]).collect();
+    let settings: Vec<&str> = settings.iter().map(String::as_str).collect();
+    let produce = |more: &[&str], environment: &str| {
+        let args = ["produce", "--topic", "t", "--bootstrap", &address, "--json"];
+        let mut child = milena(&[&args[..], more].concat());
+        child.env("PASSWORD", environment).stdin(std::process::Stdio::piped());
+        let mut child = child.spawn().unwrap();
+        std::io::Write::write_all(&mut child.stdin.take().unwrap(), b"one\n").unwrap();
+        end(child)
+    };
+    let ended = produce(&settings, "p:e=n c\"il");
+    assert_eq!((ended.status, ended.account()), (Some(0), [1, 1, 0, 0]), "{ended:?}");
+
+    let from_file = format!("sasl.password=${{file:{}}}", path("password"));
+    let by_name = format!("milena.sasl.password.file={}", path("password"));
+    let ca = format!("ssl.ca.location={}", path("ca.pem"));
+    let base = ["-X", "security.protocol=SASL_SSL", "-X", &ca, "-X", "sasl.username=alice", "-X"];
+    for mechanism in ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] {
+        let mechanism = format!("sasl.mechanism={mechanism}");
+        for password in [&from_file, &by_name] {
+            let ended = produce(&[&base[..], &[&mechanism, "-X", password]].concat(), "");
+            assert_eq!(ended.status, Some(0), "{mechanism}, {password}: {ended:?}");
+        }
+    }
+
+    // And who does not know it is told so, at once if that is chosen.
+    let ended = produce(&[&settings[..], &["-X", "milena.refused.identity=fail"]].concat(), "crayon");
+    assert_eq!(ended.status, Some(1), "{ended:?}");
+    assert!(ended.stderr.contains("check user name and password"), "{ended:?}");
+    assert!(!ended.stderr.contains("crayon"), "{ended:?}");
+    terminate(&child);
+    assert_eq!(end(child).status, Some(0));
+}
+
+#[test]
+fn sessions_end_and_only_what_is_offered_is_spoken() {
+    let dir = tempfile::tempdir().unwrap();
+    let ca = dir.path().join("ca.pem").to_str().unwrap().to_owned();
+    let (child, address, told) = guarded(&ca, &["--sasl-mechanisms", "SCRAM-SHA-256", "--sasl-session", "1"]);
+    assert!(told.contains("sasl.mechanism=SCRAM-SHA-256"), "{told}");
+    let trust = format!("ssl.ca.location={ca}");
+    let ended = run(
+        &[
+            "produce",
+            "--topic",
+            "t",
+            "--bootstrap",
+            &address,
+            "--connect-timeout",
+            "1",
+            "-X",
+            "security.protocol=SASL_SSL",
+            "-X",
+            &trust,
+            "-X",
+            "sasl.mechanism=PLAIN",
+            "-X",
+            "sasl.username=alice",
+            "-X",
+            "sasl.password=x",
+        ],
+        b"one\n",
+    );
+    assert_eq!(ended.status, Some(1), "{ended:?}");
+    assert!(ended.stderr.contains("it offers SCRAM-SHA-256"), "{ended:?}");
+    terminate(&child);
+    assert_eq!(end(child).status, Some(0));
+}
+
+#[test]
+fn users_of_a_broker_are_checked_and_their_passwords_not_shown() {
+    for (args, why) in [
+        (&["--sasl-user", "hunter2"][..], "NAME=PASSWORD"),
+        (&["--sasl-user", "alice=${env:NOBODY_SETS_THIS}"], "not set"),
+        (&["--sasl-user", "=hunter2"], "no name"),
+        (&["--sasl-mechanisms", "PLAIN"], "--sasl-user"),
+        (&["--sasl-user", "alice=hunter2", "--sasl-mechanisms", "GSSAPI"], "GSSAPI"),
+    ] {
+        let ended = run(&[&["broker", "--listen", "127.0.0.1:0"], args].concat(), b"");
+        assert_eq!(ended.status, Some(2), "{args:?}: {ended:?}");
+        assert!(ended.stderr.contains(why) && !ended.stderr.contains("hunter2"), "{args:?}: {ended:?}");
+    }
+}

@@ -22,7 +22,7 @@ mod value;
 
 pub use known::{Listed, list};
 pub use problem::{Problem, Problems};
-pub use properties::Properties;
+pub use properties::{Properties, referred};
 pub use settings::{
     Acks, ClientSettings, Ignored, OnRefusedIdentity, Partitioner, ProducerSettings, Settings, SpoolFsync,
     SpoolSettings,

@@ -13,7 +13,12 @@ use super::settings::{Ignored, Settings};
 use super::text;
 use super::value::Wrong;
 
+use milena_sasl::Secret;
+
 /// Properties as they are written, from any number of sources. Of two sources the later one wins.
+///
+/// Values are wiped from memory when they are dropped, and those that may be secret are not shown: by their names, or because they were
+/// [read](Self::resolve) from elsewhere.
 #[derive(Clone, Debug, Default)]
 pub struct Properties {
     entries: Vec<Entry>,
@@ -25,7 +30,9 @@ pub struct Properties {
 #[derive(Clone)]
 struct Entry {
     key: String,
-    value: String,
+    value: Secret,
+    /// The value was read from a file or the environment: it may be anything.
+    resolved: bool,
     source: String,
     /// Which source, counted in the order of adding.
     rank: usize,
@@ -37,8 +44,7 @@ struct Entry {
 /// Without what may be secret.
 impl fmt::Debug for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let value = if is_secret(&self.key) { "***" } else { self.value.as_str() };
-        write!(f, "{}={value}", self.key)
+        write!(f, "{}={}", self.key, if self.is_secret() { "***" } else { self.text() })
     }
 }
 
@@ -57,6 +63,7 @@ impl Properties {
         self.entries.extend(text::pairs(text).into_iter().map(|pair| Entry {
             key: pair.key,
             value: pair.value,
+            resolved: false,
             source: source.to_owned(),
             rank,
             line: Some(pair.line),
@@ -71,8 +78,9 @@ impl Properties {
     ///
     /// If the file cannot be read, or is not UTF-8.
     pub fn add_file(&mut self, path: &Path) -> io::Result<&mut Self> {
-        let text = std::fs::read_to_string(path)?;
-        Ok(self.add_text(&path.display().to_string(), &text))
+        let bytes = Secret::new(std::fs::read(path)?);
+        let text = bytes.expose_str().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8"))?;
+        Ok(self.add_text(&path.display().to_string(), text))
     }
 
     /// Adds one `name=value`, as given on a command line: without escapes, and the name ends at the first `=`.
@@ -97,7 +105,8 @@ impl Properties {
         }
         self.entries.push(Entry {
             key: name.to_owned(),
-            value: value.to_owned(),
+            value: Secret::from(value),
+            resolved: false,
             source: String::new(),
             rank: self.sources,
             line: None,
@@ -109,28 +118,13 @@ impl Properties {
     /// Puts the content of a file or of an environment variable in place of each value that is `${file:PATH}` or `${env:NAME}` as a
     /// whole, so that passwords need not be written down here. One line end at the end of a file does not count.
     ///
-    /// What cannot be read is reported by [`settings`](Self::settings).
+    /// What cannot be read is reported by [`settings`](Self::settings), and no problem shows what was read.
     pub fn resolve(&mut self) -> &mut Self {
         for entry in &mut self.entries {
-            let Some(inner) = entry.value.trim().strip_prefix("${").and_then(|rest| rest.strip_suffix('}')) else {
-                continue;
-            };
-            let found = match inner.split_once(':') {
-                Some(("file", path)) => {
-                    std::fs::read_to_string(path).map_err(|_| "refers to a file that cannot be read")
-                }
-                Some(("env", name)) => {
-                    std::env::var(name).map_err(|_| "refers to an environment variable that is not set")
-                }
-                _ => Err("refers to neither ${file:PATH} nor ${env:NAME}"),
-            };
-            match found {
-                Ok(content) => {
-                    let end =
-                        content.strip_suffix('\n').map_or(&*content, |line| line.strip_suffix('\r').unwrap_or(line));
-                    entry.value = end.to_owned();
-                }
-                Err(wrong) => entry.wrong = Some(wrong),
+            match referred(entry.text()) {
+                None => {}
+                Some(Ok(content)) => (entry.value, entry.resolved) = (content, true),
+                Some(Err(wrong)) => entry.wrong = Some(wrong),
             }
         }
         self
@@ -146,8 +140,11 @@ impl Properties {
         let mut draft = Draft::default();
         for (index, known) in self.in_force(&mut draft) {
             draft.entry = index;
-            if let Err(wrong) = apply(known, &mut draft, self.entries[index].value.trim()) {
-                draft.wrong.push((index, wrong));
+            let entry = &self.entries[index];
+            if let Err(wrong) = apply(known, &mut draft, entry.text()) {
+                // What is wrong with a value may be said in words of it.
+                let unseen = entry.resolved && !is_secret(&entry.key);
+                draft.wrong.push((index, if unseen { Wrong::new(UNSEEN) } else { wrong }));
             }
         }
         draft.finish();
@@ -181,7 +178,7 @@ impl Properties {
             let before = in_force.insert(slot, (index, known));
             if let Some((before, other)) = before {
                 let other_entry = &self.entries[before];
-                let same = other.name == known.name && other_entry.value.trim() == entry.value.trim();
+                let same = other.name == known.name && other_entry.text() == entry.text();
                 if other_entry.rank == entry.rank && !same {
                     draft.wrong.push((index, twice(other_entry)));
                 }
@@ -194,12 +191,23 @@ impl Properties {
 }
 
 impl Entry {
+    /// The value without white space around it.
+    fn text(&self) -> &str {
+        self.value.expose_str().unwrap_or_default().trim()
+    }
+
+    /// Whether the value must not be shown.
+    fn is_secret(&self) -> bool {
+        let key = self.key.trim();
+        // A password under a misspelt name is a password still, and nobody knows what is behind a name that is like no other.
+        let meant = if known::find(key).is_some() { Some(key) } else { meant(key) };
+        self.resolved || is_secret(key) || meant.is_none_or(is_secret)
+    }
+
     fn problem(&self, wrong: Wrong) -> Problem {
-        // A password under a misspelt name is a password still: the hint has the name that was meant.
-        let secret = is_secret(&self.key) || wrong.hint.as_deref().is_some_and(is_secret);
         Problem {
             key: self.key.trim().to_owned(),
-            value: if secret { "***".to_owned() } else { self.value.trim().to_owned() },
+            value: if self.is_secret() { "***".to_owned() } else { self.text().to_owned() },
             source: self.source.clone(),
             line: self.line,
             what: wrong.what,
@@ -210,6 +218,38 @@ impl Entry {
     fn ignored(&self, reason: &'static str) -> Ignored {
         Ignored { key: self.key.trim().to_owned(), source: self.source.clone(), line: self.line, reason }
     }
+}
+
+/// What is said of a value that was read from elsewhere.
+const UNSEEN: &str = "has a value that does not fit; it is not shown, as it was read from a file or the environment";
+
+/// What a text that is `${file:PATH}` or `${env:NAME}` as a whole stands for: the content of a file, without one line end at its end, or of an
+/// environment variable. `None` if it is an ordinary text.
+///
+/// # Errors
+///
+/// Why there is no such content, in words for people.
+#[must_use]
+pub fn referred(text: &str) -> Option<Result<Secret, &'static str>> {
+    let inner = text.trim().strip_prefix("${")?.strip_suffix('}')?;
+    Some(match inner.split_once(':') {
+        Some(("file", path)) => std::fs::read(path)
+            .ok()
+            .map(content)
+            .filter(|content| content.expose_str().is_some())
+            .ok_or("refers to a file that cannot be read"),
+        Some(("env", name)) => std::env::var(name)
+            .map(|value| content(value.into_bytes()))
+            .map_err(|_| "refers to an environment variable that is not set"),
+        _ => Err("refers to neither ${file:PATH} nor ${env:NAME}"),
+    })
+}
+
+fn content(mut bytes: Vec<u8>) -> Secret {
+    if bytes.pop_if(|last| *last == b'\n').is_some() {
+        bytes.pop_if(|last| *last == b'\r');
+    }
+    Secret::new(bytes)
 }
 
 fn apply(known: &Known, draft: &mut Draft, value: &str) -> Result<(), Wrong> {
@@ -231,11 +271,15 @@ fn apply(known: &Known, draft: &mut Draft, value: &str) -> Result<(), Wrong> {
 
 fn unknown(key: &str) -> Wrong {
     let wrong = Wrong::new("is no property that Kafka's clients or librdkafka know");
-    let names = known::all().flat_map(Known::names).filter(|name| !name.ends_with('*'));
-    match nearest(key, names) {
+    match meant(key) {
         Some(name) => wrong.hint(format!("did you mean {name}?")),
         None => wrong,
     }
+}
+
+/// The name that was meant by one that nobody knows, if it is like any.
+fn meant(key: &str) -> Option<&'static str> {
+    nearest(key, known::all().flat_map(Known::names).filter(|name| !name.ends_with('*')))
 }
 
 fn twice(other: &Entry) -> Wrong {

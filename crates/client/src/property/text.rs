@@ -7,20 +7,25 @@
 use std::iter::Peekable;
 use std::str::Chars;
 
+use milena_sasl::Secret;
+use zeroize::Zeroizing;
+
 /// One `name=value`, with the line on which it starts.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug)]
 pub(super) struct Pair {
     pub(super) key: String,
-    pub(super) value: String,
+    pub(super) value: Secret,
     /// From 1.
     pub(super) line: usize,
     /// What is wrong with how it is written; `key` and `value` are then as far as they could be read.
     pub(super) wrong: Option<&'static str>,
 }
 
-/// All pairs of a file's text.
+/// All pairs of a file's text. No part of it is left behind in memory but in them.
 pub(super) fn pairs(text: &str) -> Vec<Pair> {
-    logical_lines(text).into_iter().map(|(line, text)| pair(line, &text)).collect()
+    let mut pairs = Vec::new();
+    logical_lines(text, |line, text| pairs.push(pair(line, text)));
+    pairs
 }
 
 fn is_space(c: char) -> bool {
@@ -28,29 +33,34 @@ fn is_space(c: char) -> bool {
 }
 
 /// Lines with their continuations joined, without comments, empty lines and leading white space.
-fn logical_lines(text: &str) -> Vec<(usize, String)> {
-    let mut lines = Vec::new();
-    let mut open: Option<(usize, String)> = None;
+fn logical_lines(text: &str, mut each: impl FnMut(usize, &str)) {
+    // What is joined may hold a password: it does not grow out of its place, and is wiped.
+    let mut joined = Zeroizing::new(String::with_capacity(text.len()));
+    let mut open: Option<usize> = None;
     // A byte order mark is a habit of some editors, and never part of a name.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     for (index, natural) in natural_lines(text).enumerate() {
         let line = natural.trim_start_matches(is_space);
-        let (start, mut joined) = match open.take() {
-            Some(open) => open,
+        let start = match open.take() {
+            Some(start) => start,
             None if line.is_empty() || line.starts_with(['#', '!']) => continue,
-            None => (index + 1, String::new()),
+            None => {
+                joined.clear();
+                index + 1
+            }
         };
         let backslashes = line.len() - line.trim_end_matches('\\').len();
         if backslashes % 2 == 1 {
             joined.push_str(&line[..line.len() - 1]);
-            open = Some((start, joined));
+            open = Some(start);
         } else {
             joined.push_str(line);
-            lines.push((start, joined));
+            each(start, &joined);
         }
     }
-    lines.extend(open);
-    lines
+    if let Some(start) = open {
+        each(start, &joined);
+    }
 }
 
 fn natural_lines(text: &str) -> impl Iterator<Item = &str> {
@@ -78,11 +88,14 @@ fn pair(line: usize, text: &str) -> Pair {
     if chars.next_if(|c| matches!(c, '=' | ':')).is_some() {
         while chars.next_if(|c| is_space(*c)).is_some() {}
     }
-    let mut value = String::new();
+    // An escape is never shorter than what it stands for, so this never grows, and leaves no copy behind.
+    let mut value = String::with_capacity(text.len());
+    let room = value.capacity();
     while let Some(c) = chars.next() {
         push(&mut value, c, &mut chars, &mut wrong);
     }
-    Pair { key, value, line, wrong }
+    debug_assert_eq!(value.capacity(), room, "it has grown");
+    Pair { key, value: Secret::from(value), line, wrong }
 }
 
 /// Appends `c`, or what it escapes together with the characters after it.

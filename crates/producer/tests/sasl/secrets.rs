@@ -4,6 +4,7 @@ use std::io::Write;
 use std::sync::{Arc, Mutex};
 
 use milena_producer::Record;
+use milena_producer::property::Properties;
 
 use super::*;
 
@@ -42,6 +43,31 @@ async fn logs_at_their_loudest_show_no_secret() {
         let outcome = producer.send(Record::to("topic").value("1")).await;
         log.clone().write_all(format!("{outcome:?} {:?} {}", producer.config(), producer.config()).as_bytes()).unwrap();
         producer.close(LONG).await.unwrap();
+    }
+    // By properties, from every place that they can name.
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("password");
+    std::fs::write(&file, "s3cr3t-one\n").unwrap();
+    let path = file.display();
+    let jaas = "org.apache.kafka.common.security.scram.ScramLoginModule required username=\"alice\"";
+    for line in [
+        "sasl.password=s3cr3t-one".to_owned(),
+        format!("sasl.password=${{file:{path}}}"),
+        format!("milena.sasl.password.file={path}"),
+        format!("sasl.jaas.config={jaas} password=\"s3cr3t-one\";"),
+    ] {
+        let text =
+            format!("security.protocol=SASL_PLAINTEXT\nsasl.mechanism=SCRAM-SHA-512\nsasl.username=alice\n{line}");
+        let mut properties = Properties::new();
+        properties.add_text("p", &text).resolve();
+        let settings = properties.settings().unwrap();
+        let producer = producer(&cluster).settings(&settings).build().unwrap();
+        producer.send(Record::to("topic").value("1")).await.unwrap();
+        producer.close(LONG).await.unwrap();
+        let wrong = properties.clone().set("sasl.mechanism", "NONE").settings().unwrap_err();
+        let shown =
+            format!("{properties:?} {settings:?} {:?} {} {wrong} {wrong:?}", producer.config(), producer.config());
+        log.clone().write_all(shown.as_bytes()).unwrap();
     }
     let text = String::from_utf8_lossy(&log.0.lock().unwrap()).into_owned();
     assert!(text.contains("connected") && text.contains("sasl.mechanism = PLAIN"), "something is told: {}", text.len());

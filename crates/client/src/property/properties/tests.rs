@@ -282,6 +282,49 @@ fn secrets_are_not_shown_even_under_misspelt_names() {
 }
 
 #[test]
+fn what_was_read_from_elsewhere_and_what_nobody_knows_is_not_shown() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "hunter2\n").unwrap();
+    let reference = format!("${{file:{}}}", file.path().display());
+    // A password at the wrong place, of each kind of value.
+    for name in
+        ["linger.ms", "acks", "bootstrap.servers", "compression.type", "client.id", "no.such.thing", "sasl.password"]
+    {
+        let mut properties = Properties::new();
+        properties.set(name, &reference).set("x.y.z", "hunter2").resolve();
+        let told = properties.settings().unwrap_err();
+        for shown in [format!("{told}"), format!("{told:?}"), format!("{properties:?}")] {
+            assert!(!shown.contains("hunter2"), "{name}: {shown}");
+        }
+    }
+    let mut twice = Properties::new();
+    twice.set("client.id", &reference).set("client.id", "other").resolve();
+    assert!(!twice.settings().unwrap_err().to_string().contains("hunter2"));
+    // What is written where it is read is shown, as people have to find it.
+    assert!(problem("linger.ms=soon").contains("linger.ms=soon"));
+}
+
+#[test]
+fn every_property_that_holds_a_secret_is_hidden_by_its_name() {
+    // Whatever lands in a `Secret`, or in a place for one.
+    for name in [
+        "sasl.password",
+        "sasl.jaas.config",
+        "ssl.key.password",
+        "ssl.keystore.password",
+        "ssl.truststore.password",
+        "ssl.keystore.key",
+        "ssl.key.pem",
+        "sasl.oauthbearer.client.secret",
+        "sasl.oauthbearer.client.credentials.client.secret",
+    ] {
+        let mut properties = Properties::new();
+        let told = properties.set(name, "hunter2").set("linger.ms", "soon").settings().unwrap_err();
+        assert!(!format!("{properties:?} {told:?} {told}").contains("hunter2"), "{name}");
+    }
+}
+
+#[test]
 fn the_same_setting_twice_in_one_source_is_refused_unless_it_says_the_same() {
     assert!(problem("acks=1\nacks=all").contains("sets what acks on line 1 sets already"));
     assert!(problem("acks=1\nrequest.required.acks=0").contains("line 1"));

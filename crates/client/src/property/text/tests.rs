@@ -5,7 +5,7 @@ fn read(text: &str) -> Vec<(usize, String, String)> {
         .into_iter()
         .map(|pair| {
             assert_eq!(pair.wrong, None, "{text}");
-            (pair.line, pair.key, pair.value)
+            (pair.line, pair.key, pair.value.expose_str().unwrap().to_owned())
         })
         .collect()
 }
