@@ -136,7 +136,7 @@ impl Accumulator {
     /// not known yet does not linger when it is.
     pub fn hurry(&self, delivery: &Delivery) {
         loop {
-            let cell = delivery.cell();
+            let Some(cell) = delivery.cell() else { return };
             let home = cell.home();
             let queue = home.partition.and_then(|partition| self.inner.queue(home.topic.as_str(), partition));
             if queue.is_some_and(|queue| queue.hurry(cell)) || cell.hurry() {

@@ -41,8 +41,14 @@ pub(crate) trait Claim: Copy {
     /// What the report will call the record, if its caller waits for a report.
     fn token(self) -> Option<u64>;
 
-    /// For a record that went to `index` of the batch of `cell` and takes `total` bytes there.
-    fn handle(self, cell: &Arc<BatchCell>, index: u32, entry: &Entry<'_>, total: usize) -> Self::Handle;
+    /// What the handle holds of its batch.
+    type Stake;
+
+    /// Taken before the record is written: a counter is counted up by an instruction that waits for all stores in front of it.
+    fn stake(self, cell: &Arc<BatchCell>) -> Self::Stake;
+
+    /// For a record that went to `index` of the batch and takes `total` bytes there.
+    fn handle(self, stake: Self::Stake, index: u32, entry: &Entry<'_>, total: usize) -> Self::Handle;
 }
 
 /// By a [`Delivery`].
@@ -76,9 +82,16 @@ impl Claim for ByHandle {
         None
     }
 
+    type Stake = Arc<BatchCell>;
+
     #[inline(always)]
-    fn handle(self, cell: &Arc<BatchCell>, index: u32, entry: &Entry<'_>, total: usize) -> Delivery {
-        Delivery::new(Arc::clone(cell), index, Sizes::new(&entry.record.parts, total), entry.timestamp_ms)
+    fn stake(self, cell: &Arc<BatchCell>) -> Arc<BatchCell> {
+        Arc::clone(cell)
+    }
+
+    #[inline(always)]
+    fn handle(self, cell: Arc<BatchCell>, index: u32, entry: &Entry<'_>, total: usize) -> Delivery {
+        Delivery::new(cell, index, Sizes::new(&entry.record.parts, total), entry.timestamp_ms)
     }
 }
 
@@ -90,8 +103,13 @@ impl Claim for ByToken {
         Some(self.0)
     }
 
+    type Stake = ();
+
     #[inline]
-    fn handle(self, _: &Arc<BatchCell>, _: u32, _: &Entry<'_>, _: usize) {}
+    fn stake(self, _: &Arc<BatchCell>) {}
+
+    #[inline]
+    fn handle(self, (): (), _: u32, _: &Entry<'_>, _: usize) {}
 }
 
 impl Accumulator {
@@ -297,12 +315,13 @@ fn write<C: Claim>(
     entry: &Entry<'_>,
     claim: C,
 ) -> C::Handle {
+    let stake = claim.stake(open.story.cell());
     open.put(place, size, entry.timestamp_ms, &entry.record.parts);
     if let Some(token) = claim.token() {
         let tagged = Tagged { token, timestamp_ms: entry.timestamp_ms, index: place.index };
         open.story.tokens.push(&core.memory, tagged);
     }
-    claim.handle(open.story.cell(), place.index, entry, size.total)
+    claim.handle(stake, place.index, entry, size.total)
 }
 
 impl Payer {

@@ -39,7 +39,10 @@ pub(crate) fn capacity_for(need: usize, limit: usize) -> usize {
 
 /// Encoded records, in a buffer that goes back to the pool when the last reader drops it.
 pub(crate) struct Chunk {
+    /// All of it is initialised, so that writing is a matter of slices.
     buffer: Vec<u8>,
+    /// How much of it was written; the rest is whatever it held before.
+    written: usize,
     /// What is counted for it; never more is written.
     capacity: usize,
     memory: Arc<Memory>,
@@ -47,8 +50,8 @@ pub(crate) struct Chunk {
 
 impl Chunk {
     pub(crate) fn new(memory: Arc<Memory>, buffer: Vec<u8>, capacity: usize) -> Self {
-        debug_assert!(buffer.is_empty() && buffer.capacity() >= capacity);
-        Self { buffer, capacity, memory }
+        debug_assert!(buffer.len() == capacity);
+        Self { buffer, written: 0, capacity, memory }
     }
 
     pub(crate) fn capacity(&self) -> usize {
@@ -57,18 +60,32 @@ impl Chunk {
 
     #[inline]
     pub(crate) fn room(&self) -> usize {
-        self.capacity - self.buffer.len()
+        self.capacity - self.written
+    }
+
+    /// What can still be written. [`advance`](Self::advance) says how much was.
+    #[inline]
+    pub(crate) fn free(&mut self) -> &mut [u8] {
+        &mut self.buffer[self.written..]
     }
 
     #[inline]
-    pub(crate) fn buffer(&mut self) -> &mut Vec<u8> {
-        &mut self.buffer
+    pub(crate) fn advance(&mut self, bytes: usize) {
+        debug_assert!(bytes <= self.room());
+        self.written += bytes;
+    }
+}
+
+impl Sink for Chunk {
+    fn put(&mut self, bytes: &[u8]) {
+        self.free()[..bytes.len()].copy_from_slice(bytes);
+        self.advance(bytes.len());
     }
 }
 
 impl AsRef<[u8]> for Chunk {
     fn as_ref(&self) -> &[u8] {
-        &self.buffer
+        &self.buffer[..self.written]
     }
 }
 
@@ -80,7 +97,7 @@ impl Drop for Chunk {
 
 impl fmt::Debug for Chunk {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Chunk({} of {})", self.buffer.len(), self.capacity)
+        write!(f, "Chunk({} of {})", self.written, self.capacity)
     }
 }
 
@@ -100,7 +117,7 @@ impl<'a> Seam<'a> {
 impl Sink for Seam<'_> {
     fn put(&mut self, bytes: &[u8]) {
         let (head, tail) = bytes.split_at(bytes.len().min(self.first.room()));
-        self.first.buffer.extend_from_slice(head);
-        self.second.buffer.extend_from_slice(tail);
+        self.first.put(head);
+        self.second.put(tail);
     }
 }

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use milena_wire::{Offset, PartitionId, RecordParts, TopicName};
+use milena_wire::{PartitionId, RecordParts};
 
 use crate::cell::{BatchCell, Status};
 use crate::park;
+use crate::receipt::{Receipt, ReceiptTopic};
 use crate::waiters::Seat;
 use crate::{Failure, FailureKind, Fate, Outcome};
 
@@ -22,7 +23,8 @@ use crate::{Failure, FailureKind, Fate, Outcome};
 /// A future that awaits `&mut Delivery` can be dropped at any time and nothing is lost.
 #[must_use = "a record is queued, not delivered: await this to learn what became of it"]
 pub struct Delivery {
-    cell: Arc<BatchCell>,
+    /// None only while [`wait`](Self::wait) ends.
+    cell: Option<Arc<BatchCell>>,
     index: u32,
     /// Among the waiters of `cell`.
     seat: Seat,
@@ -52,29 +54,28 @@ impl Sizes {
 impl Delivery {
     #[inline]
     pub(crate) fn new(cell: Arc<BatchCell>, index: u32, sizes: Sizes, timestamp_ms: i64) -> Self {
-        Self { cell, index, seat: Seat::NONE, heard: false, sizes, timestamp_ms }
+        Self { cell: Some(cell), index, seat: Seat::NONE, heard: false, sizes, timestamp_ms }
     }
 
     /// The batch that holds the record now: the last of those it was moved to.
-    pub(crate) fn cell(&self) -> &Arc<BatchCell> {
-        let (mut cell, mut index) = (&self.cell, self.index);
+    pub(crate) fn cell(&self) -> Option<&Arc<BatchCell>> {
+        self.place().map(|(cell, _)| cell)
+    }
+
+    /// Where the record is now.
+    #[inline]
+    fn place(&self) -> Option<(&Arc<BatchCell>, u32)> {
+        let (mut cell, mut index) = (self.cell.as_ref()?, self.index);
         while let Status::Moved(next, there) = cell.status(index) {
             (cell, index) = (next, there);
         }
-        cell
+        Some((cell, index))
     }
 
     /// Whether the outcome is known, so that neither awaiting nor waiting will take any time.
     #[must_use]
     pub fn is_done(&self) -> bool {
-        let (mut cell, mut index) = (&self.cell, self.index);
-        loop {
-            match cell.status(index) {
-                Status::Open => return false,
-                Status::Settled(_) => return true,
-                Status::Moved(next, there) => (cell, index) = (next, there),
-            }
-        }
+        self.place().is_some_and(|(cell, index)| matches!(cell.status(index), Status::Settled(_)))
     }
 
     /// Waits until the outcome is known, and leaves it for whoever awaits this handle or drops it.
@@ -89,12 +90,21 @@ impl Delivery {
     /// # Errors
     ///
     /// [`DeliveryError`] if the record was not delivered.
+    #[inline]
     pub fn wait(mut self) -> Result<Receipt, DeliveryError> {
-        // Once its batch is settled, a record's outcome costs neither a lock nor an allocation.
-        match self.hear() {
-            Some(result) => result,
-            None => park::block_on(&mut self),
+        // Once its batch is settled, a record's outcome costs neither a lock nor an allocation, and its receipt gets the handle's own reference.
+        if let Some((_, Status::Settled(_))) = self.status()
+            && let Some(cell) = self.cell.take()
+            && let Some(result) = self.result(cell)
+        {
+            return result;
         }
+        self.wait_long()
+    }
+
+    #[cold]
+    fn wait_long(mut self) -> Result<Receipt, DeliveryError> {
+        park::block_on(&mut self)
     }
 
     /// Waits on this thread for the outcome, at most for `timeout`.
@@ -109,26 +119,27 @@ impl Delivery {
         }
     }
 
+    /// The batch that the handle knows of, and what that knows of the record.
+    #[inline]
+    fn status(&self) -> Option<(&Arc<BatchCell>, Status<'_>)> {
+        self.cell.as_ref().map(|cell| (cell, cell.status(self.index)))
+    }
+
     /// The outcome, if it is known.
     fn hear(&mut self) -> Option<Result<Receipt, DeliveryError>> {
-        loop {
-            match self.cell.status(self.index) {
-                Status::Open => return None,
-                Status::Settled(outcome) => {
-                    self.heard = true;
-                    return Some(self.result(outcome));
-                }
-                Status::Moved(..) => self.follow(),
-            }
-        }
+        self.follow();
+        let (cell, Status::Settled(_)) = self.status()? else { return None };
+        let result = self.result(Arc::clone(cell))?;
+        self.heard = true;
+        Some(result)
     }
 
     /// Moves on with the record, if it went to another batch.
     fn follow(&mut self) {
-        while let Status::Moved(cell, index) = self.cell.status(self.index) {
+        while let Some((_, Status::Moved(cell, index))) = self.status() {
             let next = Arc::clone(cell);
             self.index = index;
-            self.cell = next;
+            self.cell = Some(next);
             self.seat = Seat::NONE;
         }
     }
@@ -137,33 +148,38 @@ impl Delivery {
     fn poll_settled(&mut self, cx: &Context<'_>) -> bool {
         loop {
             self.follow();
-            if matches!(self.cell.status(self.index), Status::Settled(_)) {
+            let Some(cell) = &self.cell else { return true };
+            if matches!(cell.status(self.index), Status::Settled(_)) {
                 return true;
             }
-            self.cell.register(cx.waker(), &mut self.seat);
+            cell.register(cx.waker(), &mut self.seat);
             // News may have come between the look and the registration.
-            if matches!(self.cell.status(self.index), Status::Open) {
+            if matches!(cell.status(self.index), Status::Open) {
                 return false;
             }
         }
     }
 
-    fn result(&self, outcome: &Outcome) -> Result<Receipt, DeliveryError> {
+    /// What `cell` says of the record, if it says an outcome.
+    #[inline]
+    fn result(&self, cell: Arc<BatchCell>) -> Option<Result<Receipt, DeliveryError>> {
+        let outcome = match cell.status(self.index) {
+            Status::Settled(Outcome::Failed(failure)) => return Some(Err(DeliveryError(Arc::clone(failure)))),
+            Status::Settled(outcome) => outcome,
+            Status::Open | Status::Moved(..) => return None,
+        };
         let size = |n: i32| usize::try_from(n).ok();
-        match outcome {
-            Outcome::Failed(failure) => Err(DeliveryError(Arc::clone(failure))),
-            Outcome::Delivered { .. } | Outcome::Unacknowledged => Ok(Receipt {
-                topic: self.cell.home().topic.clone(),
-                // Only failures befall a record that has no partition yet.
-                partition: self.cell.home().partition.unwrap_or(PartitionId(-1)),
-                offset: outcome.offset_of(self.index),
-                timestamp_ms: outcome.timestamp_of(self.timestamp_ms),
-                acknowledged: matches!(outcome, Outcome::Delivered { .. }),
-                key_size: size(self.sizes.key),
-                value_size: size(self.sizes.value),
-                encoded_size: self.sizes.encoded as usize,
-            }),
-        }
+        Some(Ok(Receipt {
+            // Only failures befall a record that has no partition yet.
+            partition: cell.home().partition.unwrap_or(PartitionId(-1)),
+            offset: outcome.offset_of(self.index),
+            timestamp_ms: outcome.timestamp_of(self.timestamp_ms),
+            acknowledged: matches!(outcome, Outcome::Delivered { .. }),
+            key_size: size(self.sizes.key),
+            value_size: size(self.sizes.value),
+            encoded_size: self.sizes.encoded as usize,
+            topic: ReceiptTopic::of(cell),
+        }))
     }
 }
 
@@ -181,8 +197,8 @@ impl Future for Delivery {
 
 impl Drop for Delivery {
     fn drop(&mut self) {
-        if !self.heard {
-            self.cell.abandon(self.index);
+        if let Some(cell) = self.cell.as_ref().filter(|_| !self.heard) {
+            cell.abandon(self.index);
         }
     }
 }
@@ -191,29 +207,6 @@ impl fmt::Debug for Delivery {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Delivery({} of {:?})", self.index, self.cell)
     }
-}
-
-/// A record was delivered, or was handed over without asking for an answer.
-#[derive(Clone, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub struct Receipt {
-    /// Its topic.
-    pub topic: TopicName,
-    /// Its partition.
-    pub partition: PartitionId,
-    /// Its place in the log; unknown without an answer, and when the broker recognised a duplicate and did not say.
-    pub offset: Option<Offset>,
-    /// Milliseconds since 1970: the broker's if the topic uses log append time, else the record's own.
-    pub timestamp_ms: i64,
-    /// Whether a broker acknowledged it. Without (`acks=0`) it may be lost.
-    pub acknowledged: bool,
-    /// Bytes of the key; none for a null key.
-    pub key_size: Option<usize>,
-    /// Bytes of the value; none for a null value.
-    pub value_size: Option<usize>,
-    /// Bytes of the record when it was appended, uncompressed. It can be a few more or less in the batch that carried it, if the record
-    /// waited for its topic to become known or its batch was split.
-    pub encoded_size: usize,
 }
 
 /// A record was not delivered; [`fate`](Self::fate) says whether it can be on the log nevertheless.

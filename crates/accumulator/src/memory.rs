@@ -118,7 +118,7 @@ impl Memory {
         state.trim(self.limit, &mut trimmed);
         drop(state);
         drop(trimmed);
-        let buffer = again.map_or_else(|| Vec::with_capacity(capacity), warmed);
+        let buffer = again.map_or_else(|| vec![0; capacity], warmed);
         Chunk::new(Arc::clone(self), buffer, capacity)
     }
 
@@ -286,7 +286,6 @@ impl State {
 /// what an append of 1000 bytes costs.
 fn warmed(mut buffer: Vec<u8>) -> Vec<u8> {
     buffer.chunks_mut(CACHE_LINE).for_each(|line| line[0] = 0);
-    buffer.clear();
     buffer
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use milena_wire::{
     BATCH_HEADER_LEN, RecordCount, RecordParts, RecordSize, RecordView, Timestamp, put_record, record_size,
+    write_record,
 };
 
 use crate::ClosedBatch;
@@ -110,14 +111,17 @@ impl OpenBatch {
     }
 
     /// Writes a record for which [`is_prepared`](Self::is_prepared) or [`grow`](Self::grow) said yes.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn put(&mut self, place: Place, size: RecordSize, timestamp_ms: i64, parts: &RecordParts<'_>) {
         match self.full.last_mut() {
             Some(full) if self.last.as_ref().is_empty() => {
                 let mut seam = Seam::new(full, &mut self.last);
                 put_record(&mut seam, size, place.offset_delta, place.timestamp_delta, parts);
             }
-            _ => put_record(self.last.buffer(), size, place.offset_delta, place.timestamp_delta, parts),
+            _ => {
+                write_record(self.last.free(), size, place.offset_delta, place.timestamp_delta, parts);
+                self.last.advance(size.total);
+            }
         }
         self.count_in(size.total, timestamp_ms);
     }
@@ -128,7 +132,7 @@ impl OpenBatch {
             Some(full) if self.last.as_ref().is_empty() => {
                 record.put_at(&mut Seam::new(full, &mut self.last), place.offset_delta, place.timestamp_delta);
             }
-            _ => record.put_at(self.last.buffer(), place.offset_delta, place.timestamp_delta),
+            _ => record.put_at(&mut self.last, place.offset_delta, place.timestamp_delta),
         }
         self.count_in(total, record.timestamp);
     }

@@ -79,10 +79,11 @@ impl Tokens {
 }
 
 fn write(chunk: &mut Chunk, tagged: Tagged) {
-    let buffer = chunk.buffer();
-    buffer.put_u64_ne(tagged.token);
-    buffer.put_i64_ne(tagged.timestamp_ms);
-    buffer.put_u32_ne(tagged.index);
+    let mut free = chunk.free();
+    free.put_u64_ne(tagged.token);
+    free.put_i64_ne(tagged.timestamp_ms);
+    free.put_u32_ne(tagged.index);
+    chunk.advance(SIZE);
 }
 
 /// `bytes` are as many as [`write()`] wrote.

@@ -49,13 +49,18 @@ struct Moved {
 
 impl Claim for Moved {
     type Handle = (Arc<BatchCell>, u32);
+    type Stake = Arc<BatchCell>;
 
     fn token(self) -> Option<u64> {
         self.token
     }
 
-    fn handle(self, cell: &Arc<BatchCell>, index: u32, _: &Entry<'_>, _: usize) -> Self::Handle {
-        (Arc::clone(cell), index)
+    fn stake(self, cell: &Arc<BatchCell>) -> Arc<BatchCell> {
+        Arc::clone(cell)
+    }
+
+    fn handle(self, cell: Arc<BatchCell>, index: u32, _: &Entry<'_>, _: usize) -> Self::Handle {
+        (cell, index)
     }
 }
 
@@ -125,7 +130,7 @@ impl Topic {
         if first {
             self.core.wake_sender();
         }
-        Ok(claim.handle(&cell, 0, entry, total))
+        Ok(claim.handle(claim.stake(&cell), 0, entry, total))
     }
 
     /// Takes what waits. If nothing does, `done` is called before anything else can begin to wait, and nothing ever will again.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use milena_accumulator::{Delivery, Receipt, Urgency};
+use milena_accumulator::{Delivery, Receipt, Refused, Urgency};
 
 use crate::block_on::block_on;
 use crate::error::{CloseError, EnqueueError, FlushError, NotReady, Rejected, SendError};
@@ -28,11 +28,12 @@ impl Blocking<'_> {
     /// # Errors
     ///
     /// The record was not taken.
+    #[inline(always)]
     pub fn enqueue<'a>(self, record: impl Into<Record<'a>>) -> Result<Delivery, EnqueueError> {
         let record = record.into();
         match self.0.shared.append(&record, Urgency::Linger, None) {
             Ok(delivery) => Ok(delivery),
-            Err(refused) => block_on(self.0.append_after(refused, &record, Urgency::Linger)),
+            Err(refused) => self.enqueue_after(refused, record),
         }
     }
 
@@ -42,6 +43,7 @@ impl Blocking<'_> {
     ///
     /// Hands the record back with the reason.
     #[expect(clippy::result_large_err, reason = "the record comes back as it was given, without an allocation")]
+    #[inline(always)]
     pub fn try_enqueue<'a>(self, record: impl Into<Record<'a>>) -> Result<Delivery, Rejected<'a>> {
         self.0.try_enqueue(record)
     }
@@ -51,12 +53,25 @@ impl Blocking<'_> {
     /// # Errors
     ///
     /// The record was not taken.
+    #[inline(always)]
     pub fn enqueue_with<'a>(self, record: impl Into<Record<'a>>, token: u64) -> Result<(), EnqueueError> {
         let record = record.into();
         match self.0.shared.append_with_token(&record, token, None) {
             Ok(()) => Ok(()),
-            Err(refused) => block_on(self.0.append_with_token_after(refused, &record, token)),
+            Err(refused) => self.enqueue_with_after(refused, record, token),
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn enqueue_after(self, refused: Refused, record: Record<'_>) -> Result<Delivery, EnqueueError> {
+        block_on(self.0.append_after(refused, &record, Urgency::Linger))
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn enqueue_with_after(self, refused: Refused, record: Record<'_>, token: u64) -> Result<(), EnqueueError> {
+        block_on(self.0.append_with_token_after(refused, &record, token))
     }
 
     /// As [`Producer::send`].

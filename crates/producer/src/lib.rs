@@ -40,7 +40,7 @@ mod world;
 
 pub use milena_accumulator::{
     BatchReport, CustomPartitioner, Delivery, DeliveryError, Failure, FailureKind, Fate, MemoryUse, Outcome,
-    PartitionRequest, PartitionerKind, Receipt, Reported,
+    PartitionRequest, PartitionerKind, Receipt, ReceiptTopic, Reported,
 };
 pub use milena_client::{property, sasl};
 pub use milena_cluster::{ClusterState, ConnError, ConnErrorKind, HostPort};

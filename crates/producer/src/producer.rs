@@ -100,15 +100,20 @@ impl Producer {
     ///
     /// Hands the record back with the reason.
     #[expect(clippy::result_large_err, reason = "the record comes back as it was given, without an allocation")]
+    #[inline(always)]
     pub fn try_enqueue<'a>(&self, record: impl Into<Record<'a>>) -> Result<Delivery, Rejected<'a>> {
         let record = record.into();
         match self.shared.append(&record, Urgency::Linger, None) {
             Ok(delivery) => Ok(delivery),
-            Err(refused) => {
-                let error = self.shared.explain(refused, &record, Duration::ZERO);
-                Err(Rejected { record, error })
-            }
+            Err(refused) => Err(self.reject(refused, record)),
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn reject<'a>(&self, refused: Refused, record: Record<'a>) -> Rejected<'a> {
+        let error = self.shared.explain(refused, &record, Duration::ZERO);
+        Rejected { record, error }
     }
 
     /// Queues `record` with a token of the caller's instead of a handle. The builder's
@@ -424,7 +429,7 @@ impl Producer {
 }
 
 impl Shared {
-    #[inline]
+    #[inline(always)]
     pub(crate) fn append(
         &self,
         record: &Record<'_>,
@@ -434,7 +439,7 @@ impl Shared {
         record.with_ref(|view| self.accumulator.append(self.clock, view, urgency, memory))
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn append_with_token(
         &self,
         record: &Record<'_>,

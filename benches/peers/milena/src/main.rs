@@ -52,25 +52,24 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 impl Milena {
-    #[inline]
-    fn record<'a>(&'a self, work: &'a Work, key: &'a [u8; 8], number: u64) -> Record<'a> {
+    /// Hands the record of this number to `take`. A program knows what its records look like, so each shape is a call of its own here.
+    #[inline(always)]
+    fn record<T>(&self, work: &Work, number: u64, take: impl Fn(Record<'_>) -> T) -> T {
         let record = Record::to(work.topic(number));
-        // A large value is sent from where it lies.
-        let mut record = if work.size < 4096 {
-            record.value(self.payload.of(number))
-        } else {
-            record.value(self.payload.shared(number))
-        };
-        if work.keyed {
-            record = record.key(key);
+        let key = Payload::key(number);
+        match (work.keyed, work.headers) {
+            // A large value is sent from where it lies.
+            (false, false) if work.size >= 4096 => take(record.value(self.payload.shared(number))),
+            (false, false) => take(record.value(self.payload.of(number))),
+            (true, false) => take(record.key(&key).value(self.payload.of(number))),
+            (false, true) => take(with_headers(record.value(self.payload.of(number)))),
+            (true, true) => take(with_headers(record.key(&key).value(self.payload.of(number)))),
         }
-        if work.headers {
-            for (name, value) in HEADERS {
-                record = record.header(name, value);
-            }
-        }
-        record
     }
+}
+
+fn with_headers(record: Record<'_>) -> Record<'_> {
+    HEADERS.into_iter().fold(record, |record, (name, value)| record.header(name, value))
 }
 
 impl Client for Milena {
@@ -124,8 +123,7 @@ impl Client for Milena {
             if open.len() == window {
                 open.drain(..window / 2).for_each(settle);
             }
-            let (number, key) = (first + records, Payload::key(first + records));
-            let delivery = blocking.enqueue(self.record(work, &key, number));
+            let delivery = self.record(work, first + records, |record| blocking.enqueue(record));
             open.push_back(delivery.unwrap_or_else(|error| fail(error)));
             records += 1;
         }
@@ -141,8 +139,8 @@ impl Client for Milena {
             if records % (window / 2) == 0 && records >= window {
                 self.listener.wait(before + records - window / 2);
             }
-            let key = Payload::key(records);
-            blocking.enqueue_with(self.record(work, &key, records), records).unwrap_or_else(|error| fail(error));
+            let queued = self.record(work, records, |record| blocking.enqueue_with(record, records));
+            queued.unwrap_or_else(|error| fail(error));
             records += 1;
         }
         self.listener.wait(before + records);
@@ -182,8 +180,8 @@ impl Client for Milena {
         *lock(&self.listener.rate) = Some((schedule, ear));
         let blocking = self.producer.blocking();
         schedule.run(ear, |number| {
-            let key = Payload::key(number);
-            blocking.enqueue_with(self.record(work, &key, number), number).unwrap_or_else(|error| fail(error));
+            let queued = self.record(work, number, |record| blocking.enqueue_with(record, number));
+            queued.unwrap_or_else(|error| fail(error));
         });
         ear.wait(schedule);
         true

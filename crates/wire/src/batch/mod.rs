@@ -6,11 +6,12 @@
 //! |                                               |<---- CRC-32C covers this to the end --->|
 //! ```
 //!
-//! [`put_record`] writes records and [`BatchHeader`] the 61 bytes in front of them; [`BatchView`] reads a batch back and [`Records`]
+//! [`put_record`] writes records, [`write_record`] where they will lie, and [`BatchHeader`] the 61 bytes in front of them; [`BatchView`] reads a batch back and [`Records`]
 //! what is in it.
 
 mod error;
 mod header;
+mod in_place;
 #[cfg(test)]
 mod java_tests;
 mod record;
@@ -21,6 +22,7 @@ mod view;
 
 pub use error::BatchError;
 pub use header::{Attributes, BATCH_HEADER_LEN, BatchHeader, TimestampType};
+pub use in_place::write_record;
 pub use record::{HeaderRef, RecordParts, RecordSize, Sink, put_record, record_size, single_record_batch_bound};
 pub use records::{HeaderView, Headers, RecordIter, RecordTimes, RecordView, Records};
 pub use view::BatchView;

@@ -70,7 +70,9 @@ pub fn record_size(offset_delta: i32, timestamp_delta: i64, parts: &RecordParts<
 
 #[inline]
 pub(super) fn size_of_body(offset_delta: i32, timestamp_delta: i64, fields: usize) -> RecordSize {
-    let body = (1 + varint::varlong_len(timestamp_delta) + varint::varint_len(offset_delta)).saturating_add(fields);
+    let timestamp = number_len(varint::zigzag_long(timestamp_delta));
+    let offset = number_len(varint::zigzag(offset_delta).into());
+    let body = (1 + timestamp + offset).saturating_add(fields);
     RecordSize { body, total: body.saturating_add(len_of_len(body)) }
 }
 
@@ -93,7 +95,13 @@ fn field_len(field: Option<&[u8]>) -> usize {
 /// Bytes of a length as a zig-zag varint.
 #[inline]
 fn len_of_len(len: usize) -> usize {
-    varint::uvarlong_len((len as u64) << 1)
+    number_len((len as u64) << 1)
+}
+
+/// Bytes of an unsigned varint; nearly always one or two.
+#[inline]
+fn number_len(n: u64) -> usize {
+    if n < TWO_BYTES { 1 + usize::from(n >= ONE_BYTE) } else { varint::uvarlong_len(n) }
 }
 
 /// Writes one record: exactly `size.total` bytes, `size` being [`record_size`] of the same arguments.
@@ -222,12 +230,14 @@ impl Head {
     }
 }
 
+/// The first number that an unsigned varint needs two bytes for.
+const ONE_BYTE: u64 = 1 << 7;
 /// The first number that an unsigned varint needs three bytes for.
-const TWO_BYTES: u64 = 1 << 14;
+pub(super) const TWO_BYTES: u64 = 1 << 14;
 
 /// The varint of a number below [`TWO_BYTES`], and how many bits it takes: 8 or 16.
 #[inline]
-fn two_bytes(n: u64) -> (u64, u32) {
-    let long = u32::from(n >= 0x80);
+pub(super) fn two_bytes(n: u64) -> (u64, u32) {
+    let long = u32::from(n >= ONE_BYTE);
     (n & 0x7f | u64::from(long) << 7 | (n >> 7) << 8, 8 + 8 * long)
 }

@@ -51,6 +51,12 @@ pub(super) fn encode_records(records: &[Owned]) -> Vec<u8> {
             let before = out.len();
             put_record(&mut out, size, offset, delta, parts);
             assert_eq!(out.len() - before, size.total, "the size was promised");
+            for behind in [0, 7, 8, 40] {
+                let mut room = vec![0xEE; size.total + behind];
+                write_record(&mut room, size, offset, delta, parts);
+                assert_eq!(room[..size.total], out[before..], "in place as elsewhere, {behind} bytes before the end");
+                assert!(room[size.total..].iter().skip(8).all(|byte| *byte == 0xEE), "what is behind is not touched");
+            }
             assert!(BATCH_HEADER_LEN + size.total <= single_record_batch_bound(parts), "the bound is one");
         });
     }
