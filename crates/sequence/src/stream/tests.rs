@@ -1,6 +1,9 @@
-use milena_wire::{BrokerId, LeaderEpoch, TopicId};
+use milena_wire::{BrokerId, ErrorCode, LeaderEpoch, ProducerEpoch, TopicId};
 
 use super::*;
+use crate::gate::{Gate, Reply, Turn, Why};
+use crate::identity::{Answer, Stamp};
+use crate::verdict::Verdict;
 
 mod model;
 
