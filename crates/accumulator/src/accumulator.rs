@@ -2,6 +2,7 @@ use std::cell::Cell;
 use std::fmt;
 use std::sync::Arc;
 
+use milena_mutants::Mutant;
 use milena_wire::{PartitionId, Timestamp, TopicName};
 
 use crate::append::{ByHandle, ByToken, Payer};
@@ -75,6 +76,7 @@ impl Accumulator {
     /// While somebody waits, [`memory`](Self::memory) says so, and the sender should let nothing linger; it is woken for that.
     pub fn reserve(&self, bytes: usize) -> Reserve {
         let core = &self.inner.core;
+        let bytes = if Mutant::HalfIsReserved.lives() { bytes / 2 } else { bytes };
         Reserve::new(Arc::clone(core), bytes.min(core.memory.limit()))
     }
 

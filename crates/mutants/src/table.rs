@@ -63,6 +63,7 @@ mutants! {
         FailureHoldsFlush "A flush goes on waiting for a batch that failed."
         CloseSkipsWaiting "The end of a close leaves records alone that wait for their topic."
         RecreatedGetsAmbiguous "Batches that may be on a topic that was deleted are sent to the new one of that name."
+        QuestionsOverrun "The deadline of a question for the cluster or a topic is looked at a second late."
         RetryAtOnce "A batch that came back is sent again at once."
         UnwrittenStaysCounted "What was not written to a connection that died counts as still to be written."
     }
@@ -85,6 +86,7 @@ mutants! {
         OffsetsAreOneOff "The records of a batch but the first are told the offset of the one before."
         PiecesKeepIndex "The records of a batch that was split are told offsets as if they were first of their pieces."
         LastTokenIsLost "The last record of a report is left out."
+        HalfIsReserved "Who waits for memory is given half of what was asked for."
         FailureHoldsMemory "The memory of a sealed batch that failed is not given back."
         SqueezedHoldsMemory "The memory of a compressed batch is not given back."
     }

@@ -1,6 +1,7 @@
 //! What users ask for besides producing.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use milena_accumulator::FailureKind;
 use milena_cluster::{ConnError, TopicState};
@@ -107,6 +108,7 @@ impl Sender {
             // Grace may end before the deadline, and nothing else happens then.
             let grace = question.since + self.config.unknown_topic_grace;
             let next = if grace > self.now { grace.min(question.deadline) } else { question.deadline };
+            let next = if Mutant::QuestionsOverrun.lives() { next + Duration::from_secs(1) } else { next };
             self.timers.schedule(&mut self.commands.timer, Timer::Command, next);
         }
         self.commands.questions = open;
