@@ -4,10 +4,12 @@
 //! - [`Work`] says what is to be done: it comes from the command line, as `name=value`.
 //! - [`Payload`] is what the records hold.
 //! - [`Ear`] hears of acknowledgements at a fixed rate.
+//! - [`tasks`] runs many tasks and adds up what they did.
 
 mod measure;
 mod payload;
 mod rate;
+mod tasks;
 mod work;
 
 use std::thread;
@@ -16,6 +18,7 @@ use std::time::{Duration, Instant};
 pub use measure::Meter;
 pub use payload::{HEADERS, Payload};
 pub use rate::{Ear, Schedule};
+pub use tasks::{Numbers, tasks};
 pub use work::{Until, Work};
 
 /// One client, connected. An outcome that is not a delivery ends the program with [`fail`].

@@ -109,31 +109,19 @@ impl Client for Confluent {
     }
 
     fn tasks(&self, work: &Work, until: Until) -> Option<u64> {
-        let work: &'static Work = Box::leak(Box::new(work.clone()));
+        let shared: &'static Work = Box::leak(Box::new(work.clone()));
         let (producer, payload) = (self.producer, self.payload);
-        self.runtime.block_on(async {
-            let tasks: Vec<_> = (0..work.tasks as u64)
-                .map(|task| {
-                    tokio::spawn(async move {
-                        let mut records = 0;
-                        while !until.is_over() {
-                            let number = task + records * 1_000;
-                            let topic = work.topic(number).to_owned();
-                            let record = ProducerRecord::<&[u8], &[u8]>::new(topic, Some(payload.of(number)));
-                            let sent = producer.send(record, None).await.unwrap_or_else(|error| fail(error));
-                            drop(sent.get().await.unwrap_or_else(|error| fail(error)));
-                            records += 1;
-                        }
-                        records
-                    })
-                })
-                .collect();
+        Some(peer_common::tasks(&self.runtime, work, until, |numbers| async move {
             let mut records = 0;
-            for task in tasks {
-                records += task.await.unwrap_or_else(|error| fail(error));
+            for number in numbers {
+                let topic = shared.topic(number).to_owned();
+                let record = ProducerRecord::<&[u8], &[u8]>::new(topic, Some(payload.of(number)));
+                let sent = producer.send(record, None).await.unwrap_or_else(|error| fail(error));
+                drop(sent.get().await.unwrap_or_else(|error| fail(error)));
+                records += 1;
             }
-            Some(records)
-        })
+            records
+        }))
     }
 
     fn rate(&self, work: &Work, schedule: Schedule, ear: &'static Ear) -> bool {

@@ -118,28 +118,17 @@ impl Client for Krafka {
     }
 
     fn tasks(&self, work: &Work, until: Until) -> Option<u64> {
-        let work: &'static Work = Box::leak(Box::new(work.clone()));
+        let shared: &'static Work = Box::leak(Box::new(work.clone()));
         let (producer, payload) = (self.producer, self.payload);
-        self.runtime.block_on(async {
-            let tasks: Vec<_> = (0..work.tasks as u64)
-                .map(|task| {
-                    tokio::spawn(async move {
-                        let mut records = 0;
-                        while !until.is_over() {
-                            let record = Self::record(payload, work, task + records * 1_000);
-                            drop(producer.send(record).await.unwrap_or_else(|error| fail(error)));
-                            records += 1;
-                        }
-                        records
-                    })
-                })
-                .collect();
+        Some(peer_common::tasks(&self.runtime, work, until, |numbers| async move {
             let mut records = 0;
-            for task in tasks {
-                records += task.await.unwrap_or_else(|error| fail(error));
+            for number in numbers {
+                let record = Self::record(payload, shared, number);
+                drop(producer.send(record).await.unwrap_or_else(|error| fail(error)));
+                records += 1;
             }
-            Some(records)
-        })
+            records
+        }))
     }
 
     fn rate(&self, work: &Work, schedule: Schedule, ear: &'static Ear) -> bool {

@@ -150,30 +150,20 @@ impl Client for Milena {
     fn tasks(&self, work: &Work, until: Until) -> Option<u64> {
         let runtime = tokio::runtime::Runtime::new().unwrap_or_else(|error| fail(error));
         // Tasks of a runtime outlive the caller as far as the compiler knows.
-        let work: &'static Work = Box::leak(Box::new(work.clone()));
+        let shared: &'static Work = Box::leak(Box::new(work.clone()));
         let payload: &'static Payload = Box::leak(Box::new(Payload::new(work)));
-        runtime.block_on(async {
-            let tasks: Vec<_> = (0..work.tasks as u64)
-                .map(|task| {
-                    let producer = self.producer.clone();
-                    tokio::spawn(async move {
-                        let mut records = 0;
-                        while !until.is_over() {
-                            let number = task + records * 1_000;
-                            let record = Record::to(work.topic(number)).value(payload.of(number));
-                            drop(producer.send(record).await.unwrap_or_else(|error| fail(error)));
-                            records += 1;
-                        }
-                        records
-                    })
-                })
-                .collect();
-            let mut records = 0;
-            for task in tasks {
-                records += task.await.unwrap_or_else(|error| fail(error));
+        Some(peer_common::tasks(&runtime, work, until, |numbers| {
+            let producer = self.producer.clone();
+            async move {
+                let mut records = 0;
+                for number in numbers {
+                    let record = Record::to(shared.topic(number)).value(payload.of(number));
+                    drop(producer.send(record).await.unwrap_or_else(|error| fail(error)));
+                    records += 1;
+                }
+                records
             }
-            Some(records)
-        })
+        }))
     }
 
     fn rate(&self, work: &Work, schedule: Schedule, ear: &'static Ear) -> bool {

@@ -138,31 +138,21 @@ impl Client for Rdkafka {
     fn tasks(&self, work: &Work, until: Until) -> Option<u64> {
         let runtime = tokio::runtime::Runtime::new().unwrap_or_else(|error| fail(error));
         let producer = self.awaited.get_or_init(|| self.config.create().unwrap_or_else(|error| fail(error)));
-        let work: &'static Work = Box::leak(Box::new(work.clone()));
+        let shared: &'static Work = Box::leak(Box::new(work.clone()));
         let payload: &'static Payload = Box::leak(Box::new(Payload::new(work)));
-        runtime.block_on(async {
-            let tasks: Vec<_> = (0..work.tasks as u64)
-                .map(|task| {
-                    let producer = producer.clone();
-                    tokio::spawn(async move {
-                        let mut records = 0;
-                        while !until.is_over() {
-                            let number = task + records * 1_000;
-                            let record = FutureRecord::<[u8], [u8]>::to(work.topic(number)).payload(payload.of(number));
-                            let sent = producer.send(record, Duration::from_secs(60)).await;
-                            sent.unwrap_or_else(|(error, _)| fail(error));
-                            records += 1;
-                        }
-                        records
-                    })
-                })
-                .collect();
-            let mut records = 0;
-            for task in tasks {
-                records += task.await.unwrap_or_else(|error| fail(error));
+        Some(peer_common::tasks(&runtime, work, until, |numbers| {
+            let producer = producer.clone();
+            async move {
+                let mut records = 0;
+                for number in numbers {
+                    let record = FutureRecord::<[u8], [u8]>::to(shared.topic(number)).payload(payload.of(number));
+                    let sent = producer.send(record, Duration::from_secs(60)).await;
+                    sent.unwrap_or_else(|(error, _)| fail(error));
+                    records += 1;
+                }
+                records
             }
-            Some(records)
-        })
+        }))
     }
 
     fn rate(&self, work: &Work, schedule: Schedule, ear: &'static Ear) -> bool {

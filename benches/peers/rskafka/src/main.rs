@@ -125,31 +125,20 @@ impl Client for Rskafka {
     }
 
     fn tasks(&self, work: &Work, until: Until) -> Option<u64> {
-        self.runtime.block_on(async {
-            let total = Arc::new(AtomicU64::new(0));
-            let shared: &'static Work = Box::leak(Box::new(work.clone()));
-            let payload = self.payload;
-            let tasks: Vec<_> = (0..work.tasks as u64)
-                .map(|task| {
-                    let all: Vec<Partition> = self.partitions.iter().flatten().cloned().collect();
-                    let total = Arc::clone(&total);
-                    tokio::spawn(async move {
-                        let mut records = 0;
-                        while !until.is_over() {
-                            let number = task + records * 1_000;
-                            let partition = Arc::clone(&all[number as usize % all.len()]);
-                            send(partition, record(payload, shared, number)).await;
-                            records += 1;
-                        }
-                        total.fetch_add(records, Ordering::Relaxed);
-                    })
-                })
-                .collect();
-            for task in tasks {
-                task.await.unwrap_or_else(|error| fail(error));
+        let shared: &'static Work = Box::leak(Box::new(work.clone()));
+        let payload = self.payload;
+        Some(peer_common::tasks(&self.runtime, work, until, |numbers| {
+            let all: Vec<Partition> = self.partitions.iter().flatten().cloned().collect();
+            async move {
+                let mut records = 0;
+                for number in numbers {
+                    let partition = Arc::clone(&all[number as usize % all.len()]);
+                    send(partition, record(payload, shared, number)).await;
+                    records += 1;
+                }
+                records
             }
-            Some(total.load(Ordering::Relaxed))
-        })
+        }))
     }
 
     fn rate(&self, work: &Work, schedule: Schedule, ear: &'static Ear) -> bool {
