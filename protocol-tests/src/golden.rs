@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use milena_wire::{ApiVersion, Codec};
+use milena_wire::{ApiVersion, BatchView, Codec, HeaderRef, RecordView};
 
 const BATCHES: &str = include_str!("../golden/batches.txt");
 const MESSAGES: &str = include_str!("../golden/messages.txt");
@@ -43,6 +43,33 @@ pub struct GoldenBatch {
     fields: BTreeMap<String, String>,
     /// The batch, header included.
     pub bytes: Vec<u8>,
+}
+
+impl GoldenRecord {
+    /// All records of a batch, which hold a mebibyte at most.
+    ///
+    /// # Panics
+    /// If they cannot be read.
+    #[must_use]
+    pub fn all_of(batch: &BatchView<'_>) -> Vec<Self> {
+        let records = batch.records(1 << 20).expect("records that can be read");
+        let read = |record: Result<RecordView<'_>, _>| {
+            let record = record.expect("a record that can be read");
+            Self {
+                timestamp: record.timestamp,
+                key: record.key.map(<[u8]>::to_vec),
+                value: record.value.map(<[u8]>::to_vec),
+                headers: record.headers().map(|h| (h.key_text().into_owned(), h.value.map(<[u8]>::to_vec))).collect(),
+            }
+        };
+        records.iter().map(read).collect()
+    }
+
+    /// Its headers, to be written.
+    #[must_use]
+    pub fn header_refs(&self) -> Vec<HeaderRef<'_>> {
+        self.headers.iter().map(|(key, value)| HeaderRef { key, value: value.as_deref() }).collect()
+    }
 }
 
 impl GoldenBatch {

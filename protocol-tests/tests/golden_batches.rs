@@ -2,13 +2,10 @@
 
 use bytes::Bytes;
 use milena_wire::{
-    Attributes, BatchHeader, BatchView, Codec, HeaderRef, LeaderEpoch, Offset, ProducerEpoch, ProducerId, RecordParts,
+    Attributes, BatchHeader, BatchView, Codec, LeaderEpoch, Offset, ProducerEpoch, ProducerId, RecordParts,
     TimestampType, put_record, record_size,
 };
 use protocol_tests::golden::{self, GoldenBatch, GoldenRecord};
-
-/// Larger than any golden batch's records.
-const LIMIT: usize = 1 << 20;
 
 fn timestamp_type(batch: &GoldenBatch) -> TimestampType {
     if batch.field("time") == "create" { TimestampType::CreateTime } else { TimestampType::LogAppendTime }
@@ -28,8 +25,7 @@ fn encode(batch: &GoldenBatch) -> Vec<u8> {
     let base_timestamp = batch.records[0].timestamp;
     let mut payload = Vec::new();
     for (index, record) in batch.records.iter().enumerate() {
-        let headers: Vec<HeaderRef<'_>> =
-            record.headers.iter().map(|(key, value)| HeaderRef { key, value: value.as_deref() }).collect();
+        let headers = record.header_refs();
         let parts = RecordParts { key: record.key.as_deref(), value: record.value.as_deref(), headers: &headers };
         let offset_delta = i32::try_from(index).expect("few records");
         let timestamp_delta = record.timestamp - base_timestamp;
@@ -59,20 +55,6 @@ fn encode(batch: &GoldenBatch) -> Vec<u8> {
     };
     let payload = [Bytes::from(payload)];
     [&header.encode(&payload), payload[0].as_ref()].concat()
-}
-
-fn decode(view: &BatchView<'_>) -> Vec<GoldenRecord> {
-    let records = view.records(LIMIT).expect("records that can be read");
-    let read = |record: Result<milena_wire::RecordView<'_>, _>| {
-        let record = record.expect("a record that can be read");
-        GoldenRecord {
-            timestamp: record.timestamp,
-            key: record.key.map(<[u8]>::to_vec),
-            value: record.value.map(<[u8]>::to_vec),
-            headers: record.headers().map(|h| (h.key_text().into_owned(), h.value.map(<[u8]>::to_vec))).collect(),
-        }
-    };
-    records.iter().map(read).collect()
 }
 
 #[test]
@@ -107,7 +89,7 @@ fn every_java_batch_is_read_field_for_field() {
         assert_eq!(header.attributes.timestamp_type(), timestamp_type(batch), "{}", batch.name);
         if !batch.flag("control") {
             assert_eq!(usize::try_from(header.record_count), Ok(batch.records.len()), "{}", batch.name);
-            assert_eq!(decode(&view), expected_records(batch), "{}", batch.name);
+            assert_eq!(GoldenRecord::all_of(&view), expected_records(batch), "{}", batch.name);
         }
     }
     for codec in Codec::ALL {
@@ -120,7 +102,7 @@ fn a_transaction_marker_is_a_control_batch_of_one_record() {
     let batches = golden::batches();
     let marker = batches.iter().find(|batch| batch.flag("control")).expect("a marker among the vectors");
     let (view, _) = BatchView::parse(&marker.bytes).expect("a batch that can be read");
-    let records = decode(&view);
+    let records = GoldenRecord::all_of(&view);
     assert_eq!(records.len(), 1);
     // Version 0, type 1: commit. The value: version 0, coordinator epoch 8.
     assert_eq!(records[0].key.as_deref(), Some(&[0, 0, 0, 1][..]));

@@ -8,13 +8,10 @@ use milena_wire::message::produce::{
     ProducePartition, ProduceRequest, ProduceRequestIn, ProduceResponse, ProduceTopic,
 };
 use milena_wire::{
-    ApiKey, BATCH_HEADER_LEN, BatchView, Codec, ErrorCode, Frame, HeaderRef, ProducerEpoch, Reader, RecordParts,
-    RequestHeader, ResponseHeader, put_record, record_size,
+    ApiKey, BATCH_HEADER_LEN, BatchView, Codec, ErrorCode, Frame, ProducerEpoch, Reader, RecordParts, RequestHeader,
+    ResponseHeader, put_record, record_size,
 };
 use protocol_tests::golden::{self, Exchange, GoldenRecord, JAVA_CLIENT, LIBRDKAFKA};
-
-/// Larger than any batch of the captures.
-const LIMIT: usize = 1 << 20;
 
 fn request_header<'a>(exchange: &'a Exchange) -> (RequestHeader, Reader<'a>) {
     let mut reader = Reader::new(&exchange.request);
@@ -99,26 +96,11 @@ fn batches(capture: &'static str) -> Vec<(String, Bytes)> {
     produced.map(batch).collect()
 }
 
-fn read_records(batch: &BatchView<'_>) -> Vec<GoldenRecord> {
-    let records = batch.records(LIMIT).expect("records that can be read");
-    let read = |record: Result<milena_wire::RecordView<'_>, _>| {
-        let record = record.expect("a record that can be read");
-        GoldenRecord {
-            timestamp: record.timestamp,
-            key: record.key.map(<[u8]>::to_vec),
-            value: record.value.map(<[u8]>::to_vec),
-            headers: record.headers().map(|h| (h.key_text().into_owned(), h.value.map(<[u8]>::to_vec))).collect(),
-        }
-    };
-    records.iter().map(read).collect()
-}
-
 /// The batch that we write for these records under the same header fields.
 fn write_again(batch: &BatchView<'_>, records: &[GoldenRecord]) -> Vec<u8> {
     let mut payload = Vec::new();
     for (delta, record) in (0..).zip(records) {
-        let headers: Vec<HeaderRef<'_>> =
-            record.headers.iter().map(|(key, value)| HeaderRef { key, value: value.as_deref() }).collect();
+        let headers = record.header_refs();
         let parts = RecordParts { key: record.key.as_deref(), value: record.value.as_deref(), headers: &headers };
         let timestamp_delta = record.timestamp - batch.header().base_timestamp;
         let size = record_size(delta, timestamp_delta, &parts);
@@ -159,7 +141,7 @@ fn batches_of_both_clients_are_valid_and_hold_what_they_were_given() {
             let codec = batch.header().attributes.codec().expect("a known codec");
             assert!(case.ends_with(codec.name()), "{case} was written with {codec}");
             codecs.push(codec);
-            let records = read_records(&batch);
+            let records = GoldenRecord::all_of(&batch);
             let plain_librdkafka = capture == LIBRDKAFKA && case.starts_with("plain");
             for (i, record) in records.iter().enumerate() {
                 let (mut key, mut value) = expected(i);
@@ -185,7 +167,7 @@ fn uncompressed_batches_of_both_clients_are_written_again_byte_for_byte() {
     for (case, bytes) in batches(JAVA_CLIENT).into_iter().chain(batches(LIBRDKAFKA)) {
         let (batch, _) = BatchView::parse(&bytes).expect("a batch that can be read");
         if batch.header().attributes.codec() == Ok(Codec::None) {
-            assert_eq!(write_again(&batch, &read_records(&batch)), bytes, "{case}");
+            assert_eq!(write_again(&batch, &GoldenRecord::all_of(&batch)), bytes, "{case}");
             compared += 1;
         }
     }

@@ -19,9 +19,9 @@ use milena_wire::message::produce::{
 };
 use milena_wire::message::{CurrentLeader, NodeEndpoint};
 use milena_wire::{
-    ApiKey, ApiVersion, Attributes, BATCH_HEADER_LEN, BatchHeader, BrokerId, Codec, CorrelationId, ErrorCode, Frame,
-    LeaderEpoch, Offset, PartitionId, ProducerEpoch, ProducerId, Reader, RecordParts, RequestHeader, ResponseHeader,
-    TopicId, TopicName, put_record, record_size,
+    ApiKey, ApiVersion, BATCH_HEADER_LEN, BatchHeader, BrokerId, Codec, CorrelationId, ErrorCode, Frame, LeaderEpoch,
+    Offset, PartitionId, ProducerEpoch, ProducerId, Reader, RecordParts, RequestHeader, ResponseHeader, TopicId,
+    TopicName, put_record, record_size,
 };
 use protocol_tests::golden::{self, GoldenMessage};
 
@@ -105,18 +105,10 @@ fn sample(index: i32, value: &str, producer_id: i64, epoch: i16, sequence: i32) 
         put_record(&mut payload, record_size(delta, delta.into(), &parts), delta, delta.into(), &parts);
     }
     let header = BatchHeader {
-        base_offset: Offset(0),
-        batch_length: 0,
-        leader_epoch: LeaderEpoch(-1),
-        crc: 0,
-        attributes: Attributes::new(Codec::None),
-        last_offset_delta: 1,
-        base_timestamp: T,
-        max_timestamp: T + 1,
         producer_id: ProducerId(producer_id),
         producer_epoch: ProducerEpoch(epoch),
         base_sequence: sequence,
-        record_count: 2,
+        ..BatchHeader::of_records(Codec::None, 2, T, T + 1)
     };
     // In two pieces, as a batch is that spans chunks.
     let mut payload = Bytes::from(payload);

@@ -3,8 +3,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use milena_mutants::Mutant;
 use milena_wire::{
-    Attributes, BATCH_HEADER_LEN, BatchHeader, Codec, LeaderEpoch, Offset, PartitionId, PayloadCrc, ProducerEpoch,
-    ProducerId, RecordCount, Sequence, Timestamp, TopicName,
+    BATCH_HEADER_LEN, BatchHeader, Codec, PartitionId, PayloadCrc, ProducerEpoch, ProducerId, RecordCount, Sequence,
+    Timestamp, TopicName,
 };
 
 use crate::core::Core;
@@ -159,18 +159,10 @@ pub(crate) fn header_of(
         None => (ProducerId::NONE, ProducerEpoch::NONE, Sequence::NONE.get()),
     };
     BatchHeader {
-        base_offset: Offset(0),
-        batch_length: 0,
-        leader_epoch: LeaderEpoch::UNKNOWN,
-        crc: 0,
-        attributes: Attributes::new(codec),
-        last_offset_delta: count.get() - 1,
-        base_timestamp,
-        max_timestamp,
         producer_id,
         producer_epoch,
         base_sequence,
-        record_count: count.get(),
+        ..BatchHeader::of_records(codec, count.get(), base_timestamp, max_timestamp)
     }
 }
 

@@ -14,10 +14,7 @@ use milena_replay::{Replay, ReplayConfig, ReplayEvent, SharedSpool, Sockets};
 use milena_spool::replay::Stop;
 use milena_spool::{Fate, Place, Source, Spool, SpoolConfig, SpooledBatch};
 use milena_wire::batch::{RecordParts, put_record, record_size};
-use milena_wire::{
-    ApiKey, Attributes, BatchHeader, Codec, ErrorCode, LeaderEpoch, Offset, PartitionId, ProducerEpoch, ProducerId,
-    TopicName,
-};
+use milena_wire::{ApiKey, BatchHeader, Codec, ErrorCode, PartitionId, TopicName};
 use tempfile::TempDir;
 
 const WAIT: Duration = Duration::from_secs(60);
@@ -30,6 +27,25 @@ struct Rig {
     _dir: TempDir,
 }
 
+/// In memory where there is such a folder: a disk takes a hundred times longer.
+fn scratch() -> TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
+}
+
+/// A spool of its own, for as long as the folder is held.
+fn new_spool() -> (TempDir, Spool) {
+    let dir = scratch();
+    let (spool, _) = Spool::open(SpoolConfig::new(dir.path())).unwrap();
+    (dir, spool)
+}
+
+/// The values of a partition, in order.
+fn log_of(cluster: &EmbeddedCluster, partition: i32) -> Vec<String> {
+    let batches = cluster.log("t", PartitionId(partition));
+    let records = batches.iter().flat_map(|batch| batch.records().unwrap());
+    records.map(|record| String::from_utf8(record.value.unwrap().to_vec()).unwrap()).collect()
+}
+
 fn now_ms() -> i64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     i64::try_from(since.as_millis()).unwrap()
@@ -39,20 +55,7 @@ fn batch(value: &str) -> SpooledBatch {
     let mut payload = BytesMut::new();
     let parts = RecordParts { value: Some(value.as_bytes()), ..RecordParts::default() };
     put_record(&mut payload, record_size(0, 0, &parts), 0, 0, &parts);
-    let header = BatchHeader {
-        base_offset: Offset(0),
-        batch_length: 0,
-        leader_epoch: LeaderEpoch(-1),
-        crc: 0,
-        attributes: Attributes::new(Codec::None),
-        last_offset_delta: 0,
-        base_timestamp: now_ms(),
-        max_timestamp: now_ms(),
-        producer_id: ProducerId(-1),
-        producer_epoch: ProducerEpoch(-1),
-        base_sequence: -1,
-        record_count: 1,
-    };
+    let header = BatchHeader::of_records(Codec::None, 1, now_ms(), now_ms());
     let (fate, code, cause) = (Fate::NotWritten, ErrorCode::NONE, "an outage".to_owned());
     SpooledBatch { header, payload: vec![Bytes::from(payload)], fate, code, cause, now_ms: now_ms() }
 }
@@ -61,8 +64,7 @@ impl Rig {
     fn start(again_after: Option<Duration>) -> Self {
         let cluster = EmbeddedCluster::builder().start_blocking().unwrap();
         cluster.create_topic("t", 2, 1).unwrap();
-        let dir = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
-        let (spool, _) = Spool::open(SpoolConfig::new(dir.path())).unwrap();
+        let (dir, spool) = new_spool();
         let spool = Arc::new(parking_lot::Mutex::new(spool));
         let (replay, events) = replay(&cluster, &spool, again_after);
         Self { cluster, spool, replay, events, _dir: dir }
@@ -93,9 +95,7 @@ impl Rig {
     }
 
     fn log(&self, partition: i32) -> Vec<String> {
-        let batches = self.cluster.log("t", PartitionId(partition));
-        let records = batches.iter().flat_map(|batch| batch.records().unwrap());
-        records.map(|record| String::from_utf8(record.value.unwrap().to_vec()).unwrap()).collect()
+        log_of(&self.cluster, partition)
     }
 }
 
@@ -230,16 +230,14 @@ fn a_panic_is_told_and_the_next_one_goes_on() {
     rig.spool.lock().append(&TopicName::new("t"), Some(PartitionId(0)), &batch("b")).unwrap();
     let (next, _events) = replay(&rig.cluster, &rig.spool, None);
     next.join().unwrap();
-    let batches = rig.cluster.log("t", PartitionId(0));
-    assert_eq!(batches.len(), 2);
+    assert_eq!(log_of(&rig.cluster, 0).len(), 2);
 }
 
 #[test]
 fn leaders_that_move_are_followed() {
     let cluster = EmbeddedCluster::builder().nodes(3).start_blocking().unwrap();
     cluster.create_topic("t", 1, 3).unwrap();
-    let dir = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
-    let (mut spool, _) = Spool::open(SpoolConfig::new(dir.path())).unwrap();
+    let (_dir, mut spool) = new_spool();
     let values: Vec<String> = (0..200).map(|value| value.to_string()).collect();
     for value in &values {
         spool.append(&TopicName::new("t"), Some(PartitionId(0)), &batch(value)).unwrap();
@@ -261,10 +259,7 @@ fn leaders_that_move_are_followed() {
         }
     }
     started.join().unwrap();
-    let batches = cluster.log("t", PartitionId(0));
-    let there = batches.iter().flat_map(|batch| batch.records().unwrap());
-    let there: Vec<String> = there.map(|record| String::from_utf8(record.value.unwrap().to_vec()).unwrap()).collect();
-    assert_eq!(there, values);
+    assert_eq!(log_of(&cluster, 0), values);
 }
 
 #[test]
@@ -274,8 +269,7 @@ fn many_partitions_take_turns_and_none_is_given_up_because_others_go_first() {
     cluster.create_topic("t", PARTITIONS, 1).unwrap();
     // One request after the other: a round takes longer than the patience.
     cluster.script(Rule::on(ApiKey::PRODUCE, Reaction::DelayAnswer(Duration::from_millis(60))).always());
-    let dir = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
-    let (mut spool, _) = Spool::open(SpoolConfig::new(dir.path())).unwrap();
+    let (_dir, mut spool) = new_spool();
     for value in ["a", "b"] {
         for partition in 0..PARTITIONS {
             spool.append(&TopicName::new("t"), Some(PartitionId(partition)), &batch(value)).unwrap();

@@ -8,8 +8,8 @@ use std::alloc::System;
 
 use bytes::Bytes;
 use milena_wire::{
-    Attributes, BATCH_HEADER_LEN, BatchHeader, BatchView, Codec, CodecFault, Compression, Compressor, HeaderRef,
-    LeaderEpoch, Offset, ProducerEpoch, ProducerId, RecordParts, decompress, put_record, record_size,
+    BATCH_HEADER_LEN, BatchHeader, BatchView, Codec, CodecFault, Compression, Compressor, HeaderRef, RecordParts,
+    decompress, put_record, record_size,
 };
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
@@ -30,20 +30,7 @@ fn allocated<R>(work: impl FnOnce() -> R) -> (R, usize) {
 }
 
 fn header(codec: Codec, count: i32) -> BatchHeader {
-    BatchHeader {
-        base_offset: Offset(0),
-        batch_length: 0,
-        leader_epoch: LeaderEpoch::UNKNOWN,
-        crc: 0,
-        attributes: Attributes::new(codec),
-        last_offset_delta: count - 1,
-        base_timestamp: 0,
-        max_timestamp: 0,
-        producer_id: ProducerId::NONE,
-        producer_epoch: ProducerEpoch::NONE,
-        base_sequence: -1,
-        record_count: count,
-    }
+    BatchHeader::of_records(codec, count, 0, 0)
 }
 
 fn writing_and_reading_records_allocates_nothing() {

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use milena_wire::message::produce::{ProducePartition, ProducePartitionResponse, ProduceRequest, ProduceTopic};
 use milena_wire::{
-    ApiKey, ApiVersion, Attributes, BatchHeader, BrokerId, Codec, Compression, ErrorCode, HeaderRef, LeaderEpoch,
-    Offset, PartitionId, ProducerEpoch, ProducerId, RecordParts, TopicName, compress, murmur2, put_record, record_size,
+    ApiKey, ApiVersion, BatchHeader, BrokerId, Codec, Compression, ErrorCode, HeaderRef, PartitionId, ProducerEpoch,
+    ProducerId, RecordParts, TopicName, compress, murmur2, put_record, record_size,
 };
 
 use super::Connection;
@@ -203,18 +203,15 @@ impl PlainSession {
             payload = compress(compression, &[payload], 0).expect("records can be compressed").into();
         }
         let header = BatchHeader {
-            base_offset: Offset(0),
-            batch_length: 0,
-            leader_epoch: LeaderEpoch(-1),
-            crc: 0,
-            attributes: Attributes::new(codec),
-            last_offset_delta: count - 1,
-            base_timestamp,
-            max_timestamp: records.iter().map(|record| timestamp(record)).max().unwrap_or(base_timestamp),
             producer_id: id,
             producer_epoch: epoch,
             base_sequence,
-            record_count: count,
+            ..BatchHeader::of_records(
+                codec,
+                count,
+                base_timestamp,
+                records.iter().map(|record| timestamp(record)).max().unwrap_or(base_timestamp),
+            )
         };
         let payload = vec![payload];
         ProducePartition { index: PartitionId(place.1), header: header.encode(&payload), payload }

@@ -5,9 +5,7 @@ use std::path::Path;
 use bytes::{Bytes, BytesMut};
 use milena::spool::{Fate, Identity, Spool, SpoolConfig, SpooledBatch, Stamp};
 use milena_wire::batch::{RecordParts, put_record, record_size};
-use milena_wire::{
-    Attributes, BatchHeader, Codec, ErrorCode, LeaderEpoch, Offset, PartitionId, ProducerEpoch, ProducerId, TopicName,
-};
+use milena_wire::{BatchHeader, Codec, ErrorCode, PartitionId, ProducerEpoch, ProducerId, TopicName};
 use tempfile::TempDir;
 
 /// In memory where there is such a folder: a disk takes a hundred times longer.
@@ -30,18 +28,10 @@ pub(crate) fn batch(values: &[&str], fate: Fate, stamp: Option<Stamp>) -> Spoole
     let none = Identity { producer_id: ProducerId(-1), epoch: ProducerEpoch(-1) };
     let identity = stamp.map_or(none, |stamp| stamp.identity);
     let header = BatchHeader {
-        base_offset: Offset(0),
-        batch_length: 0,
-        leader_epoch: LeaderEpoch(-1),
-        crc: 0,
-        attributes: Attributes::new(Codec::None),
-        last_offset_delta: count - 1,
-        base_timestamp: now_ms(),
-        max_timestamp: now_ms(),
         producer_id: identity.producer_id,
         producer_epoch: identity.epoch,
         base_sequence: stamp.map_or(-1, |stamp| stamp.sequence.get()),
-        record_count: count,
+        ..BatchHeader::of_records(Codec::None, count, now_ms(), now_ms())
     };
     let (code, cause) = (ErrorCode::REQUEST_TIMED_OUT, "an outage".to_owned());
     SpooledBatch { header, payload: vec![Bytes::from(payload)], fate, code, cause, now_ms: now_ms() }

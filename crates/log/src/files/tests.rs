@@ -3,8 +3,7 @@ use std::path::Path;
 
 use bytes::Bytes;
 use milena_wire::{
-    Attributes, BATCH_HEADER_LEN, BatchHeader, BatchView, Codec, LeaderEpoch, Offset, ProducerEpoch, ProducerId,
-    RecordParts, put_record, record_size,
+    BATCH_HEADER_LEN, BatchHeader, BatchView, Codec, LeaderEpoch, Offset, RecordParts, put_record, record_size,
 };
 
 use super::{LogConfig, PartitionLog, Recovery};
@@ -20,20 +19,7 @@ fn batch(base: i64, timestamp: i64, values: &[&str]) -> ([u8; BATCH_HEADER_LEN],
     }
     let payload = Bytes::from(payload);
     let count = i32::try_from(values.len()).unwrap();
-    let header = BatchHeader {
-        base_offset: Offset(0),
-        batch_length: 0,
-        leader_epoch: LeaderEpoch::UNKNOWN,
-        crc: 0,
-        attributes: Attributes::new(Codec::None),
-        last_offset_delta: count - 1,
-        base_timestamp: timestamp,
-        max_timestamp: timestamp,
-        producer_id: ProducerId::NONE,
-        producer_epoch: ProducerEpoch::NONE,
-        base_sequence: -1,
-        record_count: count,
-    };
+    let header = BatchHeader::of_records(Codec::None, count, timestamp, timestamp);
     let mut bytes = header.encode(std::slice::from_ref(&payload));
     place(&mut bytes, Offset(base), LeaderEpoch(3));
     (bytes, payload)

@@ -2,10 +2,8 @@ use std::path::Path;
 
 use bytes::{Bytes, BytesMut};
 use milena_sequence::{Fate, Identity, Stamp};
-use milena_wire::batch::{Attributes, BatchView, RecordParts, put_record, record_size};
-use milena_wire::{
-    BatchHeader, Codec, ErrorCode, LeaderEpoch, Offset, PartitionId, ProducerEpoch, ProducerId, Sequence, TopicName,
-};
+use milena_wire::batch::{BatchView, RecordParts, put_record, record_size};
+use milena_wire::{BatchHeader, Codec, ErrorCode, PartitionId, ProducerEpoch, ProducerId, Sequence, TopicName};
 
 use crate::{Fsync, Head, Place, Progress, Recovered, Source, Spool, SpoolConfig, SpooledBatch};
 
@@ -18,20 +16,7 @@ pub(super) fn batch(values: &[&str]) -> SpooledBatch {
         put_record(&mut out, record_size(i, 0, &parts), i, 0, &parts);
     }
     let count = i32::try_from(values.len()).unwrap();
-    let header = BatchHeader {
-        base_offset: Offset(0),
-        batch_length: 0,
-        leader_epoch: LeaderEpoch(-1),
-        crc: 0,
-        attributes: Attributes::new(Codec::None),
-        last_offset_delta: count - 1,
-        base_timestamp: 1_000,
-        max_timestamp: 1_000,
-        producer_id: ProducerId(-1),
-        producer_epoch: ProducerEpoch(-1),
-        base_sequence: -1,
-        record_count: count,
-    };
+    let header = BatchHeader::of_records(Codec::None, count, 1_000, 1_000);
     let payload = vec![out.freeze()];
     let cause = "the cluster is away".to_owned();
     SpooledBatch { header, payload, fate: Fate::NotWritten, code: ErrorCode::NONE, cause, now_ms: 2_000 }

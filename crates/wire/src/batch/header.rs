@@ -3,7 +3,7 @@ use bytes::Bytes;
 use super::BatchError;
 use crate::codec::Codec;
 use crate::crc::PayloadCrc;
-use crate::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, crc};
+use crate::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, Sequence, crc};
 
 /// Bytes of a batch in front of its records.
 pub const BATCH_HEADER_LEN: usize = 61;
@@ -122,6 +122,26 @@ pub struct BatchHeader {
 }
 
 impl BatchHeader {
+    /// The header of `count` (at least 1) records as their producer makes it, before they have an identity, an offset or a leader. Timestamps are of the
+    /// first record and the greatest, in milliseconds since 1970.
+    #[must_use]
+    pub const fn of_records(codec: Codec, count: i32, base_timestamp: i64, max_timestamp: i64) -> Self {
+        Self {
+            base_offset: Offset(0),
+            batch_length: 0,
+            leader_epoch: LeaderEpoch::UNKNOWN,
+            crc: 0,
+            attributes: Attributes::new(codec),
+            last_offset_delta: count - 1,
+            base_timestamp,
+            max_timestamp,
+            producer_id: ProducerId::NONE,
+            producer_epoch: ProducerEpoch::NONE,
+            base_sequence: Sequence::NONE.get(),
+            record_count: count,
+        }
+    }
+
     /// The 61 bytes in front of `payload` (the records, compressed as the attributes say), length and CRC computed.
     ///
     /// Does not allocate. A payload beyond 2 GiB has no length on the wire; limits far below keep it from being built.

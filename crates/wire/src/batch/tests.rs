@@ -65,20 +65,12 @@ pub(super) fn encode_records(records: &[Owned]) -> Vec<u8> {
 
 pub(super) fn header_of(records: &[Owned], codec: Codec) -> BatchHeader {
     let count = i32::try_from(records.len()).unwrap();
-    BatchHeader {
-        base_offset: Offset(0),
-        batch_length: 0,
-        leader_epoch: LeaderEpoch::UNKNOWN,
-        crc: 0,
-        attributes: Attributes::new(codec),
-        last_offset_delta: count - 1,
-        base_timestamp: records.first().map_or(-1, |record| record.timestamp),
-        max_timestamp: records.iter().map(|record| record.timestamp).max().unwrap_or(-1),
-        producer_id: ProducerId::NONE,
-        producer_epoch: ProducerEpoch::NONE,
-        base_sequence: -1,
-        record_count: count,
-    }
+    BatchHeader::of_records(
+        codec,
+        count,
+        records.first().map_or(-1, |record| record.timestamp),
+        records.iter().map(|record| record.timestamp).max().unwrap_or(-1),
+    )
 }
 
 /// The batch as it goes over the wire, its records cut into chunks of `chunk_len` before they are compressed.

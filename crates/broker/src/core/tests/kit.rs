@@ -8,9 +8,9 @@ use milena_wire::message::produce::{
     ProducePartition, ProducePartitionResponse, ProduceRequest, ProduceResponse, ProduceTopic,
 };
 use milena_wire::{
-    ApiKey, ApiVersion, Attributes, BATCH_HEADER_LEN, BatchHeader, BrokerId, Codec, CorrelationId, ErrorCode, Frame,
-    LeaderEpoch, Offset, PartitionId, ProducerEpoch, ProducerId, Reader, RecordParts, ResponseHeader, Timestamp,
-    TopicId, TopicName, put_record, record_size,
+    ApiKey, ApiVersion, BATCH_HEADER_LEN, BatchHeader, BrokerId, Codec, CorrelationId, ErrorCode, Frame, PartitionId,
+    ProducerEpoch, ProducerId, Reader, RecordParts, ResponseHeader, Timestamp, TopicId, TopicName, put_record,
+    record_size,
 };
 
 use crate::core::{Answer, At, Core, CoreConfig, Handled, Ticket, request};
@@ -49,20 +49,7 @@ impl Draft {
             put_record(&mut payload, record_size(*delta, 0, &parts), *delta, 0, &parts);
         }
         let count = i32::try_from(records.len()).unwrap();
-        let header = BatchHeader {
-            base_offset: Offset(0),
-            batch_length: 0,
-            leader_epoch: LeaderEpoch::UNKNOWN,
-            crc: 0,
-            attributes: Attributes::new(Codec::None),
-            last_offset_delta: count - 1,
-            base_timestamp: WALL_MS,
-            max_timestamp: WALL_MS,
-            producer_id: ProducerId::NONE,
-            producer_epoch: ProducerEpoch::NONE,
-            base_sequence: -1,
-            record_count: count,
-        };
+        let header = BatchHeader::of_records(Codec::None, count, WALL_MS, WALL_MS);
         Self { header, payload: payload.freeze() }
     }
 

@@ -7,8 +7,8 @@ use milena_wire::message::produce::{
     ProducePartition, ProducePartitionResponse, ProduceRequest, ProduceResponse, ProduceTopic,
 };
 use milena_wire::{
-    ApiKey, ApiVersion, Attributes, BatchHeader, BrokerId, Codec, CorrelationId, Frame, LeaderEpoch, Offset,
-    PartitionId, ProducerEpoch, ProducerId, Reader, RecordParts, ResponseHeader, TopicId, put_record, record_size,
+    ApiKey, ApiVersion, BatchHeader, BrokerId, Codec, CorrelationId, Frame, PartitionId, ProducerEpoch, ProducerId,
+    Reader, RecordParts, ResponseHeader, TopicId, put_record, record_size,
 };
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -98,18 +98,10 @@ pub(super) fn batch(id: i64, epoch: i16, sequence: i32, values: &[&str]) -> (Bat
     }
     let count = i32::try_from(values.len()).unwrap();
     let header = BatchHeader {
-        base_offset: Offset(0),
-        batch_length: 0,
-        leader_epoch: LeaderEpoch::UNKNOWN,
-        crc: 0,
-        attributes: Attributes::new(Codec::None),
-        last_offset_delta: count - 1,
-        base_timestamp: 1_000,
-        max_timestamp: 1_000,
         producer_id: ProducerId(id),
         producer_epoch: ProducerEpoch(epoch),
         base_sequence: sequence,
-        record_count: count,
+        ..BatchHeader::of_records(Codec::None, count, 1_000, 1_000)
     };
     (header, payload.freeze())
 }

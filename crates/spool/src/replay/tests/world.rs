@@ -10,8 +10,8 @@ use milena_wire::batch::{RecordParts, put_record, record_size};
 use milena_wire::message::ResponseHeader;
 use milena_wire::message::produce::{ProducePartition, ProduceRequest, ProduceResponse, ProduceTopic};
 use milena_wire::{
-    ApiKey, ApiVersion, Attributes, BATCH_HEADER_LEN, BatchHeader, BrokerId, Codec, CorrelationId, ErrorCode,
-    LeaderEpoch, Offset, PartitionId, ProducerEpoch, ProducerId, Reader, Timestamp, TopicId, TopicName,
+    ApiKey, ApiVersion, BATCH_HEADER_LEN, BatchHeader, BrokerId, Codec, CorrelationId, ErrorCode, PartitionId,
+    ProducerEpoch, ProducerId, Reader, Timestamp, TopicId, TopicName,
 };
 
 pub(super) const TOPIC: &str = "t";
@@ -187,18 +187,10 @@ pub(super) fn batch(values: &[u32], timestamp: i64, stamp: Option<Stamp>) -> (Ba
     let none = Identity { producer_id: ProducerId(-1), epoch: ProducerEpoch(-1) };
     let identity = stamp.map_or(none, |stamp| stamp.identity);
     let header = BatchHeader {
-        base_offset: Offset(0),
-        batch_length: 0,
-        leader_epoch: LeaderEpoch(-1),
-        crc: 0,
-        attributes: Attributes::new(Codec::None),
-        last_offset_delta: count - 1,
-        base_timestamp: timestamp,
-        max_timestamp: timestamp,
         producer_id: identity.producer_id,
         producer_epoch: identity.epoch,
         base_sequence: stamp.map_or(-1, |stamp| stamp.sequence.get()),
-        record_count: count,
+        ..BatchHeader::of_records(Codec::None, count, timestamp, timestamp)
     };
     (header, payload.freeze())
 }
