@@ -7,7 +7,7 @@ use milena_wire::{Codec, Compression};
 use super::settings::Settings;
 use super::value::Wrong;
 use crate::sasl::{Password, SaslSettings};
-use crate::security::TlsSettings;
+use crate::security::{Source, TlsSettings};
 
 /// Settings, and what has to wait until all properties were read.
 ///
@@ -28,6 +28,8 @@ pub(super) struct Draft {
     /// Entries about SASL.
     sasl: Vec<usize>,
     has_password: bool,
+    has_client_secret: bool,
+    has_https_ca: bool,
 }
 
 /// A compression level as it was written.
@@ -82,6 +84,24 @@ impl Draft {
         Ok(())
     }
 
+    /// Sets the client's secret, which no other entry may set under another name.
+    pub(super) fn client_secret(&mut self, secret: Password) -> Result<(), Wrong> {
+        self.sasl().oauth.client_secret = Some(secret);
+        if std::mem::replace(&mut self.has_client_secret, true) {
+            return Err(Wrong::new("sets the client's secret, which is set already under another name"));
+        }
+        Ok(())
+    }
+
+    /// Sets whom to trust with tokens, which no other entry may set under another name.
+    pub(super) fn https_ca(&mut self, source: Source) -> Result<(), Wrong> {
+        self.sasl().oauth.tls.trust = Some(source);
+        if std::mem::replace(&mut self.has_https_ca, true) {
+            return Err(Wrong::new("sets whom to trust, which is set already under another name"));
+        }
+        Ok(())
+    }
+
     /// Java and librdkafka bound the age of metadata under two names; the shorter one is what both ask for.
     pub(super) fn bound_metadata_age(&mut self, age: Duration) {
         let bound = &mut self.settings.client.metadata_max_age;
@@ -127,7 +147,8 @@ impl Draft {
             return;
         }
         // A provider set in code takes the place of everything that is missing here.
-        if client.sasl.mechanism.as_deref() == Some("OAUTHBEARER") && client.sasl.jaas.is_none() {
+        let says_where = client.sasl.jaas.is_some() || client.sasl.oauth.is_set();
+        if client.sasl.mechanism.as_deref() == Some("OAUTHBEARER") && !says_where {
             return;
         }
         if let Err((property, problem)) = client.sasl.mechanism() {

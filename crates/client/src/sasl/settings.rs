@@ -8,7 +8,7 @@ use base64ct::{Base64UrlUnpadded, Encoding};
 use milena_sasl::{BearerToken, Extensions, Refresh, SaslError, ScramHash, Secret};
 
 use super::jaas::Jaas;
-use super::{OAuthBearer, Password, Plain, SaslMechanism, Scram, TokenFile};
+use super::{OAuthBearer, OAuthSettings, Password, Plain, SaslMechanism, Scram, TokenFile};
 
 /// SASL as properties have it, in Java's and librdkafka's words. A field is `Some` only if it was set.
 #[derive(Clone, Debug, Default)]
@@ -26,6 +26,8 @@ pub struct SaslSettings {
     pub token_file: Option<PathBuf>,
     /// `sasl.oauthbearer.extensions`, or options of the login module.
     pub extensions: Option<Extensions>,
+    /// `sasl.oauthbearer.token.endpoint.url` and what belongs to it.
+    pub oauth: OAuthSettings,
     /// `enable.sasl.oauthbearer.unsecure.jwt`.
     pub unsecured: bool,
     /// `sasl.login.refresh.*` and `sasl.login.retry.*`.
@@ -94,9 +96,9 @@ impl SaslSettings {
 
     fn bearer(&self) -> Result<Arc<dyn SaslMechanism>, (&'static str, String)> {
         let jaas = self.login(BEARER)?;
-        let extensions = self.extensions.clone().unwrap_or_default();
-        if let Some(path) = &self.token_file {
-            let provider = TokenFile(path.clone());
+        let extensions = self.extensions(jaas.as_ref())?;
+        if let Some(path) = self.token_file.clone().or_else(|| self.oauth.file()) {
+            let provider = TokenFile(path);
             let token = move || {
                 let (provider, extensions) = (provider.clone(), extensions.clone());
                 async move { Ok(super::TokenProvider::token(&provider).await?.with_extensions(extensions)) }
@@ -104,20 +106,24 @@ impl SaslSettings {
             return Ok(Arc::new(OAuthBearer::with_refresh(token, self.refresh)));
         }
         let subject = jaas.as_ref().and_then(|jaas| jaas.text("unsecuredLoginStringClaim_sub")).map(str::to_owned);
-        match subject.or_else(|| self.unsecured.then(|| self.username.clone().unwrap_or_default())) {
-            Some(subject) => {
-                let token = move || {
-                    let token = unsecured(&subject).map(|token| token.with_extensions(extensions.clone()));
-                    async move { token }
-                };
-                Ok(Arc::new(OAuthBearer::with_refresh(token, self.refresh)))
-            }
-            None => Err((
-                "sasl.mechanism",
-                "OAUTHBEARER needs milena.sasl.token.file, or a token provider set in code (OAuthBearer::new)"
-                    .to_owned(),
-            )),
+        if let Some(subject) = subject.or_else(|| self.unsecured.then(|| self.username.clone().unwrap_or_default())) {
+            let token = move || {
+                let token = unsecured(&subject).map(|token| token.with_extensions(extensions.clone()));
+                async move { token }
+            };
+            return Ok(Arc::new(OAuthBearer::with_refresh(token, self.refresh)));
         }
+        self.oauth.mechanism(jaas.as_ref(), extensions, self.refresh)
+    }
+
+    /// A property wins over the login module's options.
+    fn extensions(&self, jaas: Option<&Jaas>) -> Result<Extensions, (&'static str, String)> {
+        if let Some(extensions) = &self.extensions {
+            return Ok(extensions.clone());
+        }
+        let options = jaas.into_iter().flat_map(|jaas| &jaas.options);
+        let given = options.filter_map(|(name, value)| Some((name.strip_prefix("extension_")?, value.expose_str()?)));
+        Extensions::new(given).map_err(|error| ("sasl.jaas.config", error.detail))
     }
 }
 

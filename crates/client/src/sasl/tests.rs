@@ -52,7 +52,7 @@ fn what_is_missing_is_named_and_nothing_of_the_rest_is_shown() {
         (SaslSettings::default(), "sasl.mechanism"),
         (settings("GSSAPI"), "sasl.mechanism"),
         (settings("plain"), "sasl.mechanism"),
-        (settings("OAUTHBEARER"), "sasl.mechanism"),
+        (settings("OAUTHBEARER"), "sasl.oauthbearer.token.endpoint.url"),
         (settings("PLAIN"), "sasl.username"),
         (nobody, "sasl.username"),
         (other, "sasl.jaas.config"),
@@ -141,4 +141,56 @@ async fn a_token_that_was_refused_is_not_shown_again() {
     assert!(matches!(exchange.step(b"{}").unwrap(), SaslStep::GiveUp { .. }));
     assert!(bearer.start(PEER()).await.is_ok());
     assert_eq!(*calls.borrow(), 2);
+}
+
+#[cfg(feature = "oauth")]
+mod client_credentials {
+    use super::*;
+
+    fn asking(url: &str) -> SaslSettings {
+        let mut settings = settings("OAUTHBEARER");
+        settings.oauth.endpoint = Some(url.into());
+        settings.oauth.client_id = Some("kafka-1".to_owned());
+        settings.oauth.client_secret = Some("hunter2".into());
+        settings
+    }
+
+    #[test]
+    fn an_address_that_gives_secrets_away_is_refused_and_what_is_missing_is_named() {
+        assert!(asking("https://idp.example/token").mechanism().is_ok());
+        assert!(asking("http://localhost:8080/token").mechanism().is_ok());
+        for (url, told) in [
+            ("http://idp.example/token", "milena.sasl.token.endpoint.plaintext=true"),
+            ("https://me:hunter2@idp.example/token", "name or password"),
+            ("idp.example", "no URL"),
+        ] {
+            let (property, problem) = asking(url).mechanism().unwrap_err();
+            assert_eq!(property, "sasl.oauthbearer.token.endpoint.url");
+            assert!(problem.contains(told) && !problem.contains("hunter2"), "{problem}");
+            assert!(!format!("{:?}", asking(url)).contains("hunter2"));
+        }
+        let mut plain = asking("http://idp.example/token");
+        plain.oauth.plaintext = true;
+        assert!(plain.mechanism().is_ok());
+        let mut nobody = asking("https://idp.example/token");
+        nobody.oauth.client_id = None;
+        assert!(nobody.mechanism().unwrap_err().0.ends_with("client.id"));
+        let mut silent = asking("https://idp.example/token");
+        silent.oauth.client_secret = None;
+        assert!(silent.mechanism().unwrap_err().0.ends_with("client.secret"));
+        silent.jaas = Some(r#"OAuthBearerLoginModule required clientSecret="x" ssl.keystore.location="y";"#.into());
+        assert!(silent.mechanism().unwrap_err().1.contains("ssl.keystore.location"));
+        silent.jaas = Some(r#"OAuthBearerLoginModule required clientSecret="x" extension_a1="y";"#.into());
+        assert!(silent.mechanism().unwrap_err().1.contains("extension"));
+    }
+
+    #[tokio::test]
+    async fn javas_other_meaning_of_the_endpoint_is_a_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("token");
+        std::fs::write(&path, "abc\n").unwrap();
+        for url in [format!("file:{}", path.display()), format!("file://{}", path.display())] {
+            assert!(first(&*asking(&url).mechanism().unwrap()).await.starts_with(b"n,,\x01auth=Bearer abc"));
+        }
+    }
 }

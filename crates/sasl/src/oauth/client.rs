@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use serde_json::Value;
 
+use super::readable;
 use super::token::BearerToken;
 use crate::error::{SaslError, SaslErrorKind};
 use crate::secret::Secret;
@@ -71,11 +72,6 @@ fn refusal(challenge: &[u8]) -> String {
             .join(", "),
         Err(_) => readable(&String::from_utf8_lossy(head)),
     }
-}
-
-/// Not more of a text than a person would read, and nothing that would disturb a terminal.
-fn readable(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(200).collect()
 }
 
 #[cfg(test)]

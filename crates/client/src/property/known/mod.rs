@@ -2,6 +2,7 @@
 
 mod client;
 mod consumer;
+mod oauth;
 mod producer;
 mod security;
 
@@ -44,10 +45,11 @@ struct Group {
 }
 
 /// All there are. In each group those that are applied come first.
-static GROUPS: [Group; 7] = [
+static GROUPS: [Group; 8] = [
     Group { title: "Finding and reaching the cluster", properties: client::CLIENT },
     Group { title: "Producing", properties: producer::PRODUCER },
     Group { title: "Security", properties: security::SECURITY },
+    Group { title: "Tokens of OAUTHBEARER", properties: oauth::OAUTH },
     Group { title: "Known from Java, without a counterpart here", properties: client::JAVA_ONLY },
     Group { title: "Known from librdkafka, without a counterpart here", properties: client::LIBRDKAFKA_ONLY },
     Group { title: "For consumers", properties: consumer::CONSUMER },

@@ -1,22 +1,17 @@
 //! TLS and SASL.
 
-use std::time::Duration;
-
-use milena_sasl::{Extensions, Secret};
+use milena_sasl::Secret;
 
 use super::{Known, applied, ignored, only, refused};
-use crate::property::value::{Wrong, boolean, millis, whole};
+use crate::property::value::Wrong;
 use crate::sasl::Password;
 use crate::security::{Source, StoreType, UnknownProtocol};
 
-const JAVA: &str = "it chooses among Java's own classes";
+pub(super) const JAVA: &str = "it chooses among Java's own classes";
 const TRUST: &str = "what is trusted";
 const CHAIN: &str = "the certificate";
 const KEY: &str = "the key";
-/// Why nothing is asked for over HTTPS.
-const NO_HTTP: &str =
-    "this build fetches no tokens over HTTPS; give it a token provider in code, or milena.sasl.token.file";
-const IN_CODE: &str = "it is set in code and not by a property";
+pub(super) const IN_CODE: &str = "it is set in code and not by a property";
 
 pub(super) static SECURITY: &[Known] = &[
     applied("security.protocol", "PLAINTEXT", |draft, value| {
@@ -154,8 +149,6 @@ pub(super) static SECURITY: &[Known] = &[
     refused("ssl.engine.factory.class", "a Java class has no counterpart here; another cryptography is set in code"),
     refused("ssl.engine.location", "OpenSSL engines have no place in a client without OpenSSL"),
     ignored("ssl.engine.id", "`ssl.engine.location` is refused"),
-    ignored("https.ca.location", NO_HTTP),
-    ignored("https.ca.pem", NO_HTTP),
     applied("sasl.mechanism", "none", |draft, value| {
         draft.sasl().mechanism = Some(value.to_owned());
         Ok(())
@@ -181,62 +174,10 @@ pub(super) static SECURITY: &[Known] = &[
         Err(_) => Err(Wrong::new("is not the name of an environment variable that is set")),
     })
     .note("the environment variable that holds the password"),
-    applied("milena.sasl.token.file", "", |draft, value| {
-        draft.sasl().token_file = Some(value.into());
-        Ok(())
-    })
-    .note("the file that holds the token of OAUTHBEARER; it is read again before the token expires"),
-    applied("sasl.oauthbearer.extensions", "", |draft, value| {
-        let pairs: Option<Vec<_>> = list(value).map(|pair| pair.split_once('=')).collect();
-        let pairs = pairs.ok_or_else(|| Wrong::new("is not of the form name=value,name=value"))?;
-        let extensions = Extensions::new(pairs).map_err(|error| Wrong::new(error.detail))?;
-        draft.sasl().extensions = Some(extensions);
-        Ok(())
-    })
-    .note("librdkafka's `name=value` pairs for the broker beside the token"),
-    applied("enable.sasl.oauthbearer.unsecure.jwt", "false", |draft, value| {
-        draft.sasl().unsecured = boolean(value)?;
-        Ok(())
-    })
-    .note("librdkafka's token that nobody signed, for `sasl.username`; for tests"),
-    applied("sasl.login.retry.backoff.ms", "100", |draft, value| {
-        draft.sasl().refresh.retry_backoff = millis(value)?;
-        Ok(())
-    })
-    .note("first wait after a token could not be got"),
-    applied("sasl.login.retry.backoff.max.ms", "10000", |draft, value| {
-        draft.sasl().refresh.retry_backoff_max = millis(value)?;
-        Ok(())
-    })
-    .note("what that grows to, doubling each time"),
-    applied("sasl.login.refresh.window.factor", "0.8", |draft, value| {
-        draft.sasl().refresh.window_factor = share(value, 0.5, 1.0)?;
-        Ok(())
-    })
-    .note("for which part of its life a token is used"),
-    applied("sasl.login.refresh.window.jitter", "0.05", |draft, value| {
-        draft.sasl().refresh.window_jitter = share(value, 0.0, 0.25)?;
-        Ok(())
-    })
-    .note("up to which part of its life is added to that by chance"),
-    applied("sasl.login.refresh.min.period.seconds", "60", |draft, value| {
-        draft.sasl().refresh.min_period = Duration::from_secs(whole(value, 0, 900)?.unsigned_abs());
-        Ok(())
-    })
-    .note("shortest time between two tokens, unless they live for too short a time"),
-    applied("sasl.login.refresh.buffer.seconds", "300", |draft, value| {
-        draft.sasl().refresh.buffer = Duration::from_secs(whole(value, 0, 3600)?.unsigned_abs());
-        Ok(())
-    })
-    .note("how long before its end a token is replaced, unless it lives for too short a time"),
     ignored("sasl.client.callback.handler.class", JAVA),
     ignored("sasl.login.callback.handler.class", JAVA),
     ignored("sasl.login.class", JAVA),
-    ignored("sasl.login.connect.timeout.ms", NO_HTTP),
-    ignored("sasl.login.read.timeout.ms", NO_HTTP),
     ignored("sasl.kerberos.*", "GSSAPI can only be plugged in in code"),
-    ignored("sasl.oauthbearer.*", NO_HTTP),
-    refused("oauthbearer_token_refresh_cb", IN_CODE),
     refused("ssl_key", IN_CODE),
     refused("ssl_certificate", IN_CODE),
     refused("ssl_ca", IN_CODE),
@@ -244,17 +185,11 @@ pub(super) static SECURITY: &[Known] = &[
     refused("ssl.certificate.verify_cb", IN_CODE),
 ];
 
-fn list(value: &str) -> impl Iterator<Item = &str> {
+pub(super) fn list(value: &str) -> impl Iterator<Item = &str> {
     value.split([',', ':']).map(str::trim).filter(|name| !name.is_empty())
 }
 
-/// A number from `least` to `most`.
-fn share(value: &str, least: f64, most: f64) -> Result<f64, Wrong> {
-    let share = value.parse().ok().filter(|share| (least..=most).contains(share));
-    share.ok_or_else(|| Wrong::new(format!("is not in {least} to {most}")))
-}
-
-fn text(value: &str) -> Result<Source, Wrong> {
+pub(super) fn text(value: &str) -> Result<Source, Wrong> {
     if value.contains("-----BEGIN ") {
         return Ok(Source::Text(Secret::new(value)));
     }
