@@ -19,10 +19,10 @@ const RECORDS_LIMIT: usize = 1 << 30;
 
 impl Spool {
     /// Spreads the records of `topic` whose partition was not known over its `partitions`, behind what is spooled for these already:
-    /// by the key's murmur2 hash as Kafka's default partitioner does, those of a batch that have no key together. Tells how many.
+    /// by the key's murmur2 hash as Kafka's default partitioner does, those of a batch that have no key together; those that came with a partition go
+    /// there. Tells how many.
     ///
-    /// Each record gets exactly one partition, whatever is cut off in between. To be called before new records of the topic are
-    /// appended with their partition, to keep their order.
+    /// Each record gets exactly one partition, whatever is cut off in between.
     ///
     /// # Errors
     ///
@@ -68,7 +68,10 @@ impl Spool {
     }
 
     fn spread(&mut self, source: &Source, head: &Head, partitions: i32) -> Result<(), SpoolError> {
-        let pieces = pieces(head, partitions).map_err(|what| self.corrupt(source, head, what))?;
+        let pieces = match head.named {
+            Some(partition) => BTreeMap::from([(partition, whole(head))]),
+            None => pieces(head, partitions).map_err(|what| self.corrupt(source, head, what))?,
+        };
         for (partition, batch) in pieces {
             let to = Source { topic: source.topic.clone(), place: Place::Partition(partition) };
             if self.folders.get(&to).and_then(Folder::last_origin) >= Some(head.offset()) {
@@ -108,7 +111,7 @@ impl Spool {
 
     /// A copy takes no room for long, and is synced whatever the policy: the original goes.
     fn moving(&self, at: Option<i64>, origin: Option<i64>) -> How {
-        How { segment_bytes: self.config.segment_bytes, sync: true, at, origin }
+        How { segment_bytes: self.config.segment_bytes, sync: true, at, origin, named: None }
     }
 
     fn corrupt(&self, source: &Source, head: &Head, what: String) -> SpoolError {
@@ -122,6 +125,12 @@ impl Spool {
         let what = "nobody knows any more which of the folder's records were given a partition".to_owned();
         SpoolError::Corrupt { path, position: 0, what }
     }
+}
+
+/// The batch as it is.
+fn whole(head: &Head) -> SpooledBatch {
+    let Head { header, payload, fate, code, cause, when_ms, .. } = head.clone();
+    SpooledBatch { header, payload: vec![payload], fate, code, cause, now_ms: when_ms }
 }
 
 /// The batch's records by partition.

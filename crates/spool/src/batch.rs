@@ -64,6 +64,8 @@ pub struct Head {
     pub cause: String,
     /// When it came here, milliseconds since 1970; 0 if that is lost.
     pub when_ms: i64,
+    /// Among batches without a partition: the one that its records name, though it is not known yet whether there is such a one.
+    pub named: Option<PartitionId>,
 }
 
 impl Head {

@@ -3,7 +3,7 @@
 //! ```text
 //! 5f3759df 1200 16 89abcdef N 7 1763712000000 - the request timed out
 //! |        |    |  |        | | |             | cause, on one line
-//! |        |    |  |        | | |             offset in `unassigned` that it came from
+//! |        |    |  |        | | |             offset in `unassigned` that it came from; or there >3, if its records name partition 3
 //! |        |    |  |        | | when it came into the spool, milliseconds since 1970
 //! |        |    |  |        | error code of the broker, 0 without one
 //! |        |    |  |        N not written, M maybe written
@@ -16,7 +16,7 @@
 use std::fmt::Write;
 
 use milena_sequence::Fate;
-use milena_wire::{ErrorCode, crc};
+use milena_wire::{ErrorCode, PartitionId, crc};
 
 /// Bytes of a cause that are kept; the rest of a long one helps nobody.
 const CAUSE_LIMIT: usize = 200;
@@ -31,6 +31,8 @@ pub(crate) struct FateLine {
     pub(crate) code: ErrorCode,
     pub(crate) when_ms: i64,
     pub(crate) origin: Option<i64>,
+    /// In `unassigned`: the partition that the records name.
+    pub(crate) named: Option<PartitionId>,
     pub(crate) cause: String,
 }
 
@@ -40,10 +42,14 @@ impl FateLine {
             Fate::NotWritten => 'N',
             Fate::MaybeWritten => 'M',
         };
-        let origin = self.origin.map_or_else(|| "-".to_owned(), |offset| offset.to_string());
+        let way = match (self.origin, self.named) {
+            (Some(offset), _) => offset.to_string(),
+            (None, Some(partition)) => format!(">{partition}"),
+            (None, None) => "-".to_owned(),
+        };
         let cause = one_line(&self.cause);
         let Self { offset, count, batch_crc, code, when_ms, .. } = self;
-        let rest = format!("{offset} {count} {batch_crc:08x} {fate} {} {when_ms} {origin} {cause}", code.0);
+        let rest = format!("{offset} {count} {batch_crc:08x} {fate} {} {when_ms} {way} {cause}", code.0);
         format!("{:08x} {rest}\n", crc::crc32c(rest.as_bytes()))
     }
 
@@ -66,11 +72,13 @@ impl FateLine {
         };
         let code = ErrorCode(word()?.parse().ok()?);
         let when_ms = word()?.parse().ok()?;
-        let origin = match word()? {
-            "-" => None,
-            offset => Some(offset.parse().ok()?),
+        let way = word()?;
+        let (origin, named) = match (way, way.strip_prefix('>')) {
+            ("-", _) => (None, None),
+            (_, Some(partition)) => (None, Some(PartitionId(partition.parse().ok()?))),
+            (offset, None) => (Some(offset.parse().ok()?), None),
         };
-        Some(Self { offset, count, batch_crc, fate, code, when_ms, origin, cause: word()?.to_owned() })
+        Some(Self { offset, count, batch_crc, fate, code, when_ms, origin, named, cause: word()?.to_owned() })
     }
 }
 
@@ -124,6 +132,7 @@ mod tests {
             code: ErrorCode(7),
             when_ms: 1_763_712_000_000,
             origin: Some(4),
+            named: None,
             cause: cause.to_owned(),
         }
     }
@@ -134,6 +143,8 @@ mod tests {
             let found = decode(line(cause).encode().as_bytes());
             assert_eq!(found.lines, [line(cause)]);
         }
+        let named = FateLine { origin: None, named: Some(PartitionId(3)), ..line("c") };
+        assert_eq!(decode(named.encode().as_bytes()).lines, [named]);
         let found = decode(line("a\nb\0").encode().as_bytes());
         assert_eq!(found.lines[0].cause, "a b ");
         assert!(line(&"ü".repeat(999)).encode().len() < 300);

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use milena_log::format::{FileKind, segment_name};
 use milena_log::place;
 use milena_sequence::Fate;
-use milena_wire::{BATCH_HEADER_LEN, BatchHeader, BatchView, ErrorCode, LeaderEpoch, Offset};
+use milena_wire::{BATCH_HEADER_LEN, BatchHeader, BatchView, ErrorCode, LeaderEpoch, Offset, PartitionId};
 
 use crate::batch::{Head, Pending, SpooledBatch};
 use crate::disk::{Disk, replace};
@@ -60,6 +60,8 @@ pub(crate) struct How {
     /// The offset it is to have, if that is given.
     pub(crate) at: Option<i64>,
     pub(crate) origin: Option<i64>,
+    /// As [`Head::named`].
+    pub(crate) named: Option<PartitionId>,
 }
 
 /// Makes `dir`, below which there is nothing yet, and its name survive a crash.
@@ -127,7 +129,7 @@ impl Folder {
     /// a batch without its line would be taken for one that may be written.
     pub(crate) fn append(&mut self, disk: &dyn Disk, batch: &SpooledBatch, how: How) -> Result<(), SpoolError> {
         let offset = how.at.unwrap_or_else(|| self.end());
-        let (header, line) = encode(batch, offset, how.origin)?;
+        let (header, line) = encode(batch, offset, how)?;
         let text = line.encode();
         let size = (BATCH_HEADER_LEN + batch.payload_len()) as u64;
         let room = self.segments.last().is_some_and(|last| {
@@ -275,10 +277,11 @@ impl Folder {
             code: ErrorCode::NONE,
             when_ms: 0,
             origin: None,
+            named: None,
             cause: "its line in the sidecar was damaged".to_owned(),
         };
-        let FateLine { fate, code, when_ms, cause, .. } = entry.fate.clone().unwrap_or_else(lost);
-        Ok(Head { header: entry.header, payload, fate, code, cause, when_ms })
+        let FateLine { fate, code, when_ms, named, cause, .. } = entry.fate.clone().unwrap_or_else(lost);
+        Ok(Head { header: entry.header, payload, fate, code, cause, when_ms, named })
     }
 
     /// Makes `progress` the truth, on the disk first, and lets go of what is done.
@@ -345,11 +348,7 @@ impl Folder {
 }
 
 /// The batch's header with its place in the spool, and the line beside it.
-fn encode(
-    batch: &SpooledBatch,
-    offset: i64,
-    origin: Option<i64>,
-) -> Result<([u8; BATCH_HEADER_LEN], FateLine), SpoolError> {
+fn encode(batch: &SpooledBatch, offset: i64, how: How) -> Result<([u8; BATCH_HEADER_LEN], FateLine), SpoolError> {
     let BatchHeader { record_count, last_offset_delta, .. } = batch.header;
     if record_count < 1 || last_offset_delta != record_count - 1 {
         return Err(SpoolError::BadBatch(format!(
@@ -369,7 +368,8 @@ fn encode(
         fate: batch.fate,
         code: batch.code,
         when_ms: batch.now_ms,
-        origin,
+        origin: how.origin,
+        named: how.named,
         cause: batch.cause.clone(),
     };
     Ok((header, line))

@@ -139,8 +139,8 @@ impl Spool {
         Ok(())
     }
 
-    /// Appends a batch behind all others of its partition, or of its topic as long as its partition is not known. When this fails, the
-    /// spool is as it was.
+    /// Appends a batch behind all others of its partition, or of its topic as long as its partition is not known: also if it comes with one, while others of
+    /// its topic have none yet, since they may get the same. When this fails, the spool is as it was.
     ///
     /// # Errors
     ///
@@ -160,9 +160,15 @@ impl Spool {
         }
         // Before the batch is there: a disk that does not sync what others were told of takes nothing more.
         let due = self.config.fsync == Fsync::Always || self.sync_if_due()?;
-        let how = How { segment_bytes: self.config.segment_bytes, sync: due, at: None, origin: None };
-        let place = partition.map_or(Place::Unassigned, Place::Partition);
-        self.append_to(&Source { topic: topic.clone(), place }, batch, how)
+        let unassigned = Source { topic: topic.clone(), place: Place::Unassigned };
+        let (to, named) = match partition {
+            Some(partition) if self.pending_in(&unassigned).batches == 0 => {
+                (Source { topic: topic.clone(), place: Place::Partition(partition) }, None)
+            }
+            named => (unassigned, named),
+        };
+        let how = How { segment_bytes: self.config.segment_bytes, sync: due, at: None, origin: None, named };
+        self.append_to(&to, batch, how)
     }
 
     pub(crate) fn append_to(&mut self, source: &Source, batch: &SpooledBatch, how: How) -> Result<(), SpoolError> {

@@ -285,6 +285,25 @@ fn records_of_a_topic_that_is_created_late_get_their_partitions_then() {
 }
 
 #[test]
+fn records_that_name_their_partition_do_not_overtake_those_that_have_none_yet() {
+    run(async {
+        let (cluster, dir) = (cluster().await, tempfile::tempdir().unwrap());
+        let producer = spooling(&cluster, dir.path());
+        let mut deliveries = Vec::new();
+        for n in 0..20 {
+            let record = Record::to("late").value(n.to_string());
+            let record = if n % 3 == 1 { record.partition(0) } else { record };
+            deliveries.push(producer.enqueue(record).await.unwrap());
+        }
+        all_spooled(deliveries).await;
+        cluster.create_topic("late", 1, 1).unwrap();
+        until("they are written", || values(&cluster, "late", 0).len() == 20).await;
+        assert_eq!(values(&cluster, "late", 0), numbers(0..20));
+        producer.close(LONG).await.unwrap();
+    });
+}
+
+#[test]
 fn what_time_does_not_mend_fails_at_once() {
     run(async {
         let (cluster, dir) = (cluster().await, tempfile::tempdir().unwrap());

@@ -116,6 +116,29 @@ fn records_without_a_partition_get_one_by_their_key_behind_what_is_there() {
 }
 
 #[test]
+fn records_that_come_with_a_partition_keep_it_and_their_place_behind_those_that_have_none() {
+    let dir = tempfile::tempdir().unwrap();
+    let to = |p| partition("t", p);
+    let mut spool = open_clean(dir.path());
+    append(&mut spool, &to(0), &["1"]);
+    append(&mut spool, &source("t", Place::Unassigned), &["2"]);
+    append(&mut spool, &to(0), &["3"]);
+    append(&mut spool, &to(7), &["4"]);
+    append(&mut spool, &source("t", Place::Unassigned), &["5"]);
+    append(&mut spool, &partition("other", 0), &["else"]);
+    assert_eq!(spool.pending_in(&to(0)).records, 1);
+    drop(spool);
+    let mut spool = open_clean(dir.path());
+    assert_eq!(spool.assign(&topic("t"), 1).unwrap(), 4);
+    append(&mut spool, &to(0), &["6"]);
+    assert_eq!(drain(&mut spool, &to(0)), ["1", "2", "3", "5", "6"]);
+    assert_eq!(
+        (drain(&mut spool, &to(7)), drain(&mut spool, &partition("other", 0))),
+        (vec!["4".into()], vec!["else".into()])
+    );
+}
+
+#[test]
 fn the_topics_id_is_kept_until_nothing_of_the_topic_is_left() {
     let dir = tempfile::tempdir().unwrap();
     let (from, id) = (partition("t", 0), TopicId([7; 16]));

@@ -20,7 +20,7 @@ fn stamp(id: i64, epoch: i16, sequence: i32) -> Stamp {
 fn head(offset: i64, fate: Fate, stamp: Option<Stamp>) -> Head {
     let (mut header, payload) = batch(&[1, 2], WALL, stamp);
     header.base_offset = milena_wire::Offset(offset);
-    Head { header, payload, fate, code: ErrorCode::NONE, cause: String::new(), when_ms: WALL }
+    Head { header, payload, fate, code: ErrorCode::NONE, cause: String::new(), when_ms: WALL, named: None }
 }
 
 fn replayer(progress: Progress) -> Replayer {
