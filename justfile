@@ -40,6 +40,10 @@ doc:
 no-c:
     scripts/no-c
 
+# cargo deny: advisories, licences, banned crates, duplicates.
+deny:
+    scripts/deny
+
 # Start a real Kafka; --version 3.9.2, --nodes 3, --port-base 19092
 kafka-up *ARGS:
     scripts/kafka up {{ARGS}}
