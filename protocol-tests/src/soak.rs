@@ -15,6 +15,7 @@ mod drive;
 mod ending;
 mod extra;
 pub mod fault;
+pub mod identity;
 pub mod ledger;
 mod network;
 pub mod oracle;

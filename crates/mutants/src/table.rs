@@ -76,6 +76,7 @@ mutants! {
         ReconnectAtOnce "A connection that fails is made again without a wait."
         FailedMetadataIsAwaited "A metadata request that failed is waited for without end."
         LostControlIsUnheardOf "A lost request for a producer id is not reported."
+        RefusalIsUnheardOf "It is not said that brokers refuse who the client is."
         NewsIsUnheardOf "It is not said what a metadata answer changed."
     }
     "milena-accumulator" {

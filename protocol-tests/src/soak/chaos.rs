@@ -27,6 +27,8 @@ pub(crate) enum Undo {
     Relapse(BrokerId),
     /// The leader moves back.
     MoveBack(Place, BrokerId),
+    /// Who has the token is let in again.
+    LetIn,
 }
 
 /// No topic grows beyond this.
@@ -140,6 +142,7 @@ impl World {
                     _ => Command::Prepare { topics: vec![TopicName::new("t"), topic], deadline },
                 });
             }
+            Fault::LockOut | Fault::RefuseIdentity | Fault::StrikeSasl => self.strike_identity(rng, fault, node, until),
             scripted => self.script(rng, scripted, &place),
         }
     }
@@ -198,6 +201,7 @@ impl World {
             }
             Undo::Thaw(node) => self.servers.freeze_metadata(node, false),
             Undo::Names => self.names_fail = false,
+            Undo::LetIn => self.let_in(),
             Undo::MoveBack(place, leader) => self.move_leader(&place, Some(leader)),
         }
     }
@@ -207,6 +211,7 @@ impl World {
         self.say(|| "HEALED".to_owned());
         self.healed = true;
         self.names_fail = false;
+        self.locked.store(false, std::sync::atomic::Ordering::Relaxed);
         // A broker refuses records from a day ahead, and rightly.
         self.wall_offset_ms = 0;
         self.servers.clear_script();
@@ -221,7 +226,7 @@ impl World {
         self.net.on_node(node).into_iter().for_each(|conn| self.net.stall(conn, until));
     }
 
-    fn cut(&mut self, conn: ConnId) {
+    pub(crate) fn cut(&mut self, conn: ConnId) {
         self.say(|| format!("{conn:?} is cut"));
         let cause = LostCause::Io { kind: ErrorKind::ConnectionReset, text: "connection reset".to_owned() };
         self.net.send_client(conn, self.now, News::Lost { conn, cause, begun: None });

@@ -107,8 +107,7 @@ impl World {
                 let arrives = leaves + self.latency(conn);
                 self.net.send_server(conn, leaves, arrives, bytes);
             }
-            // No run sets SASL up.
-            Output::Authenticate { .. } => {}
+            Output::Authenticate { conn, order } => self.authenticate(conn, &order),
             Output::Close { conn } => {
                 self.say(|| format!("{conn:?} is closed by the client"));
                 self.end(conn);

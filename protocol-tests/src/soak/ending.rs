@@ -59,6 +59,7 @@ impl World {
             guarantee: self.plan.sender.guarantee,
             ordered: self.plan.is_ordered(),
             limit: self.record_limit(),
+            refused_identity: self.plan.identity.map(|_| self.plan.sender.refused_identity),
             ledger: std::mem::take(&mut self.ledger),
             logs,
             producers: ids,
@@ -68,12 +69,16 @@ impl World {
             rates: std::mem::take(&mut self.rates),
             pace: Pace {
                 retries: tries(self.plan.sender.retry_backoff),
-                reconnects: tries(self.plan.cluster.reconnect_backoff),
+                // With SASL a connection takes more requests than ApiVersions.
+                reconnects: tries(self.plan.cluster.reconnect_backoff)
+                    * if self.plan.identity.is_some() { 3 } else { 1 },
                 partitions: self.partitions.values().map(|count| u64::try_from(*count).unwrap_or(0)).sum(),
                 nodes: u64::try_from(self.plan.nodes).unwrap_or(1),
             },
         };
         self.planted.lose(&self.struck, &mut books);
+        let renewed = self.guard.as_ref().map_or(0, |guard| guard.counts().1);
+        self.summary.sights.saw_many("a connection authenticated again", renewed);
         self.summary.sights.note_plan(&self.plan);
         self.summary.sights.note_books(&books);
         self.sum_up(&books);

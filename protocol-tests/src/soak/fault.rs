@@ -77,10 +77,19 @@ pub enum Fault {
     Flush,
     /// The user asks for the cluster or for topics.
     Ask,
+    /// Brokers refuse who the client is, a few times.
+    RefuseIdentity,
+    /// SASL requests are answered wrongly, late, in part or never.
+    StrikeSasl,
+    /// Brokers end all connections and let nobody in for a while.
+    LockOut,
 }
 
 impl Fault {
-    /// All of them.
+    /// Those of brokers that want to know who the client is.
+    pub const IDENTITY: [Self; 3] = [Self::RefuseIdentity, Self::StrikeSasl, Self::LockOut];
+
+    /// All others.
     pub const ALL: [Self; 35] = [
         Self::Cut,
         Self::CutNode,

@@ -6,13 +6,14 @@
 mod commands;
 mod order;
 mod outcomes;
+mod policy;
 mod requests;
 mod unobserved;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use milena_sender::Guarantee;
+use milena_sender::{Guarantee, RefusedIdentity};
 
 use super::ledger::{Contents, Ledger, Place, Producers};
 
@@ -28,6 +29,8 @@ pub struct Books {
     pub ordered: bool,
     /// Longest that a record may be without an outcome.
     pub limit: Duration,
+    /// What is to become of records while identity is refused; `None` if nobody asks for it.
+    pub refused_identity: Option<RefusedIdentity>,
     /// What was enqueued, told, and taken away.
     pub ledger: Ledger,
     /// What the logs hold in the end.
@@ -52,6 +55,7 @@ pub fn judge(books: &Books) -> Vec<String> {
     let mut wrong = books.ledger.wrong.clone();
     outcomes::check(books, &mut wrong);
     order::check(books, &mut wrong);
+    policy::check(books, &mut wrong);
     unobserved::check(books, &mut wrong);
     commands::check(books, &mut wrong);
     requests::check(books, &mut wrong);

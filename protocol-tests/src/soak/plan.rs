@@ -9,6 +9,7 @@ use milena_sender::{Guarantee, RecreatedTopic, SenderConfig};
 use milena_wire::{Codec, Compression, ProducerEpoch, Sequence};
 
 use super::fault::{Fault, Strike, schedule};
+use super::identity::IdentityPlan;
 use super::rng::Rng;
 
 /// The stream of randomness that draws what goes wrong.
@@ -67,6 +68,8 @@ pub struct Plan {
     pub first_epoch: ProducerEpoch,
     /// When the producer is closed, if that is not last of all.
     pub close: Option<ClosePlan>,
+    /// Whether brokers want to know who the client is.
+    pub identity: Option<IdentityPlan>,
     /// What goes wrong, in order.
     pub strikes: Vec<Strike>,
     /// Codes that scripted refusals use.
@@ -180,7 +183,7 @@ impl Plan {
         }
         let length = rng.millis(500, 8000);
         let gap_ms = rng.between(10, 700);
-        Self {
+        let mut plan = Self {
             sender,
             accumulator,
             cluster,
@@ -194,6 +197,7 @@ impl Plan {
             begun_known: rng.percent(60),
             seal_ms: rng.between(0, 20),
             first_epoch,
+            identity: None,
             close: rng.percent(12).then(|| ClosePlan { at: length.mul_f64(0.6), within: rng.millis(0, 3000) }),
             strikes: schedule(&mut Rng::stream(seed, STRIKES), &faults, gap_ms, length),
             codes: codes(rng, guarantee),
@@ -204,7 +208,9 @@ impl Plan {
             explicit_percent: rng.pick(&[0, 50, 100, 100]),
             drop_percent: rng.pick(&[0, 0, 10, 40]),
             max_block_ms: rng.between(10, 3000),
-        }
+        };
+        IdentityPlan::draw(seed, &mut plan);
+        plan
     }
 
     /// Whether records are promised to lie in the order in which they were enqueued.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use milena_accumulator::FailureKind;
 use milena_broker::StoredBatch;
 
 use super::ledger::Word;
@@ -15,7 +16,10 @@ pub struct Sights(BTreeMap<String, u64>);
 
 impl Sights {
     /// What any few hundred seeds must come across, beside each kind of fault, each release and each guarantee.
-    pub const EXPECTED: [&str; 16] = [
+    pub const EXPECTED: [&str; 19] = [
+        "brokers want to know who the client is",
+        "a connection authenticated again",
+        "a record failed for who the client is",
         "a caller got the memory it waited for",
         "a caller gave up waiting for memory",
         "a caller waited for memory at the close",
@@ -38,7 +42,7 @@ impl Sights {
         self.saw_many(what, 1);
     }
 
-    fn saw_many(&mut self, what: &str, times: u64) {
+    pub(crate) fn saw_many(&mut self, what: &str, times: u64) {
         if times > 0 {
             *self.0.entry(what.to_owned()).or_default() += times;
         }
@@ -57,6 +61,7 @@ impl Sights {
     /// What settings were played.
     pub(crate) fn note_plan(&mut self, plan: &Plan) {
         self.saw(&format!("Kafka {}", plan.profile));
+        self.saw_many("brokers want to know who the client is", u64::from(plan.identity.is_some()));
         self.saw(&format!("{:?}", plan.sender.guarantee));
         let limit = plan.sender.in_flight_limit();
         self.saw(&if limit > 5 { "any in flight".to_owned() } else { format!("{limit} in flight") });
@@ -95,6 +100,9 @@ impl Sights {
         }
         let on_logs: BTreeSet<u64> = books.logs.values().flat_map(BTreeMap::values).copied().collect();
         for (id, entry) in (0..).zip(&books.ledger.entries) {
+            if let Some((.., Some(FailureKind::Authentication))) = entry.word {
+                self.saw("a record failed for who the client is");
+            }
             match entry.word {
                 Some((Word::MaybeWritten, ..)) if on_logs.contains(&id) => self.saw("maybe written, and written"),
                 Some((Word::MaybeWritten, ..)) => self.saw("maybe written, and not written"),

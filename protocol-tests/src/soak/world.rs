@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use milena_accumulator::Accumulator;
-use milena_broker::{EmbeddedCluster, SimulatedCluster, SimulatedConn};
+use milena_broker::{EmbeddedCluster, SaslServer, SimulatedCluster, SimulatedConn};
 use milena_cluster::{Cluster, ConnId};
 use milena_sender::{Command, CommandId, Input, Sender};
 use milena_wire::{ApiKey, BrokerId, Timestamp};
@@ -70,6 +71,9 @@ pub(crate) struct World {
     /// Nothing goes wrong any more.
     pub(crate) healed: bool,
     pub(crate) names_fail: bool,
+    /// Brokers let nobody in.
+    pub(crate) locked: Arc<AtomicBool>,
+    pub(crate) guard: Option<SaslServer>,
     /// What the wall clock is wrong by.
     pub(crate) wall_offset_ms: i64,
     /// What users asked for; the place is the command's id.
@@ -90,7 +94,8 @@ impl World {
     pub(crate) fn new(case: &Case, story: Story) -> Self {
         let (plan, seed) = (case.plan(), case.seed);
         story.tell(|| format!("{plan:#?}"));
-        let mut servers = EmbeddedCluster::builder()
+        let locked = Arc::new(AtomicBool::new(false));
+        let mut builder = EmbeddedCluster::builder()
             .nodes(usize::try_from(plan.nodes).unwrap_or(1))
             .profile(plan.profile)
             .auto_create_topics(false)
@@ -98,8 +103,12 @@ impl World {
             .replication_lag(plan.replication_lag)
             .replica_lag_max(Duration::from_secs(2))
             .first_epoch(plan.first_epoch)
-            .seed(seed)
-            .simulated();
+            .seed(seed);
+        let guard = plan.identity.map(|identity| identity.server(&locked));
+        if let Some(guard) = &guard {
+            builder = builder.sasl(guard.clone());
+        }
+        let mut servers = builder.simulated();
         let mut partitions = BTreeMap::new();
         for topic in &plan.topics {
             let max = topic.max_message_bytes.to_string();
@@ -129,6 +138,8 @@ impl World {
             partitions,
             healed: false,
             names_fail: false,
+            locked,
+            guard,
             wall_offset_ms: 0,
             notes: Vec::new(),
             closed: false,

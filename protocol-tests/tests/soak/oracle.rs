@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use milena_accumulator::FailureKind;
-use milena_sender::Guarantee;
+use milena_sender::{Guarantee, RefusedIdentity};
 use milena_wire::Timestamp;
 use protocol_tests::soak::ledger::{Cut, Place, Word};
 use protocol_tests::soak::oracle::{Asked, Books, judge};
@@ -387,6 +387,36 @@ fn unobserved_failures_that_are_not_counted_or_counted_twice() {
     breaks("UNOBSERVED", |books| {
         books.ledger.unobserved.insert("nobody's".to_owned(), (0, 1));
     });
+}
+
+#[test]
+fn a_refusal_of_who_the_client_is_that_was_to_be_waited_out() {
+    let id = with_word(&EXACTLY_ONCE, |word| word == Word::NotWritten)[0];
+    let refused = |books: &mut Books, at: Option<Timestamp>| {
+        let word = &mut books.ledger.entries[usize::try_from(id).unwrap()].word;
+        let (fate, before, _) = word.unwrap();
+        *word = Some((fate, at.unwrap_or(before), Some(FailureKind::Authentication)));
+    };
+    for policy in [None, Some(RefusedIdentity::Wait)] {
+        breaks("POLICY", |books| {
+            books.refused_identity = policy;
+            refused(books, None);
+        });
+    }
+    // Once something is delivered, the start is over.
+    let delivered = EXACTLY_ONCE.ledger.entries.iter().filter_map(|entry| match entry.word {
+        Some((Word::Delivered(_), at, _)) => Some(at),
+        _ => None,
+    });
+    let (first, last) = (delivered.clone().min().unwrap(), delivered.max().unwrap());
+    let entry = EXACTLY_ONCE.ledger.entry(id).unwrap();
+    assert!(first < last && entry.at + EXACTLY_ONCE.limit >= first);
+    let mut books = EXACTLY_ONCE.clone();
+    books.refused_identity = Some(RefusedIdentity::FailAtStart);
+    refused(&mut books, Some(first));
+    is_named("POLICY", &books);
+    books.refused_identity = Some(RefusedIdentity::Fail);
+    assert_eq!(judge(&books), [""; 0]);
 }
 
 fn planted(planted: Planted) -> Vec<String> {

@@ -57,7 +57,7 @@ fn whatever_goes_wrong_every_record_ends_once_and_truly() {
 }
 
 fn comes_across_everything(sights: &Sights) {
-    let faults = Fault::ALL.map(|fault| format!("{fault:?}"));
+    let faults = Fault::ALL.into_iter().chain(Fault::IDENTITY).map(|fault| format!("{fault:?}"));
     let releases = Profile::ALL.map(|profile| format!("Kafka {profile}"));
     let acks = [true, false].map(|all_replicas| Guarantee::AtLeastOnce { all_replicas });
     let guarantees = [Guarantee::ExactlyOnce, acks[0], acks[1], Guarantee::AtMostOnce].map(|g| format!("{g:?}"));

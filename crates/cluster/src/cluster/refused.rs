@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use milena_mutants::Mutant;
+
 use super::Cluster;
 use crate::api::Event;
 use crate::errors::ConnError;
@@ -40,6 +42,9 @@ impl TurnedAway {
 impl Cluster {
     /// A round of attempts is over, or a connection; `refusal` of identity, if it had one, and how many rounds in a row now.
     pub(super) fn note_refusal(&mut self, key: LinkKey, refusal: Option<(Arc<ConnError>, u32)>) {
+        if Mutant::RefusalIsUnheardOf.lives() {
+            return;
+        }
         let cause = match key.class {
             Class::Produce => refusal.filter(|(_, times)| *times >= REFUSALS).map(|(cause, _)| cause),
             Class::Control => {
