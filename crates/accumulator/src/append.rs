@@ -242,7 +242,7 @@ impl Topic {
             return Err(Refused::Closed);
         }
         self.refuse_too_large(entry)?;
-        let closed = state.close_open(core);
+        let closed = state.close_full(core);
         if closed {
             queue.publish_depth(&state);
         }
@@ -276,7 +276,7 @@ impl Topic {
         let handle = write(core, open, Place::FIRST, size, entry, claim);
         let bytes = open.wire_bytes();
         if bytes >= core.config.batch_size {
-            state.close_open(core);
+            state.close_full(core);
             pressing = true;
         }
         queue.publish_depth(&state);

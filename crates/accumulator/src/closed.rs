@@ -31,9 +31,18 @@ pub struct ClosedBatch {
     pub(crate) base_timestamp: i64,
     pub(crate) max_timestamp: i64,
     pub(crate) created: Timestamp,
+    /// Of the bytes as they are, if they were read for it already.
+    pub(crate) crc: Option<PayloadCrc>,
 }
 
 impl ClosedBatch {
+    /// Reads the bytes for their CRC, unless they are to be compressed: for who has them in its cache.
+    pub(crate) fn read(&mut self) {
+        if !self.is_compressing() {
+            self.crc = Some(PayloadCrc::of(&self.chunks));
+        }
+    }
+
     /// Where it goes.
     #[must_use]
     pub fn topic(&self) -> &TopicName {
@@ -81,16 +90,16 @@ impl ClosedBatch {
 
     /// Parts what is owed to callers from the bytes, so that they can be told while the bytes are with a codec on another thread.
     pub fn part(self) -> (OwedBatch, SealJob) {
-        let Self { core, story, chunks, bytes, count, base_timestamp, max_timestamp, created } = self;
+        let Self { core, story, chunks, bytes, count, base_timestamp, max_timestamp, created, crc } = self;
         let plain = frozen(chunks);
         let kept = if core.config.divert { plain.clone() } else { Vec::new() };
-        let job = SealJob { core: Arc::clone(&core), plain, bytes };
+        let job = SealJob { core: Arc::clone(&core), plain, bytes, crc };
         (OwedBatch { core, story, kept, bytes, count, base_timestamp, max_timestamp, created }, job)
     }
 
     /// Gives its records their outcome without sealing it: it expired, was purged, or its topic is gone.
     pub fn settle(self, outcome: Outcome) {
-        let Self { core, story, chunks, bytes, count, base_timestamp, max_timestamp, created } = self;
+        let Self { core, story, chunks, bytes, count, base_timestamp, max_timestamp, created, crc: _ } = self;
         match outcome {
             Outcome::Failed(failure) if core.config.divert => {
                 let body = Body::plain(frozen(chunks), bytes, count, (base_timestamp, max_timestamp), created);
@@ -189,12 +198,14 @@ pub struct SealJob {
     core: Arc<Core>,
     plain: Vec<Bytes>,
     bytes: usize,
+    /// Of `plain`, if that was read already.
+    crc: Option<PayloadCrc>,
 }
 
 impl SealJob {
     /// Freezes the bytes, as [`ClosedBatch::seal`] does.
     pub fn seal(self) -> SealedBytes {
-        let Self { core, plain, bytes } = self;
+        let Self { core, plain, bytes, crc } = self;
         let compression = core.config.compression;
         let squeezed = match compression.codec() {
             Codec::None => Ok(None),
@@ -205,7 +216,8 @@ impl SealJob {
             Ok(None) => (Codec::None, plain, None),
             Err(failure) => (Codec::None, plain, Some(failure)),
         };
-        SealedBytes { codec, codec_failure, crc: PayloadCrc::of(&payload), payload }
+        let crc = crc.unwrap_or_else(|| PayloadCrc::of(&payload));
+        SealedBytes { codec, codec_failure, crc, payload }
     }
 }
 

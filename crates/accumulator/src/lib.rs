@@ -66,7 +66,7 @@ pub use hooks::{BatchReport, Hooks, Reported};
 pub use memory::{MemoryUse, Queued};
 pub use outcome::{Failure, FailureKind, Fate, Outcome};
 pub use partitioner::{CustomPartitioner, PartitionRequest, PartitionerKind};
-pub use queue::{PartitionQueue, QueueView, Take};
+pub use queue::{ENOUGH_BYTES, PartitionQueue, QueueView, Take};
 pub use receipt::{Receipt, ReceiptTopic};
 pub use record::{At, Clock, RecordRef, Refused, Urgency};
 pub use reserve::{Closed, Reservation, Reserve};

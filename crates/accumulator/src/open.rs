@@ -150,7 +150,7 @@ impl OpenBatch {
         let count = RecordCount::new(count as usize)?;
         full.push(last);
         let core = Arc::clone(core);
-        Some(ClosedBatch { core, story, chunks: full, bytes, count, base_timestamp, max_timestamp, created })
+        Some(ClosedBatch { core, story, chunks: full, bytes, count, base_timestamp, max_timestamp, created, crc: None })
     }
 }
 

@@ -17,6 +17,8 @@ use crate::sync::{AtomicBool, AtomicU32, Mutex, MutexGuard, Ordering};
 /// saw last, by [`view`](Self::view), or by [`close_head`](Self::close_head) finding nothing to take:
 ///
 /// - an open batch that may linger: it hears again if that batch is closed by size or becomes urgent, and keeps a timer for lingering;
+/// - full batches: it may leave them for a while, and hears again if one of them or the open one becomes urgent, and if there are
+///   [`ENOUGH_BYTES`] of them;
 /// - something to send, which it cannot send yet: it does not hear again, because it will come back by itself;
 /// - nothing (also by [`go_idle`](Self::go_idle) saying yes): it hears again with the next record.
 pub struct PartitionQueue {
@@ -33,6 +35,12 @@ pub struct PartitionQueue {
     backlog: AtomicU32,
 }
 
+/// Full batches of so many bytes are worth a request of their own: as much as goes into a socket at once.
+pub const ENOUGH_BYTES: usize = 64 << 10;
+
+/// Bytes of a record from which on it is not the caller's thread that limits the rate.
+const LARGE: usize = 512;
+
 /// Behind the partition lock.
 #[derive(Debug, Default)]
 pub(crate) struct QueueState {
@@ -40,6 +48,8 @@ pub(crate) struct QueueState {
     closed: VecDeque<ClosedBatch>,
     /// Wire bytes of `closed`, uncompressed.
     closed_bytes: usize,
+    /// One of `closed` should not wait.
+    closed_urgent: bool,
     notice: Notice,
     /// Bytes of the last batch that was closed, from which the size of the next one's first chunk is guessed.
     pub(crate) last_batch: usize,
@@ -57,6 +67,8 @@ enum Notice {
     Told,
     /// It saw an open batch and waits for its linger time to pass.
     Lingering,
+    /// It saw full batches that nobody waits for.
+    Full,
     /// It saw something to send and will look again by itself.
     Busy,
 }
@@ -82,8 +94,10 @@ pub struct QueueView {
     pub oldest: Option<Timestamp>,
     /// Uncompressed wire bytes of the batch that [`close_head`](PartitionQueue::close_head) would take.
     pub head_bytes: usize,
-    /// The open batch should not linger.
+    /// A batch should not linger.
     pub urgent: bool,
+    /// Uncompressed wire bytes of the closed batches.
+    pub closed_bytes: usize,
     /// Uncompressed wire bytes of all batches.
     pub bytes: usize,
 }
@@ -95,6 +109,7 @@ impl QueueState {
         let tell = match self.notice {
             Notice::Idle => true,
             Notice::Lingering => pressing,
+            Notice::Full => self.is_urgent() || self.closed_bytes >= ENOUGH_BYTES,
             Notice::Told | Notice::Busy => false,
         };
         if tell {
@@ -105,27 +120,45 @@ impl QueueState {
 
     /// Closes the open batch, if there is one.
     pub(crate) fn close_open(&mut self, core: &Arc<Core>) -> bool {
-        let Some(batch) = self.open.take().and_then(|open| open.close(core)) else { return false };
+        let Some(open) = self.open.take() else { return false };
+        let urgent = open.urgent;
+        let Some(batch) = open.close(core) else { return false };
+        self.closed_urgent |= urgent;
         self.last_batch = batch.bytes();
         self.closed_bytes += batch.bytes();
         self.closed.push_back(batch);
         true
     }
 
+    /// As [`close_open`](Self::close_open), for the thread that has written the batch: if its records are large, their bytes are read for
+    /// the CRC now, while they are in this processor's cache. (With small ones it is the caller's thread that limits the rate.)
+    pub(crate) fn close_full(&mut self, core: &Arc<Core>) -> bool {
+        let closed = self.close_open(core);
+        if closed
+            && let Some(batch) =
+                self.closed.back_mut().filter(|batch| batch.bytes() >= LARGE * batch.count().as_usize())
+        {
+            batch.read();
+        }
+        closed
+    }
+
     pub(crate) fn depth(&self) -> usize {
         self.closed.len() + usize::from(self.open.is_some())
     }
 
-    fn is_pressing(&self, linger_zero: bool) -> bool {
-        !self.closed.is_empty() || self.open.as_ref().is_some_and(|open| open.urgent || linger_zero)
+    fn is_urgent(&self) -> bool {
+        self.closed_urgent || self.open.as_ref().is_some_and(|open| open.urgent)
     }
 
     /// The sender saw this.
     fn seen(&mut self, linger_zero: bool) {
         self.notice = if self.depth() == 0 {
             Notice::Idle
-        } else if self.is_pressing(linger_zero) {
+        } else if self.is_urgent() || linger_zero {
             Notice::Busy
+        } else if !self.closed.is_empty() {
+            Notice::Full
         } else {
             Notice::Lingering
         };
@@ -178,7 +211,8 @@ impl PartitionQueue {
             open_since: open.map(|open| open.created),
             oldest: first.map(ClosedBatch::created).or_else(|| open.map(|open| open.created)),
             head_bytes: first.map_or(open_bytes, ClosedBatch::bytes),
-            urgent: open.is_some_and(|open| open.urgent || linger_zero),
+            urgent: state.is_urgent() || linger_zero,
+            closed_bytes: state.closed_bytes,
             bytes: state.closed_bytes + open_bytes,
         }
     }
@@ -210,6 +244,7 @@ impl PartitionQueue {
         match &batch {
             Some(batch) => {
                 state.closed_bytes -= batch.bytes();
+                state.closed_urgent &= !state.closed.is_empty();
                 state.notice = Notice::Busy;
                 self.publish_depth(&state);
             }
@@ -255,11 +290,17 @@ impl PartitionQueue {
         tell
     }
 
-    /// Makes the open batch urgent, if it is the one of `cell`. Says whether it is.
+    /// Makes the batch of `cell` urgent, if it is here. Says whether it is.
     pub(crate) fn hurry(self: &Arc<Self>, cell: &Arc<BatchCell>) -> bool {
         let mut state = self.state.lock();
-        let Some(open) = state.open.as_mut().filter(|open| Arc::ptr_eq(open.story.cell(), cell)) else { return false };
-        let tell = !std::mem::replace(&mut open.urgent, true) && self.announce(&mut state, true);
+        let was_urgent = if let Some(open) = state.open.as_mut().filter(|open| Arc::ptr_eq(open.story.cell(), cell)) {
+            std::mem::replace(&mut open.urgent, true)
+        } else if state.closed.iter().any(|batch| Arc::ptr_eq(batch.story.cell(), cell)) {
+            std::mem::replace(&mut state.closed_urgent, true)
+        } else {
+            return false;
+        };
+        let tell = !was_urgent && self.announce(&mut state, true);
         drop(state);
         if tell {
             self.core.wake_sender();
@@ -295,6 +336,7 @@ impl PartitionQueue {
         state.refusing = true;
         state.close_open(&self.core);
         state.closed_bytes = 0;
+        state.closed_urgent = false;
         let batches = std::mem::take(&mut state.closed);
         self.publish_depth(&state);
         batches.into()

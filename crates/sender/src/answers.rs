@@ -29,6 +29,10 @@ impl Sender {
             debug_assert!(false, "an answer to a request that nobody made: {id:?}");
             return;
         };
+        if let Some(lists) = self.brokers.get_mut(&broker) {
+            lists.note_answer();
+            self.dirty.insert(broker);
+        }
         let span = request.span.clone();
         let _inside = span.enter();
         let latency = u64::try_from(self.now.since(request.sent_at).as_micros()).unwrap_or(u64::MAX);

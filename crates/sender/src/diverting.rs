@@ -108,7 +108,7 @@ impl Sender {
         }
         self.fail_sealing(slot, FailureKind::BehindSpooled, None, None);
         while let Some(partition) = self.partitions.get(slot)
-            && (holds || partition.queue_standing(self.now, hurry) == Standing::Due)
+            && (holds || partition.queue_standing(self.now, hurry).is_due())
             && let Some(batch) = partition.queue.close_head(Take::OpenToo)
         {
             self.fail_closed(slot, batch, FailureKind::BehindSpooled, None);

@@ -5,17 +5,20 @@
 //! not: the request goes out anyway. A partition whose gate is shut is passed over; it never stops the others.
 //!
 //! While bytes handed to the connection are not written yet, no open batch is closed: it grows instead.
+//!
+//! A request costs client and broker about as much as a batch of 16 KiB does. So a batch that is full before its linger is over does not leave
+//! alone while answers are outstanding: it waits for company ([`ENOUGH_BYTES`]), for an answer, or for the end of its linger, whichever is first.
+//! A batch that somebody waits for never does.
 
 use std::collections::{BTreeSet, VecDeque};
 
-use milena_accumulator::{Stamp, Take};
+use milena_accumulator::{ENOUGH_BYTES, Stamp, Take};
 use milena_cluster::{ConnId, Room};
 use milena_mutants::Mutant;
 use milena_sequence::{Gate, Sent, Turn};
 use milena_wire::message::produce::ProducePartition;
 use milena_wire::{BrokerId, RecordCount};
 
-use crate::partition::Standing;
 use crate::requests::{Builder, Item, Limits};
 use crate::sender::Sender;
 
@@ -26,10 +29,23 @@ pub(crate) struct Broker {
     active: VecDeque<usize>,
     /// Produce requests handed to the connection and not reported as written.
     unwritten: usize,
+    /// Produce requests that have no answer yet.
+    unanswered: usize,
+    /// Something in `due` must not wait for company.
+    pressing: bool,
     conn: Option<ConnId>,
 }
 
 impl Broker {
+    pub(crate) fn press(&mut self) {
+        self.pressing = true;
+    }
+
+    /// A produce request has come to its end.
+    pub(crate) fn note_answer(&mut self) {
+        self.unanswered = self.unanswered.saturating_sub(1);
+    }
+
     pub(crate) fn list_due(&mut self, slot: usize, listed: &mut Option<BrokerId>, here: BrokerId) {
         if *listed != Some(here) {
             *listed = Some(here);
@@ -62,6 +78,9 @@ impl Sender {
     pub(crate) fn drain(&mut self, broker: BrokerId) {
         while self.brokers.get(&broker).is_some_and(|lists| !lists.due.is_empty()) {
             let Room::Ready { .. } = self.cluster.produce_room(self.now, broker) else { return };
+            if self.waits_for_company(broker) {
+                return;
+            }
             let limits = Limits { bytes: self.config.max_request_size, slices: self.config.max_request_slices };
             let mut builder = Builder::new(limits);
             let mut taken = BTreeSet::new();
@@ -80,6 +99,19 @@ impl Sender {
         }
     }
 
+    fn waits_for_company(&self, broker: BrokerId) -> bool {
+        let Some(lists) = self.brokers.get(&broker) else { return false };
+        if lists.pressing || lists.unanswered == 0 || self.hurry().all {
+            return false;
+        }
+        let mut bytes = 0;
+        // Each has a full batch at least: few are looked at.
+        lists.due.iter().filter_map(|slot| self.partitions.get(*slot)).all(|partition| {
+            bytes += partition.full_bytes;
+            bytes < ENOUGH_BYTES
+        })
+    }
+
     fn take_due(&mut self, broker: BrokerId, grow: bool, builder: &mut Builder, taken: &mut BTreeSet<usize>) {
         let mut due = match self.brokers.get_mut(&broker) {
             Some(lists) => std::mem::take(&mut lists.due),
@@ -87,7 +119,6 @@ impl Sender {
         };
         let mut later = VecDeque::new();
         while let Some(slot) = due.pop_front() {
-            let hurry = self.hurry();
             let Some(partition) = self.partitions.get_mut(slot) else { continue };
             if partition.due_at != Some(broker) {
                 continue;
@@ -96,10 +127,7 @@ impl Sender {
                 partition.due_at = None;
                 continue;
             }
-            let took = match partition.standing(self.now, hurry) {
-                Standing::Due => self.take(slot, grow, builder),
-                _ => Took::Nothing,
-            };
+            let took = if partition.is_due { self.take(slot, grow, builder) } else { Took::Nothing };
             match took {
                 Took::Later => {
                     later.push_back(slot);
@@ -121,6 +149,8 @@ impl Sender {
             // Meanwhile listed ones come after those that waited before.
             due.append(&mut later);
             due.append(&mut lists.due);
+            // What is left has waited long enough.
+            lists.pressing = !due.is_empty();
             lists.due = due;
         }
         if builder.is_empty() {
@@ -241,6 +271,7 @@ impl Sender {
         let id = self.cluster.send_produce(self.now, broker, &produce);
         self.requests.insert(id, request);
         self.collect_cluster();
+        self.brokers.entry(broker).or_default().unanswered += 1;
         if let Some(conn) = self.cluster.carrier(broker, id) {
             self.conns.insert(conn, broker);
             let lists = self.brokers.entry(broker).or_default();

@@ -83,8 +83,22 @@ pub(crate) enum Standing {
     Blocked,
     /// Something may be sent at that time.
     Until(Timestamp),
+    /// Full batches may be sent, in company: nobody waits for them, and until then they could still linger.
+    Full {
+        /// When their linger would be over.
+        until: Timestamp,
+        /// What they take, uncompressed.
+        bytes: usize,
+    },
     /// Something is to be sent now.
     Due,
+}
+
+impl Standing {
+    /// Whether something may be sent now.
+    pub(crate) fn is_due(self) -> bool {
+        matches!(self, Self::Due | Self::Full { .. })
+    }
 }
 
 /// What makes an open batch due before its linger is over.
@@ -120,6 +134,10 @@ pub(crate) struct Partition {
     pub(crate) timer: Option<Timestamp>,
     /// In whose list of due partitions this one is.
     pub(crate) due_at: Option<BrokerId>,
+    /// Something is to be sent, as it was seen last.
+    pub(crate) is_due: bool,
+    /// Bytes of the full batches that may wait for company.
+    pub(crate) full_bytes: usize,
     /// In whose list of active partitions this one is.
     pub(crate) active_at: Option<BrokerId>,
     pub(crate) backlog: usize,
@@ -151,6 +169,8 @@ impl Partition {
             queue_idle: false,
             timer: None,
             due_at: None,
+            is_due: false,
+            full_bytes: 0,
             active_at: None,
             backlog: 0,
             ailment: Ailment::default(),
@@ -284,24 +304,23 @@ impl Partition {
             return Standing::Idle;
         }
         let view = self.queue.view();
-        let Some(open_since) = view.open_since else {
-            return if view.closed > 0 { Standing::Due } else { Standing::Idle };
-        };
-        let lingers_until = open_since + hurry.linger;
-        let flushed = self.taken < self.flush_to;
-        if view.closed > 0 || view.urgent || hurry.all || flushed || lingers_until <= now {
+        let Some(oldest) = view.oldest else { return Standing::Idle };
+        let until = oldest + hurry.linger;
+        if view.urgent || hurry.all || self.taken < self.flush_to || until <= now {
             Standing::Due
+        } else if view.closed > 0 {
+            Standing::Full { until, bytes: view.closed_bytes }
         } else {
-            Standing::Until(lingers_until)
+            Standing::Until(until)
         }
     }
 
     /// The creation of the oldest batch without an outcome.
     pub(crate) fn oldest(&self) -> Option<Timestamp> {
-        let queued = if self.queue_idle { None } else { self.queue.view().oldest };
         let sealing = self.sealing.iter().map(|sealing| sealing.owed.created());
         let sealed = self.batches.values().map(|batch| batch.sealed.created());
-        sealed.chain(sealing).chain(queued).min()
+        // What is still queued is younger. It is asked for only if it matters: callers want that lock all the time.
+        sealed.chain(sealing).min().or_else(|| if self.queue_idle { None } else { self.queue.view().oldest })
     }
 }
 

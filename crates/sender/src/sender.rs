@@ -341,6 +341,7 @@ impl Sender {
             partition.queue_idle = partition.queue.go_idle();
             standing = partition.standing(self.now, hurry);
         }
+        partition.is_due = standing.is_due();
         if !partition.is_busy() {
             partition.timer = None;
             self.busy.remove(&slot);
@@ -357,6 +358,13 @@ impl Sender {
             match standing {
                 Standing::Due => {
                     lists.list_due(slot, &mut partition.due_at, broker);
+                    lists.press();
+                    self.dirty.insert(broker);
+                }
+                Standing::Full { until, bytes } => {
+                    partition.full_bytes = bytes;
+                    lists.list_due(slot, &mut partition.due_at, broker);
+                    self.timers.schedule(&mut partition.timer, Timer::Partition(slot), until);
                     self.dirty.insert(broker);
                 }
                 Standing::Until(at) => self.timers.schedule(&mut partition.timer, Timer::Partition(slot), at),

@@ -1,4 +1,5 @@
 mod chaos;
+mod company;
 mod diverting;
 mod faults;
 mod flow;

@@ -1,7 +1,5 @@
 //! The two checksums: CRC-32C of record batches, and the IEEE CRC-32 that librdkafka partitions by.
 
-use bytes::Bytes;
-
 /// CRC-32C (Castagnoli) of `bytes`, as a record batch carries it.
 #[must_use]
 pub fn crc32c(bytes: &[u8]) -> u32 {
@@ -16,8 +14,8 @@ pub fn crc32c_append(crc: u32, bytes: &[u8]) -> u32 {
 
 /// CRC-32C of what gave `crc`, followed by all of `slices`.
 #[must_use]
-pub fn crc32c_append_all(crc: u32, slices: &[Bytes]) -> u32 {
-    slices.iter().fold(crc, |crc, slice| ::crc32c::crc32c_append(crc, slice))
+pub fn crc32c_append_all<S: AsRef<[u8]>>(crc: u32, slices: &[S]) -> u32 {
+    slices.iter().fold(crc, |crc, slice| ::crc32c::crc32c_append(crc, slice.as_ref()))
 }
 
 /// CRC-32 (IEEE 802.3, as zlib's) of `bytes`: what librdkafka's `consistent` partitioners hash keys with.
@@ -41,8 +39,8 @@ pub struct PayloadCrc {
 impl PayloadCrc {
     /// Reads the payload, its slices in order.
     #[must_use]
-    pub fn of(payload: &[Bytes]) -> Self {
-        let len = payload.iter().map(Bytes::len).sum();
+    pub fn of<S: AsRef<[u8]>>(payload: &[S]) -> Self {
+        let len = payload.iter().map(|slice| slice.as_ref().len()).sum();
         Self { crc: crc32c_append_all(0, payload), len, shift: shift_by(len) }
     }
 
@@ -118,7 +116,7 @@ mod tests {
     #[test]
     fn appending_slices_equals_one_pass() {
         let bytes: Vec<u8> = (0..=255).cycle().take(5000).collect();
-        let slices: Vec<Bytes> = bytes[100..].chunks(333).map(Bytes::copy_from_slice).collect();
+        let slices: Vec<&[u8]> = bytes[100..].chunks(333).collect();
         assert_eq!(crc32c_append_all(crc32c(&bytes[..100]), &slices), crc32c(&bytes));
     }
 
@@ -127,7 +125,7 @@ mod tests {
         let bytes: Vec<u8> = (0..70_000_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24).to_le_bytes()[0]).collect();
         for len in [0, 1, 2, 3, 7, 8, 40, 255, 256, 4095, 16_384, 65_535, 65_536, 69_000] {
             let (front, payload) = bytes[..len + 40].split_at(40);
-            let slices: Vec<Bytes> = payload.chunks(1000).map(Bytes::copy_from_slice).collect();
+            let slices: Vec<&[u8]> = payload.chunks(1000).collect();
             let combined = PayloadCrc::of(&slices);
             assert_eq!(combined.payload_len(), len);
             assert_eq!(combined.after(crc32c(front)), crc32c(&bytes[..len + 40]), "{len} bytes");

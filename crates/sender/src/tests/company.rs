@@ -1,0 +1,117 @@
+//! Full batches that wait for company while an answer is outstanding, and what ends their waiting.
+
+use std::time::Duration;
+
+use milena_accumulator::{Delivery, ENOUGH_BYTES, Urgency};
+
+use super::world::*;
+use crate::Command;
+
+/// A batch of one record is full here. No answer comes until it is released, and one request is outstanding.
+fn outstanding() -> (World, Vec<Delivery>) {
+    let mut world = World::with(|setup| {
+        setup.sender.linger = Duration::from_secs(5);
+        setup.accumulator.batch_size = 1000;
+    })
+    .warm();
+    world.hold_answers = true;
+    let first = vec![full(&mut world, 0)];
+    assert_eq!(world.requests, 1, "with no answer outstanding a full batch leaves at once");
+    (world, first)
+}
+
+fn full(world: &mut World, partition: i32) -> Delivery {
+    let delivery = world.append("t", Some(partition), &"x".repeat(1000), Urgency::Linger);
+    world.run();
+    delivery
+}
+
+fn all_arrive(mut world: World, deliveries: Vec<Delivery>) {
+    world.hold_answers = false;
+    world.release_answers();
+    world.run_for(6000);
+    deliveries.into_iter().for_each(|delivery| drop(delivered(delivery)));
+}
+
+#[test]
+fn they_leave_together_with_the_next_answer() {
+    let (mut world, mut deliveries) = outstanding();
+    deliveries.extend([1, 2, 3].map(|partition| full(&mut world, partition)));
+    assert_eq!(world.requests, 1);
+    world.release_one();
+    world.run();
+    assert_eq!((world.requests, world.seen.len()), (2, 4), "one request for three batches");
+    all_arrive(world, deliveries);
+}
+
+#[test]
+fn they_wait_no_longer_than_they_may_linger() {
+    let (mut world, mut deliveries) = outstanding();
+    deliveries.push(full(&mut world, 1));
+    world.run_for(4999);
+    assert_eq!(world.requests, 1);
+    world.run_for(1);
+    assert_eq!(world.requests, 2);
+    all_arrive(world, deliveries);
+}
+
+#[test]
+fn enough_of_them_wait_for_nothing() {
+    let (mut world, mut deliveries) = outstanding();
+    while world.requests == 1 {
+        deliveries.push(full(&mut world, 1));
+        assert!(deliveries.len() <= ENOUGH_BYTES / 1000 + 1, "{} batches wait", deliveries.len());
+    }
+    assert!(deliveries.len() > ENOUGH_BYTES / 1100);
+    all_arrive(world, deliveries);
+}
+
+#[test]
+fn a_record_that_somebody_waits_for_takes_those_in_front_of_it_along() {
+    let (mut world, mut deliveries) = outstanding();
+    deliveries.push(full(&mut world, 0));
+    assert_eq!(world.requests, 1);
+    deliveries.push(world.send_to("t", 0, "now"));
+    assert_eq!(world.requests, 3, "both batches, one after the other");
+    all_arrive(world, deliveries);
+}
+
+#[test]
+fn who_begins_to_wait_for_one_ends_its_waiting() {
+    let (mut world, mut deliveries) = outstanding();
+    let waited_for = full(&mut world, 1);
+    assert_eq!(world.requests, 1);
+    world.accumulator.hurry(&waited_for);
+    world.run();
+    assert_eq!(world.requests, 2);
+    deliveries.push(waited_for);
+    all_arrive(world, deliveries);
+}
+
+#[test]
+fn a_flush_and_a_lack_of_memory_end_their_waiting() {
+    let (mut world, mut deliveries) = outstanding();
+    deliveries.push(full(&mut world, 1));
+    world.command(Command::Flush);
+    assert_eq!(world.requests, 2);
+    deliveries.push(full(&mut world, 2));
+    assert_eq!(world.requests, 2);
+    let limit = world.accumulator.memory().limit;
+    let mut waiting = Box::pin(world.accumulator.reserve(limit));
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    assert!(waiting.as_mut().poll(&mut context).is_pending());
+    world.run();
+    assert_eq!(world.requests, 3);
+    drop(waiting);
+    all_arrive(world, deliveries);
+}
+
+#[test]
+fn a_connection_that_is_lost_leaves_nobody_waiting() {
+    let (mut world, mut deliveries) = outstanding();
+    deliveries.push(full(&mut world, 1));
+    world.hold_answers = false;
+    world.cut(1);
+    world.run_for(1000);
+    deliveries.into_iter().for_each(|delivery| drop(delivered(delivery)));
+}
