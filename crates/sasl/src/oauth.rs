@@ -4,12 +4,15 @@
 //! - [`token`]: the token, and what can be read from it
 //! - [`keeper`]: when to get the next one
 //! - [`grant`]: what is asked of whoever issues them
+//! - [`aws`]: those that nobody issues, since Amazon MSK takes a signature
 
+mod aws;
 mod client;
 mod grant;
 mod keeper;
 mod token;
 
+pub use aws::{AwsKeys, msk_token};
 pub use client::BearerClient;
 pub use grant::ClientGrant;
 pub use keeper::{Refresh, TokenKeeper, Wanted};

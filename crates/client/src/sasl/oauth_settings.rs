@@ -34,6 +34,10 @@ pub struct OAuthSettings {
     pub plaintext: bool,
     /// `sasl.oauthbearer.method=oidc`.
     pub oidc: bool,
+    /// `milena.sasl.aws.region`: tokens are made for Amazon MSK there.
+    pub aws_region: Option<String>,
+    /// `milena.sasl.aws.profile`.
+    pub aws_profile: Option<String>,
 }
 
 const ENDPOINT: &str = "sasl.oauthbearer.token.endpoint.url";
@@ -41,7 +45,11 @@ const ENDPOINT: &str = "sasl.oauthbearer.token.endpoint.url";
 impl OAuthSettings {
     /// Whether anything says that tokens are asked for.
     pub(crate) fn is_set(&self) -> bool {
-        self.endpoint.is_some() || self.client_id.is_some() || self.client_secret.is_some() || self.oidc
+        self.endpoint.is_some()
+            || self.aws_region.is_some()
+            || self.client_id.is_some()
+            || self.client_secret.is_some()
+            || self.oidc
     }
 
     /// Java's other meaning of the endpoint: a file.
@@ -57,8 +65,11 @@ impl OAuthSettings {
         extensions: Extensions,
         refresh: Refresh,
     ) -> Result<Arc<dyn SaslMechanism>, (&'static str, String)> {
+        if let Some(region) = &self.aws_region {
+            return self.msk_iam(region, extensions, refresh);
+        }
         let Some(url) = self.endpoint.as_ref().and_then(Secret::expose_str) else {
-            let problem = "is needed with OAUTHBEARER; or milena.sasl.token.file, or a token provider set in code (OAuthBearer::new)";
+            let problem = "is needed with OAUTHBEARER; or milena.sasl.token.file, milena.sasl.aws.region, or a token provider set in code (OAuthBearer::new)";
             return Err((ENDPOINT, problem.to_owned()));
         };
         let option = |name: &str| jaas.and_then(|jaas| jaas.text(name)).map(str::to_owned);
@@ -102,6 +113,32 @@ impl OAuthSettings {
             }
         }
         Ok(tls)
+    }
+
+    #[cfg(not(feature = "msk-iam"))]
+    fn msk_iam(&self, _: &str, _: Extensions, _: Refresh) -> Result<Arc<dyn SaslMechanism>, (&'static str, String)> {
+        Err(("milena.sasl.aws.region", "needs the feature `msk-iam`, which this build is without".to_owned()))
+    }
+
+    #[cfg(feature = "msk-iam")]
+    fn msk_iam(
+        &self,
+        region: &str,
+        extensions: Extensions,
+        refresh: Refresh,
+    ) -> Result<Arc<dyn SaslMechanism>, (&'static str, String)> {
+        use super::{MskIam, OAuthBearer, TokenProvider};
+
+        if self.endpoint.is_some() {
+            return Err((ENDPOINT, "is set, and milena.sasl.aws.region too; leave one of them out".to_owned()));
+        }
+        let iam = MskIam::new(region);
+        let iam = self.aws_profile.as_ref().map_or_else(|| iam.clone(), |profile| iam.clone().profile(profile));
+        let token = move || {
+            let (iam, extensions) = (iam.clone(), extensions.clone());
+            async move { Ok(iam.token().await?.with_extensions(extensions)) }
+        };
+        Ok(Arc::new(OAuthBearer::with_refresh(token, refresh)))
     }
 
     #[cfg(not(feature = "oauth"))]

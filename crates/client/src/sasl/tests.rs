@@ -184,6 +184,16 @@ mod client_credentials {
         assert!(silent.mechanism().unwrap_err().1.contains("extension"));
     }
 
+    #[cfg(feature = "msk-iam")]
+    #[test]
+    fn a_region_of_aws_is_enough_and_an_endpoint_beside_it_too_much() {
+        let mut settings = settings("OAUTHBEARER");
+        settings.oauth.aws_region = Some("eu-west-1".to_owned());
+        assert!(settings.mechanism().is_ok());
+        settings.oauth.endpoint = Some("https://idp.example/token".into());
+        assert!(settings.mechanism().unwrap_err().1.contains("milena.sasl.aws.region"));
+    }
+
     #[tokio::test]
     async fn javas_other_meaning_of_the_endpoint_is_a_file() {
         let dir = tempfile::tempdir().unwrap();

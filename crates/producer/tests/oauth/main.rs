@@ -175,6 +175,22 @@ async fn records_wait_for_an_endpoint_that_comes_back() {
     producer.close(LONG).await.unwrap();
 }
 
+#[cfg(feature = "msk-iam")]
+#[tokio::test]
+async fn a_token_for_amazon_msk_is_shown_as_any_other() {
+    use milena_producer::sasl::{AwsKeys, MskIam};
+
+    // How "https://kafka.eu-west-1." looks in Base64.
+    let server =
+        SaslServer::new(&["OAUTHBEARER"]).tokens(|token| token.starts_with("aHR0cHM6Ly9rYWZrYS5ldS13ZXN0LTEu"));
+    let cluster = EmbeddedCluster::builder().sasl(server).start().await.unwrap();
+    let keys = AwsKeys { id: "AKIDEXAMPLE".to_owned(), secret: "s3cr3t".into(), session: None, expires_ms: None };
+    let tokens = MskIam::new("eu-west-1").keys(keys);
+    let producer = Producer::builder(cluster.bootstrap()).sasl(OAuthBearer::new(tokens)).build().unwrap();
+    producer.send(Record::to("topic").value("1")).await.unwrap();
+    producer.close(LONG).await.unwrap();
+}
+
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 

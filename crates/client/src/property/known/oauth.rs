@@ -74,6 +74,16 @@ pub(super) static OAUTH: &[Known] = &[
         _ => Err(Wrong::new("is no way to get a token").hint("there are oidc and default")),
     })
     .note("librdkafka's switch: `oidc` needs `sasl.oauthbearer.token.endpoint.url`, which is enough by itself here"),
+    applied("milena.sasl.aws.region", "", |draft, value| {
+        draft.sasl().oauth.aws_region = Some(value.to_owned());
+        Ok(())
+    })
+    .note("makes tokens for the brokers of Amazon MSK there, with IAM access control; the access key is looked for in the environment, the credentials file and the container"),
+    applied("milena.sasl.aws.profile", "", |draft, value| {
+        draft.sasl().oauth.aws_profile = Some(value.to_owned());
+        Ok(())
+    })
+    .note("the profile of AWS' credentials file, which alone is looked into then"),
     applied("milena.sasl.token.file", "", |draft, value| {
         draft.sasl().token_file = Some(value.into());
         Ok(())
