@@ -183,7 +183,7 @@ fn a_thread_that_panics_leaves_nobody_waiting_and_nothing_without_an_outcome() {
 
 #[test]
 fn what_is_kept_is_synced_at_the_end_of_the_interval_though_nothing_comes() {
-    let rig = Rig::started(NOWHERE, |dir| SpoolPolicy::new(dir).fsync(Fsync::Interval(Duration::from_millis(20))));
+    let rig = Rig::started(NOWHERE, |dir| SpoolPolicy::new(dir).fsync(Fsync::Interval(Duration::from_millis(200))));
     // The first one after an interval is synced as it is written.
     let mut kept = 0;
     while rig.spool.lock().sync_due().is_none() {

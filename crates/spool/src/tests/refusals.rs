@@ -118,7 +118,8 @@ fn a_disk_that_does_not_sync_at_the_end_of_an_interval_takes_nothing_more() {
     let dir = tempfile::tempdir().unwrap();
     let from = partition("t", 0);
     let disk = Arc::new(Refusing::default());
-    let fsync = Fsync::Interval(Duration::from_millis(1));
+    // Longer than slow disks take for one append.
+    let fsync = Fsync::Interval(Duration::from_millis(200));
     let config = SpoolConfig { fsync, ..config(dir.path()) };
     let (mut spool, _) = Spool::open_on(Arc::clone(&disk) as _, config).unwrap();
     let mut kept = Vec::new();
