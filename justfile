@@ -44,6 +44,10 @@ no-c:
 deny:
     scripts/deny
 
+# check: type-checks for other targets; musl: one static binary, run; install: what both need
+targets *ARGS:
+    scripts/targets {{ARGS}}
+
 # Start a real Kafka; --version 3.9.2, --nodes 3, --port-base 19092
 kafka-up *ARGS:
     scripts/kafka up {{ARGS}}
