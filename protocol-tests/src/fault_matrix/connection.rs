@@ -261,6 +261,11 @@ pub(super) const ROWS: &[Row] = &[
                 "crates/sasl/src/oauth/keeper.rs",
                 "failures_are_repeated_with_growing_waits_while_the_old_token_serves",
             ),
+            Test::tcp("crates/producer/tests/oauth/main.rs", "records_wait_for_an_endpoint_that_comes_back"),
+            Test::tcp(
+                "crates/producer/tests/oauth/main.rs",
+                "a_token_is_replaced_while_nothing_is_sent_and_never_once_the_producer_has_gone",
+            ),
         ]),
     },
     Row {
