@@ -78,5 +78,5 @@ impl Queues {
 
 #[inline]
 fn record(shape: &Shape) -> RecordRef<'_> {
-    RecordRef { topic: TOPIC, partition: None, parts: shape.parts(), timestamp_ms: None }
+    RecordRef { topic: TOPIC, partition: None, parts: shape.parts(), timestamp_ms: None, shared: None }
 }

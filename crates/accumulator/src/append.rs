@@ -7,14 +7,16 @@
 //! What is `#[inline(always)]` here is so by measurement: it becomes one function per way to hear of an outcome, through which the record
 //! goes in registers. Loops and rare calls of it are kept out of it (`enter_slowly`, `put_again`), since they bring it back to the stack.
 
-use milena_wire::{RecordSize, single_record_batch_bound};
+use milena_wire::{BATCH_HEADER_LEN, RecordSize, single_record_batch_bound};
 use std::sync::Arc;
 
 use crate::accumulator::Accumulator;
 use crate::cell::BatchCell;
+use crate::chunk::Chunk;
 use crate::core::Core;
 use crate::delivery::{Delivery, Sizes};
 use crate::hooks::Tagged;
+use crate::lent::Lent;
 use crate::memory::Funds;
 use crate::open::{OpenBatch, Place, first_chunk, first_wish, worth_reserving};
 use crate::queue::{PartitionQueue, QueueState};
@@ -258,22 +260,29 @@ impl Topic {
         let size = Place::FIRST.size(&entry.record.parts);
         let mut tokens = Tokens::default();
         let room = claim.token().is_none() || tokens.grow(core, size.total, payer.funds());
-        let chunk = if room { first_chunk(core, size.total, state.last_batch, payer.funds()) } else { None };
-        let Some(chunk) = chunk else {
-            let wish = first_wish(core, state.last_batch);
-            let tell = closed && queue.announce(&mut state, true);
-            drop(state);
-            if tell {
-                core.wake_sender();
+        let bought = if room { self.buy_first(entry, size, state.last_batch, payer) } else { Err(None) };
+        let (chunk, lent) = match bought {
+            Ok(bought) => bought,
+            Err(unused) => {
+                let wish = first_wish(core, state.last_batch);
+                let tell = closed && queue.announce(&mut state, true);
+                drop(state);
+                drop(unused);
+                if tell {
+                    core.wake_sender();
+                }
+                return Err(self.lacks_memory(size.total, wish, claim));
             }
-            return Err(self.lacks_memory(size.total, wish, claim));
         };
         let home = Arc::clone(queue.home());
         let open = state.open.insert(OpenBatch::new(home, chunk, entry.clock.now(), entry.timestamp_ms));
         open.story.tokens = tokens;
         open.urgent = entry.urgency == Urgency::Now;
         let mut pressing = closed || open.urgent;
-        let handle = write(core, open, Place::FIRST, size, entry, claim);
+        let handle = match lent {
+            None => write(core, open, Place::FIRST, size, entry, claim),
+            Some(lent) => write_around(core, open, size, entry, claim, lent),
+        };
         let bytes = open.wire_bytes();
         if bytes >= core.config.batch_size {
             state.close_full(core);
@@ -289,6 +298,27 @@ impl Topic {
             self.sticky.used(choice, bytes, core.config.sticky_bytes, self);
         }
         Ok(handle)
+    }
+
+    /// The first chunk of a batch, and the record's value, if that fills the batch and need not be copied. If the funds do not suffice it
+    /// hands back what it got, to be dropped once the partition's lock is free.
+    fn buy_first(
+        &self,
+        entry: &Entry<'_>,
+        size: RecordSize,
+        last_batch: usize,
+        payer: &mut Payer,
+    ) -> Result<(Chunk, Option<Lent>), Option<Lent>> {
+        let core = &self.core;
+        let fills = size.total + BATCH_HEADER_LEN >= core.config.batch_size;
+        let Some(value) = entry.record.large_value().filter(|_| fills) else {
+            return Ok((first_chunk(core, size.total, last_batch, payer.funds()).ok_or(None)?, None));
+        };
+        let lent = Lent::new(value.clone(), &core.memory, payer.funds()).ok_or(None)?;
+        match first_chunk(core, size.total - value.len(), 0, payer.funds()) {
+            Some(chunk) => Ok((chunk, Some(lent))),
+            None => Err(Some(lent)),
+        }
     }
 
     /// What to reserve for a record that takes `total` bytes, where a chunk of `wish` would be bought.
@@ -317,11 +347,39 @@ fn write<C: Claim>(
 ) -> C::Handle {
     let stake = claim.stake(open.story.cell());
     open.put(place, size, entry.timestamp_ms, &entry.record.parts);
+    told(core, open, place, size, entry, claim, stake)
+}
+
+/// Sees to it that the record's caller will hear of its outcome.
+#[inline(always)]
+fn told<C: Claim>(
+    core: &Core,
+    open: &mut OpenBatch,
+    place: Place,
+    size: RecordSize,
+    entry: &Entry<'_>,
+    claim: C,
+    stake: C::Stake,
+) -> C::Handle {
     if let Some(token) = claim.token() {
         let tagged = Tagged { token, timestamp_ms: entry.timestamp_ms, index: place.index };
         open.story.tokens.push(&core.memory, tagged);
     }
     claim.handle(stake, place.index, entry, size.total)
+}
+
+/// As [`write`], of the only record of a batch; its value is `lent`.
+fn write_around<C: Claim>(
+    core: &Core,
+    open: &mut OpenBatch,
+    size: RecordSize,
+    entry: &Entry<'_>,
+    claim: C,
+    lent: Lent,
+) -> C::Handle {
+    let stake = claim.stake(open.story.cell());
+    open.put_around(size, entry.timestamp_ms, &entry.record.parts, lent);
+    told(core, open, Place::FIRST, size, entry, claim, stake)
 }
 
 impl Payer {

@@ -125,7 +125,7 @@ fn at() -> At {
 
 fn record(partition: i32) -> RecordRef<'static> {
     let parts = milena_wire::RecordParts { key: None, value: Some(&[7; 20]), headers: &[] };
-    RecordRef { topic: TOPIC, partition: Some(PartitionId(partition)), parts, timestamp_ms: None }
+    RecordRef { topic: TOPIC, partition: Some(PartitionId(partition)), parts, timestamp_ms: None, shared: None }
 }
 
 /// The tokens of a caller that has so many records.

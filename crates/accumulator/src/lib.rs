@@ -30,6 +30,7 @@ mod inner;
 #[cfg(test)]
 #[cfg(shuttle)]
 mod interleavings;
+mod lent;
 mod memory;
 mod open;
 mod outcome;

@@ -11,6 +11,7 @@ use crate::ClosedBatch;
 use crate::cell::Home;
 use crate::chunk::{CHUNK_MAX, CHUNK_MIN, Chunk, Seam, capacity_for};
 use crate::core::Core;
+use crate::lent::{Around, Insert, Lent};
 use crate::memory::Funds;
 use crate::story::Story;
 
@@ -18,6 +19,8 @@ use crate::story::Story;
 #[derive(Debug)]
 pub(crate) struct OpenBatch {
     full: Vec<Chunk>,
+    /// The value that is not in a chunk. Then the batch has one record, and one chunk.
+    insert: Option<Insert>,
     /// Behind `full`. Records are written here; if it is empty, the next begins in what room the last of `full` has.
     last: Chunk,
     /// Encoded records, without the batch header.
@@ -53,6 +56,7 @@ impl OpenBatch {
     pub(crate) fn new(home: Arc<Home>, first: Chunk, created: Timestamp, timestamp_ms: i64) -> Self {
         Self {
             full: Vec::new(),
+            insert: None,
             last: first,
             bytes: 0,
             count: 0,
@@ -126,6 +130,14 @@ impl OpenBatch {
         self.count_in(size.total, timestamp_ms);
     }
 
+    /// As [`put`](Self::put), for the only record of a batch; its value is `lent`. The chunk has room for the rest.
+    pub(crate) fn put_around(&mut self, size: RecordSize, timestamp_ms: i64, parts: &RecordParts<'_>, lent: Lent) {
+        let mut around = Around::new(&mut self.last, parts.value.unwrap_or_default());
+        put_record(&mut around, size, Place::FIRST.offset_delta, Place::FIRST.timestamp_delta, parts);
+        self.insert = around.insert(lent);
+        self.count_in(size.total, timestamp_ms);
+    }
+
     /// As [`put`](Self::put), of a record that was written before.
     pub(crate) fn put_again(&mut self, place: Place, total: usize, record: &RecordView<'_>) {
         match self.full.last_mut() {
@@ -146,11 +158,23 @@ impl OpenBatch {
 
     /// No record goes in any more. None if none ever did.
     pub(crate) fn close(self, core: &Arc<Core>) -> Option<ClosedBatch> {
-        let Self { mut full, last, bytes, count, base_timestamp, max_timestamp, created, story, urgent: _ } = self;
+        let Self { mut full, last, insert, bytes, count, base_timestamp, max_timestamp, created, story, urgent: _ } =
+            self;
         let count = RecordCount::new(count as usize)?;
         full.push(last);
         let core = Arc::clone(core);
-        Some(ClosedBatch { core, story, chunks: full, bytes, count, base_timestamp, max_timestamp, created, crc: None })
+        Some(ClosedBatch {
+            core,
+            story,
+            chunks: full,
+            insert,
+            bytes,
+            count,
+            base_timestamp,
+            max_timestamp,
+            created,
+            crc: None,
+        })
     }
 }
 

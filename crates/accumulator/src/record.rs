@@ -1,8 +1,9 @@
 use std::fmt;
 
+use bytes::Bytes;
 use milena_wire::{PartitionId, RecordParts, Timestamp};
 
-/// A record to be appended, borrowed: its bytes are copied before `append` returns.
+/// A record to be appended, borrowed: its bytes are copied before `append` returns, but for a large value that is [`shared`](Self::shared).
 #[derive(Clone, Copy, Debug)]
 pub struct RecordRef<'a> {
     /// Where it goes.
@@ -13,7 +14,22 @@ pub struct RecordRef<'a> {
     pub parts: RecordParts<'a>,
     /// Milliseconds since 1970, not negative; without one the record gets [`At::wall_ms`].
     pub timestamp_ms: Option<i64>,
+    /// The buffer of the value, if it may be kept: a value that fills a batch by itself is then sent from there. It has to be the very slice
+    /// that `parts` has; another one is left alone.
+    pub shared: Option<&'a Bytes>,
 }
+
+impl RecordRef<'_> {
+    /// The value's buffer, if it is worth being kept in place of a copy, and is the value's.
+    pub(crate) fn large_value(&self) -> Option<&Bytes> {
+        self.shared.filter(|shared| {
+            shared.len() >= WORTH_KEEPING && std::ptr::eq(&***shared, self.parts.value.unwrap_or_default())
+        })
+    }
+}
+
+/// To copy less costs less than the two slices more of a request.
+const WORTH_KEEPING: usize = 16 << 10;
 
 /// The time of an operation, by both clocks.
 #[derive(Clone, Copy, Debug)]

@@ -97,11 +97,11 @@ pub(crate) fn keyed<'a>(key: &'a [u8], value: &'a [u8]) -> RecordParts<'a> {
 }
 
 pub(crate) fn to_partition(partition: i32, parts: RecordParts<'_>) -> RecordRef<'_> {
-    RecordRef { topic: TOPIC, partition: Some(PartitionId(partition)), parts, timestamp_ms: None }
+    RecordRef { topic: TOPIC, partition: Some(PartitionId(partition)), parts, timestamp_ms: None, shared: None }
 }
 
 pub(crate) fn anywhere(parts: RecordParts<'_>) -> RecordRef<'_> {
-    RecordRef { topic: TOPIC, partition: None, parts, timestamp_ms: None }
+    RecordRef { topic: TOPIC, partition: None, parts, timestamp_ms: None, shared: None }
 }
 
 pub(crate) fn failure(kind: FailureKind) -> Failure {

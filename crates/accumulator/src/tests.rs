@@ -3,6 +3,7 @@
 mod appending;
 mod deliveries;
 mod diverting;
+mod lending;
 mod memory;
 mod model;
 mod partitions;

@@ -194,6 +194,7 @@ impl WaitingRecord {
                 partition: self.partition,
                 parts,
                 timestamp_ms: Some(self.timestamp_ms),
+                shared: None,
             },
             timestamp_ms: self.timestamp_ms,
             clock: &At { now: self.created, wall_ms: self.timestamp_ms },

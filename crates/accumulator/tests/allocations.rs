@@ -22,7 +22,7 @@ const AT: At = At { now: Timestamp::ZERO, wall_ms: 1_700_000_000_000 };
 
 fn record(value: &[u8]) -> RecordRef<'_> {
     let parts = RecordParts { key: None, value: Some(value), headers: &[] };
-    RecordRef { topic: "letters", partition: None, parts, timestamp_ms: None }
+    RecordRef { topic: "letters", partition: None, parts, timestamp_ms: None, shared: None }
 }
 
 fn settle_closed(accumulator: &Accumulator, ready: &mut Vec<Arc<PartitionQueue>>) -> usize {

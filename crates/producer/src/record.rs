@@ -9,7 +9,8 @@ use bytes::Bytes;
 use milena_accumulator::RecordRef;
 use milena_wire::{HeaderRef, PartitionId, RecordParts};
 
-/// Bytes that are borrowed, owned or shared. They are copied once, straight into the batch.
+/// Bytes that are borrowed, owned or shared. They are copied once, straight into the batch. Only a shared value of `batch_size` and more is
+/// not: it is sent from where it lies, and kept until its record has its outcome.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Payload<'a> {
@@ -277,6 +278,10 @@ impl<'a> Record<'a> {
             partition: self.partition.map(PartitionId),
             parts: RecordParts { key: self.key_bytes(), value: self.value_bytes(), headers },
             timestamp_ms: self.timestamp_ms,
+            shared: match &self.value {
+                Some(Payload::Shared(bytes)) => Some(bytes),
+                _ => None,
+            },
         }
     }
 }

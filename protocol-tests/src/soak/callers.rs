@@ -148,8 +148,13 @@ impl World {
         let id = self.ledger.enqueued(self.now, &wish.topic);
         let value = value_of(id, wish.size);
         let parts = RecordParts { key: wish.key.as_ref().map(String::as_bytes), value: Some(&value), headers: &[] };
-        let record =
-            RecordRef { topic: &wish.topic, partition: wish.partition.map(PartitionId), parts, timestamp_ms: None };
+        let record = RecordRef {
+            topic: &wish.topic,
+            partition: wish.partition.map(PartitionId),
+            parts,
+            timestamp_ms: None,
+            shared: None,
+        };
         let at = At { now: self.now, wall_ms: self.wall_ms() };
         let refused = if wish.by_token {
             self.accumulator.append_with_token(at, &record, wish.urgency, memory, id).err()

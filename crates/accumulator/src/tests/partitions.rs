@@ -239,7 +239,13 @@ impl CustomPartitioner for Custom {
         assert_ne!(number, 99, "no such number");
         if number == 50 {
             let accumulator = self.0.lock().clone().unwrap();
-            let inner = RecordRef { topic: record.topic, partition: None, parts: value(&[1]), timestamp_ms: None };
+            let inner = RecordRef {
+                topic: record.topic,
+                partition: None,
+                parts: value(&[1]),
+                timestamp_ms: None,
+                shared: None,
+            };
             drop(accumulator.append(at(0), &inner, Urgency::Linger, None).unwrap());
             return PartitionId(2);
         }

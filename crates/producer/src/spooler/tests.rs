@@ -99,7 +99,7 @@ impl Rig {
     fn fail(&self, topic: &str, kind: FailureKind) -> Delivery {
         let accumulator = Accumulator::new(diverting(), 1, Arc::clone(&self.watch) as _);
         let parts = RecordParts { value: Some(b"v"), ..RecordParts::default() };
-        let record = RecordRef { topic, partition: None, parts, timestamp_ms: Some(0) };
+        let record = RecordRef { topic, partition: None, parts, timestamp_ms: Some(0), shared: None };
         let at = At { now: Timestamp::ZERO, wall_ms: 0 };
         let delivery = accumulator.append(at, &record, Urgency::Linger, None).unwrap();
         accumulator.abandon(|topic, partition| Failure::new(kind, Fate::NotWritten, topic.clone(), partition));

@@ -143,7 +143,8 @@ fn a_fenced_producer_fails_everything_and_takes_no_more() {
         let ends = waiting.into_iter().map(outcome).filter(Result::is_err).count();
         assert!(ends > 0, "{code}: those not in flight fail too");
         let parts = milena_wire::RecordParts::default();
-        let record = milena_accumulator::RecordRef { topic: "t", partition: None, parts, timestamp_ms: None };
+        let record =
+            milena_accumulator::RecordRef { topic: "t", partition: None, parts, timestamp_ms: None, shared: None };
         let at = milena_accumulator::At { now: milena_wire::Timestamp::ZERO, wall_ms: 0 };
         let refused = world.accumulator.append(at, &record, milena_accumulator::Urgency::Now, None).map(drop);
         assert_eq!(refused, Err(milena_accumulator::Refused::Closed));

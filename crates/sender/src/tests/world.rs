@@ -257,7 +257,8 @@ impl World {
 
     pub(super) fn append(&mut self, topic: &str, partition: Option<i32>, value: &str, urgency: Urgency) -> Delivery {
         let parts = RecordParts { value: Some(value.as_bytes()), ..RecordParts::default() };
-        let record = RecordRef { topic, partition: partition.map(PartitionId), parts, timestamp_ms: None };
+        let record =
+            RecordRef { topic, partition: partition.map(PartitionId), parts, timestamp_ms: None, shared: None };
         let at = At { now: self.now, wall_ms: self.wall_ms };
         self.accumulator.append(at, &record, urgency, None).unwrap()
     }

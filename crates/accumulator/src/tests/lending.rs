@@ -1,0 +1,98 @@
+//! Large shared values, which are sent from where they lie.
+
+use bytes::Bytes;
+use milena_wire::{Codec, Compression, HeaderRef, RecordParts};
+
+use crate::test_support::*;
+use crate::{AccumulatorConfig, RecordRef, Refused, Take, Urgency};
+
+const LARGE: usize = 40_000;
+
+fn config() -> AccumulatorConfig {
+    AccumulatorConfig { batch_size: 20_000, buffer_memory: 1 << 20, ..AccumulatorConfig::default() }
+}
+
+fn large() -> Bytes {
+    (0..LARGE).map(|i| u8::try_from(i % 251).unwrap()).collect::<Vec<_>>().into()
+}
+
+fn shared<'a>(buffer: &'a Bytes, parts: RecordParts<'a>) -> RecordRef<'a> {
+    RecordRef { shared: Some(buffer), ..to_partition(0, parts) }
+}
+
+#[test]
+fn a_shared_value_that_fills_a_batch_is_not_copied_and_the_batch_is_the_same_as_with_a_copy() {
+    let buffer = large();
+    let headers = [HeaderRef { key: "h", value: Some(b"1") }, HeaderRef { key: "n", value: None }];
+    for key in [None, Some(&b"key"[..])] {
+        for headers in [&[][..], &headers] {
+            let parts = RecordParts { key, value: Some(&buffer), headers };
+            let rig = Rig::with_partitions(config(), 1);
+            let _copied = rig.append(&to_partition(0, parts));
+            let _shared = rig.append(&shared(&buffer, parts));
+            let batches = rig.drain();
+            assert!(batches[1].payload().iter().any(|slice| slice.as_ptr() == buffer.as_ptr() && slice.len() == LARGE));
+            assert!(batches[0].payload().iter().all(|slice| slice.as_ptr() != buffer.as_ptr()));
+            assert_eq!(batches[0].payload().concat(), batches[1].payload().concat());
+            assert_eq!(batches[0].header(None)[..], batches[1].header(None)[..], "its CRC is the same, too");
+            assert_eq!(read(&batches[0]), read(&batches[1]));
+        }
+    }
+}
+
+#[test]
+fn a_shared_value_counts_against_the_memory_until_its_batch_and_every_slice_of_it_are_gone() {
+    let buffer = large();
+    let rig = Rig::with_partitions(config(), 1);
+    let delivery = rig.append(&shared(&buffer, value(&buffer)));
+    assert!((LARGE..LARGE + 2048).contains(&rig.accumulator.memory().used), "{:?}", rig.accumulator.memory());
+    let batch = rig.drain().pop().unwrap();
+    let in_flight = batch.payload().to_vec();
+    batch.settle(delivered(3));
+    drop(delivery.wait().unwrap());
+    assert!(rig.accumulator.memory().used >= LARGE);
+    drop(in_flight);
+    assert_eq!(rig.accumulator.memory().used, 0);
+}
+
+#[test]
+fn one_that_finds_the_memory_full_waits_for_as_much_as_it_takes_and_leaves_nothing_behind() {
+    let buffer = large();
+    let config = AccumulatorConfig { buffer_memory: 100_000, max_record_size: 90_000, ..config() };
+    let rig = Rig::with_partitions(config, 1);
+    let _first = rig.append(&shared(&buffer, value(&buffer)));
+    let _second = rig.append(&shared(&buffer, value(&buffer)));
+    let used = rig.accumulator.memory().used;
+    let refused = rig.accumulator.append(at(0), &shared(&buffer, value(&buffer)), Urgency::Linger, None);
+    let Err(Refused::Memory { bytes }) = refused else { panic!("{refused:?}") };
+    assert_eq!(rig.accumulator.memory().used, used);
+    rig.drain().into_iter().for_each(|batch| batch.settle(delivered(0)));
+    assert_eq!(rig.accumulator.memory().used, 0);
+    let memory = crate::park::block_on(rig.accumulator.reserve(bytes)).unwrap();
+    let reserved = rig.accumulator.memory().used;
+    let record = shared(&buffer, value(&buffer));
+    let _third = rig.accumulator.append(at(0), &record, Urgency::Linger, Some(memory)).expect("it was enough");
+    assert!(rig.accumulator.memory().used <= reserved);
+    assert_eq!(values(&rig.drain()[0]), [buffer.to_vec()]);
+}
+
+#[test]
+fn what_is_small_or_another_buffer_or_to_be_compressed_is_copied_as_ever() {
+    let buffer = large();
+    let small = Bytes::from(vec![7; 500]);
+    let other = large();
+    let rig = Rig::with_partitions(config(), 1);
+    let _small = rig.append(&shared(&small, value(&small)));
+    let _other = rig.append(&shared(&other, value(&buffer)));
+    let batches = rig.drain();
+    assert_eq!(batches.iter().flat_map(values).collect::<Vec<_>>(), [small.to_vec(), buffer.to_vec()]);
+    let kept = |slice: &Bytes| [small.as_ptr(), other.as_ptr(), buffer.as_ptr()].contains(&slice.as_ptr());
+    assert!(!batches.iter().flat_map(|batch| batch.payload()).any(kept));
+
+    let compression = Compression::new(Codec::Lz4);
+    let rig = Rig::with_partitions(AccumulatorConfig { compression, ..config() }, 1);
+    let _shared = rig.append(&shared(&buffer, value(&buffer)));
+    let queue = rig.ready().pop().unwrap();
+    let batch = queue.close_head(Take::OpenToo).unwrap().seal();
+    assert_eq!((batch.codec(), values(&batch)), (Codec::Lz4, vec![buffer.to_vec()]));
+}
