@@ -32,6 +32,10 @@ shuttle *ARGS:
 mutants *ARGS:
     scripts/mutants {{ARGS}}
 
+# Coverage-guided fuzzing of everything that reads bytes of others, 60 s each; needs a C++ compiler, because libFuzzer is C++: just fuzz -t 600 zstd
+fuzz *ARGS:
+    scripts/fuzz {{ARGS}}
+
 # rustdoc, warnings denied
 doc:
     RUSTDOCFLAGS=-Dwarnings cargo doc --workspace --no-deps --document-private-items --all-features --locked

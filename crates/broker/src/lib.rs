@@ -21,5 +21,7 @@ pub use crate::core::{Keep, StoredBatch, StoredRecord};
 pub use profile::{Profile, UnknownProfile};
 pub use sasl::{SaslLie, SaslServer};
 pub use script::{Reaction, Rule};
+#[cfg(feature = "hostile")]
+pub use server::hostile;
 pub use server::{Builder, ClusterError, EmbeddedCluster, MemoryConnector};
 pub use simulated::{SimulatedCluster, SimulatedConn, SimulatedEvent};

@@ -18,6 +18,8 @@
 mod connection;
 mod connector;
 mod event;
+#[cfg(feature = "hostile")]
+pub mod hostile;
 mod input;
 mod output;
 mod panics;

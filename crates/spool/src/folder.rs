@@ -19,6 +19,9 @@ use crate::{Recovered, SpoolError};
 
 mod open;
 
+#[cfg(feature = "hostile")]
+pub(crate) use open::whole;
+
 /// Name of the file that says how far the replay is.
 const PROGRESS: &str = "replay";
 

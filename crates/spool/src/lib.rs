@@ -24,6 +24,8 @@ mod disk;
 mod error;
 mod fates;
 mod folder;
+#[cfg(feature = "hostile")]
+pub mod hostile;
 mod names;
 mod progress;
 mod recovered;

@@ -24,6 +24,8 @@ pub(crate) struct CoreConfig {
     pub(crate) profile: Profile,
     pub(crate) default_partitions: i32,
     pub(crate) default_replication: i16,
+    /// Of all topics together.
+    pub(crate) partitions_max: usize,
     pub(crate) auto_create_topics: bool,
     pub(crate) keep: Keep,
     pub(crate) min_insync_replicas: i16,
@@ -51,6 +53,7 @@ impl Default for CoreConfig {
             profile: Profile::default(),
             default_partitions: 1,
             default_replication: 3,
+            partitions_max: 100_000,
             auto_create_topics: true,
             keep: Keep::All,
             min_insync_replicas: 1,

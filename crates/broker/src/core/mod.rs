@@ -92,6 +92,8 @@ pub(crate) struct Core {
     config: CoreConfig,
     nodes: BTreeMap<BrokerId, Node>,
     topics: BTreeMap<TopicName, Topic>,
+    /// Of all topics together.
+    partitions: usize,
     names: BTreeMap<TopicId, TopicName>,
     disk: Option<Box<dyn Disk>>,
     next_producer_id: i64,
@@ -123,6 +125,7 @@ impl Core {
             config,
             nodes: (1..).map(BrokerId).zip(addresses.into_iter().map(node)).collect(),
             topics: BTreeMap::new(),
+            partitions: 0,
             names: BTreeMap::new(),
             disk,
             next_producer_id: 0,

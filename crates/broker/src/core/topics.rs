@@ -10,8 +10,6 @@ use super::producers::Producers;
 use super::topic::{Topic, TopicConfig, is_legal_name};
 use super::{At, Core, NodeState, Refusal};
 
-/// Partitions a topic may have: more would only serve to fill the memory.
-const PARTITIONS_MAX: i32 = 100_000;
 /// Producer ids that are promised on the disk at a time, as Kafka's blocks.
 const PRODUCER_ID_BLOCK: i64 = 1000;
 
@@ -75,14 +73,25 @@ impl Core {
         if self.topics.contains_key(name) {
             return Err(Refusal::new(ErrorCode::TOPIC_ALREADY_EXISTS, format!("topic {name} already exists")));
         }
-        if !(1..=PARTITIONS_MAX).contains(&partitions) {
+        if partitions < 1 {
             return Err(Refusal::new(ErrorCode::INVALID_PARTITIONS, format!("{partitions} partitions")));
         }
+        self.check_room(partitions)?;
         if replicas < 1 || usize::try_from(replicas).is_ok_and(|n| n > self.nodes.len()) {
             let message = format!("{replicas} replicas on {} nodes", self.nodes.len());
             return Err(Refusal::new(ErrorCode::INVALID_REPLICATION_FACTOR, message));
         }
         TopicConfig::new(&self.config, configs)
+    }
+
+    /// Whether the cluster takes so many more partitions. A request of a few bytes may ask for any number of them.
+    fn check_room(&self, more: i32) -> Result<(), Refusal> {
+        let (have, most) = (self.partitions, self.config.partitions_max);
+        if usize::try_from(more).is_ok_and(|more| more <= most.saturating_sub(have)) {
+            return Ok(());
+        }
+        let message = format!("{more} partitions more than the {have} there are, of which there may be {most}");
+        Err(Refusal::new(ErrorCode::INVALID_PARTITIONS, message))
     }
 
     fn insert_topic(
@@ -98,6 +107,7 @@ impl Core {
             let partition = self.new_partition(name, id, index, replicas)?;
             topic.partitions.push(partition);
         }
+        self.partitions += topic.partitions.len();
         self.names.insert(id, name.clone());
         self.topics.insert(name.clone(), topic);
         Ok(())
@@ -154,6 +164,7 @@ impl Core {
             return Err(Refusal::new(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, format!("no topic {name}")));
         };
         self.names.remove(&topic.id);
+        self.partitions -= topic.partitions.len();
         for (index, partition) in (0..).map(PartitionId).zip(topic.partitions) {
             self.woken.extend(partition.waiting);
             let closed = partition.log.close();
@@ -173,14 +184,16 @@ impl Core {
         let id = topic.id;
         let before = i32::try_from(topic.partitions.len()).unwrap_or(i32::MAX);
         let replicas = topic.partitions.first().map_or(1, |p| i16::try_from(p.replicas.len()).unwrap_or(1));
-        if count <= before || count > PARTITIONS_MAX {
+        if count <= before {
             let message = format!("topic {name} has {before} partitions, {count} asked for");
             return Err(Refusal::new(ErrorCode::INVALID_PARTITIONS, message));
         }
+        self.check_room(count - before)?;
         for index in if dry { 0..0 } else { before..count } {
             let partition = self.new_partition(name, id, index, replicas)?;
             if let Some(topic) = self.topics.get_mut(name) {
                 topic.partitions.push(partition);
+                self.partitions += 1;
             }
         }
         Ok(())

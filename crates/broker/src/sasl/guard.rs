@@ -12,6 +12,9 @@ use super::{Said, SaslLie, SaslServer, Stage};
 use crate::core::{Answer, garbled};
 use crate::script::Reaction;
 
+/// The largest frame taken from a client that has proved nothing yet, as Kafka's `sasl.server.max.receive.size`.
+const STRANGER_FRAME_MAX: usize = 512 * 1024;
+
 /// What becomes of a frame.
 pub(crate) enum Gate {
     /// It is for the cluster.
@@ -61,6 +64,11 @@ impl Body {
 impl Guard {
     pub(crate) fn new(server: Option<SaslServer>) -> Self {
         Self { server, stage: Stage::Idle, session: None }
+    }
+
+    /// How large a frame may be now, if `max` is the limit of those who are known.
+    pub(crate) fn frame_max(&self, max: usize) -> usize {
+        if self.server.is_some() && self.session.is_none() { max.min(STRANGER_FRAME_MAX) } else { max }
     }
 
     /// Looks at a frame before anybody else does. `strike` is asked for the script's reaction to a SASL request.

@@ -61,6 +61,13 @@ impl Builder {
         self
     }
 
+    /// Partitions of all topics together, at most; who asks for more is refused with `INVALID_PARTITIONS`. Default 100,000, which take
+    /// some 50 MB.
+    pub fn partitions_max(mut self, partitions: usize) -> Self {
+        self.core.partitions_max = partitions;
+        self
+    }
+
     /// Which release to imitate. Default [`Profile::V4_3`].
     pub fn profile(mut self, profile: Profile) -> Self {
         self.core.profile = profile;

@@ -40,7 +40,7 @@ async fn run(hub: &Hub, node: &Node, stream: impl Stream, mut switch: watch::Rec
     let mut stream = node.secure.open(stream).await?;
     let mut guard = Guard::new(node.secure.sasl.clone());
     let mut input = BytesMut::new();
-    while let Some(request) = frame::read(&mut stream, &mut input, node.frame_max).await? {
+    while let Some(request) = frame::read(&mut stream, &mut input, guard.frame_max(node.frame_max)).await? {
         resumed(&mut switch).await;
         let outcome = match hub.guard(node.id, &mut guard, &request) {
             Some(outcome) => outcome,

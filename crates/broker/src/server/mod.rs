@@ -10,6 +10,8 @@ mod cluster;
 mod connection;
 mod disk;
 mod frame;
+#[cfg(feature = "hostile")]
+pub mod hostile;
 mod hub;
 mod memory;
 mod node;

@@ -10,6 +10,7 @@ use milena_wire::{ApiKey, ApiVersion, BrokerId, ErrorCode, Offset, PartitionId};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::EmbeddedCluster;
+use crate::SaslServer;
 use client::{Client, batch};
 
 const N1: BrokerId = BrokerId(1);
@@ -115,6 +116,22 @@ async fn hostile_bytes_end_their_connection_and_no_other() {
         assert!(rest.is_empty(), "{bytes:?} were answered");
     }
     assert_eq!(good.produce(&batch(-1, -1, -1, &["a"])).await.unwrap().error, ErrorCode::NONE);
+}
+
+#[tokio::test]
+async fn a_stranger_at_a_listener_with_sasl_has_no_room_for_large_frames() {
+    for (size, is_closed) in [(512 * 1024, false), (512 * 1024 + 1, true)] {
+        let cluster = EmbeddedCluster::builder().sasl(SaslServer::new(&["PLAIN"])).start().await.unwrap();
+        let mut stranger = Client::tcp(&cluster, N1).await;
+        stranger.stream.write_all(&i32::to_be_bytes(size)).await.unwrap();
+        if is_closed {
+            assert!(!matches!(stranger.stream.read(&mut [0]).await, Ok(1..)));
+        } else {
+            // The whole frame is taken, and is no request.
+            stranger.stream.write_all(&vec![0xff; 512 * 1024]).await.unwrap();
+            assert!(!matches!(stranger.stream.read(&mut [0]).await, Ok(1..)));
+        }
+    }
 }
 
 #[tokio::test]

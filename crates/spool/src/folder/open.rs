@@ -125,7 +125,7 @@ fn report_log(
 }
 
 /// The batches alone, with their offsets.
-fn whole(log: &[u8], found: &Found) -> Vec<u8> {
+pub(crate) fn whole(log: &[u8], found: &Found) -> Vec<u8> {
     let mut kept = Vec::with_capacity(log.len());
     for entry in &found.entries {
         let from = usize::try_from(entry.position).unwrap_or(log.len());

@@ -82,6 +82,31 @@ fn a_wrong_or_missing_password_is_said_to_be_that() {
 }
 
 #[test]
+fn a_key_that_would_take_for_ever_or_all_memory_is_refused_at_once() {
+    for key in ["ec.rounds.key", "ec.memory.key"] {
+        let told = refused(Identity::apart(store("ec.pem"), store(key).password("secret")));
+        assert!(told.contains("more work or memory than any key is worth"), "{key}: {told}");
+    }
+    let many = text(&["ec.scrypt.key"; 5]);
+    let told = refused(Identity::apart(store("ec.pem"), Store::bytes(many).password("secret")));
+    assert!(told.contains("more than 4 keys"), "{told}");
+}
+
+#[test]
+fn a_damaged_text_is_refused_without_a_word_of_the_key_in_it() {
+    let whole = text(&["ec.key"]);
+    let secret = whole.lines().nth(1).unwrap();
+    for (from, to) in [("KEY-----\n", "KEY\n"), ("KEY-----\n", "KEY ")] {
+        let damaged = whole.replacen(from, to, 1);
+        let told = refused(Identity::store(Store::bytes(damaged.clone() + &text(&["ec.pem"]))));
+        assert!(told.contains("BEGIN line that does not end") && !told.contains(secret), "{told}");
+        assert!(!refused(Identity::store(Store::bytes(damaged))).contains(secret));
+    }
+    let damaged = whole.replacen("-----END PRIVATE KEY-----", "-----END ", 1).replace('\n', " ");
+    assert!(!refused(Identity::store(Store::bytes(damaged + &whole))).contains(secret));
+}
+
+#[test]
 fn what_cannot_be_read_says_how_to_convert_it() {
     for (identity, hint) in [
         (Identity::store(store("trust.jks").password("secret")), "keytool -importkeystore"),

@@ -181,6 +181,30 @@ fn topics_that_cannot_be_are_not_created() {
     assert_eq!(kit.core.partition_count(&"new".into()), Some(5));
 }
 
+#[test]
+fn a_cluster_has_room_for_so_many_partitions_whoever_asks() {
+    let mut kit = Kit::with(1, |config| config.partitions_max = 10);
+    let have = kit.core.partition_count(&"t".into()).unwrap();
+    let room = i32::try_from(10 - have).unwrap();
+    let v7 = ApiVersion(7);
+    let mut create = |name: &str, partitions| {
+        let topic = CreatableTopic { name: name.into(), partitions, replication_factor: 1, ..Default::default() };
+        let frame =
+            CreateTopicsRequest { topics: vec![topic], ..Default::default() }.encode_frame(v7, CORRELATION, None);
+        let body = ask(&mut kit, &frame, ApiKey::CREATE_TOPICS, v7);
+        CreateTopicsResponse::decode(v7, &body).unwrap().topics[0].error
+    };
+    assert_eq!(create("huge", i32::MAX), ErrorCode::INVALID_PARTITIONS);
+    assert_eq!(create("large", room + 1), ErrorCode::INVALID_PARTITIONS);
+    assert_eq!(create("a", room - 1), ErrorCode::NONE);
+    assert_eq!(create("b", 2), ErrorCode::INVALID_PARTITIONS, "all topics count together");
+    assert_eq!(create("b", 1), ErrorCode::NONE);
+    assert_eq!(kit.core.create_partitions(&"b".into(), 2, false).unwrap_err().code, ErrorCode::INVALID_PARTITIONS);
+    kit.core.delete_topic(&"a".into()).unwrap();
+    kit.core.create_partitions(&"b".into(), room, false).unwrap();
+    assert!(kit.core.create_partitions(&"b".into(), room + 1, false).is_err(), "what was deleted and made is counted");
+}
+
 fn fetch_request(kit: &Kit, offset: i64, min_bytes: i32) -> FetchRequest {
     let partition = FetchPartition { index: P0, offset: Offset(offset), max_bytes: 1 << 20, ..Default::default() };
     let topic = FetchTopic { name: TopicName::new(""), id: kit.id("t"), partitions: vec![partition] };

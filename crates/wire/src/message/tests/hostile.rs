@@ -43,10 +43,11 @@ fn no_message_is_read_from_more_than_it() {
 
 /// Overwrites every place with lengths that are not true, so that each array, string and tagged field gets its turn.
 fn survives_lies<Ours: Field>(api: &Api, fix: fn(&mut Ours, i16)) {
-    const LIES: [&[u8]; 6] = [
+    const LIES: [&[u8]; 7] = [
         &[0x7f, 0xff, 0xff, 0xff],       // 2^31 - 1 elements
         &[0x80, 0x00, 0x00, 0x00],       // -2^31 elements; a varint with bits missing
         &[0xff, 0xff, 0xff, 0xfe],       // -2
+        &[0xff, 0xff, 0xff, 0xff],       // -1, null
         &[0xff, 0xff, 0xff, 0xff, 0x0f], // 2^32 - 2 elements
         &[0xff, 0xff, 0xff, 0xff, 0xff], // a varint without end
         &[0x00],                         // null
@@ -69,6 +70,31 @@ fn lengths_that_are_not_true_do_no_harm() {
     macro_rules! check {
         ($name:expr, $api:expr, $ours:ty, $theirs:ty, $fix:expr) => {
             survives_lies::<$ours>(&$api, $fix);
+        };
+    }
+    for_each_message!(check);
+}
+
+/// What is read from bytes with one bit flipped is written and read again as the same.
+fn survives_flips<Ours: Field + Debug + PartialEq>(name: &str, api: &Api, fix: fn(&mut Ours, i16)) {
+    for (version, value) in samples::<Ours>(api, fix, 2) {
+        let mut bytes = body(&value, version).to_vec();
+        for bit in 0..bytes.len() * 8 {
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            if let Ok(read) = parse::<Ours>(&bytes, version) {
+                let again = parse::<Ours>(&body(&read, version), version);
+                assert_eq!(again.as_ref(), Ok(&read), "{name} v{} with bit {bit} flipped", version.number);
+            }
+            bytes[bit / 8] ^= 1 << (bit % 8);
+        }
+    }
+}
+
+#[test]
+fn a_flipped_bit_is_refused_or_read_as_what_it_says() {
+    macro_rules! check {
+        ($name:expr, $api:expr, $ours:ty, $theirs:ty, $fix:expr) => {
+            survives_flips::<$ours>($name, &$api, $fix);
         };
     }
     for_each_message!(check);
