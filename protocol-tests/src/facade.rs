@@ -81,7 +81,11 @@ pub fn record<'a>(topic: &'a str, to_send: &'a ToSend) -> Record<'a> {
     record
 }
 
-pub(crate) fn outcome(record: &ToSend, result: Result<Receipt, DeliveryError>) -> Outcome {
+/// What became of a record, as suites hold it against the log.
+///
+/// # Panics
+/// If the receipt is not for this record, or the record waits in a spool.
+pub fn outcome(record: &ToSend, result: Result<Receipt, DeliveryError>) -> Outcome {
     match result {
         Ok(receipt) => {
             let content = &record.content;

@@ -83,6 +83,12 @@ impl Test {
         Self::new(Place::Tcp, file, name)
     }
 
+    /// One with a real Kafka.
+    #[must_use]
+    pub const fn kafka(file: &'static str, name: &'static str) -> Self {
+        Self::new(Place::Kafka, file, name)
+    }
+
     /// One of a crate alone.
     #[must_use]
     pub const fn unit(file: &'static str, name: &'static str) -> Self {

@@ -177,7 +177,11 @@ impl Failure {
             FailureKind::Closed => "the producer was closed before the records were delivered",
             FailureKind::Purged => "the records were purged",
             FailureKind::RecordTooLarge => "the record is larger than the broker accepts",
-            FailureKind::Authorization => "writing there is not allowed",
+            FailureKind::Authorization => match self.code {
+                Some(ErrorCode::CLUSTER_AUTHORIZATION_FAILED) => "producing with idempotence is not allowed",
+                Some(ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED) => "the transactional id is not allowed",
+                _ => "writing there is not allowed",
+            },
             FailureKind::Authentication => "the brokers and this producer do not accept each other's identity",
             FailureKind::InvalidRecord => "the record is not valid for the topic",
             FailureKind::Fatal => "the producer can no longer send",
@@ -199,7 +203,8 @@ impl Failure {
             FailureKind::Closed => "give close() a longer deadline, or flush() before it",
             FailureKind::Purged => return None,
             FailureKind::RecordTooLarge => "raise the topic's max.message.bytes, or send smaller records",
-            FailureKind::Authorization => "grant the principal WRITE on the topic",
+            // Names the topic; see `grant`.
+            FailureKind::Authorization => return None,
             // The cause says what to do.
             FailureKind::Authentication => return None,
             FailureKind::InvalidRecord => "a compacted topic needs a key in every record, for example",
@@ -208,6 +213,24 @@ impl Failure {
             FailureKind::RuntimeGone => "keep the runtime alive until close() returned",
             FailureKind::BehindSpooled => "make room for the spool, or produce the records again once it is empty",
         })
+    }
+}
+
+impl Failure {
+    /// The ACL that is missing, as Kafka's own tool adds it.
+    fn grant(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("; kafka-acls.sh --add --allow-principal User:NAME --operation ")?;
+        match self.code {
+            // Since Kafka 2.8 whoever may write to any topic may have a producer id.
+            Some(ErrorCode::CLUSTER_AUTHORIZATION_FAILED) => {
+                write!(f, "Write --operation Describe --topic {}, or before Kafka 2.8 ", self.topic)?;
+                f.write_str("--operation IdempotentWrite --cluster; enable.idempotence=false does without")
+            }
+            Some(ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED) => {
+                f.write_str("Write --operation Describe --transactional-id ID")
+            }
+            _ => write!(f, "Write --operation Describe --topic {}", self.topic),
+        }
     }
 }
 
@@ -243,6 +266,9 @@ impl fmt::Display for Failure {
         })?;
         if self.fate == Fate::Spooled {
             return Ok(());
+        }
+        if self.kind == FailureKind::Authorization {
+            return self.grant(f);
         }
         if let Some(remedy) = self.remedy() {
             write!(f, "; {remedy}")?;

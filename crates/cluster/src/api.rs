@@ -163,6 +163,8 @@ pub enum Event {
     Controlled {
         /// Which.
         request: RequestId,
+        /// The broker that was asked; `None` for a bootstrap address, or if nobody was.
+        broker: Option<BrokerId>,
         /// How it ended.
         answer: Result<ControlResponse, RequestLost>,
     },

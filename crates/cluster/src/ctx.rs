@@ -19,6 +19,8 @@ pub(crate) struct Ctx {
     pub(crate) health_doubtful: bool,
     /// A connection was usable once: some broker has taken this client for who it says it is.
     pub(crate) accepted: bool,
+    /// A broker has answered more than which versions it speaks, and SASL.
+    pub(crate) served: bool,
     outputs: VecDeque<Output>,
     /// To whom inputs about a connection belong. A connection that is over is in here no more.
     conns: BTreeMap<ConnId, LinkKey>,
@@ -33,6 +35,7 @@ impl Ctx {
             rng: Rng::new(seed),
             health_doubtful: false,
             accepted: false,
+            served: false,
             outputs: VecDeque::new(),
             conns: BTreeMap::new(),
             queries: BTreeMap::new(),

@@ -149,6 +149,9 @@ pub enum ConnErrorKind {
     Tls(TlsFault),
     /// The other side closed the connection before its first answer: often a TLS or SASL listener.
     ClosedEarly,
+    /// The other side told its versions and closed the connection at the request after that, and no broker has ever answered more:
+    /// most likely its listener wants SASL, and this client has none.
+    ClosedAtFirstRequest,
     /// The other side closed the connection.
     Closed,
     /// A frame's size was negative or above the limit.
@@ -244,6 +247,9 @@ impl ConnErrorKind {
             Self::NotKafka { looks_like: LooksLike::Redis } => "this port speaks Redis' protocol, not Kafka's",
             Self::Tls(fault) => tls::text(fault),
             Self::ClosedEarly => "the other side closed the connection without answering the first request",
+            Self::ClosedAtFirstRequest => {
+                "the other side closed the connection at the first request, as a listener that wants SASL does to a client without"
+            }
             Self::Closed => "the other side closed the connection",
             Self::BadSize => "a response has an impossible size",
             Self::Malformed => "a response cannot be understood",
@@ -291,6 +297,10 @@ impl ConnErrorKind {
             Self::ClosedEarly => (
                 "often this listener expects TLS or SASL: check security.protocol and the port; the broker may also be restarting, or be older than 0.10",
                 "often this listener expects TLS or SASL: check security.protocol and the port; the broker may also be restarting, or be older than 0.10",
+            ),
+            Self::ClosedAtFirstRequest => (
+                "set security.protocol to SASL_PLAINTEXT or SASL_SSL, sasl.mechanism and credentials, or use the port of a listener without SASL; if the broker is only restarting, this passes",
+                "set security.protocol to SASL_PLAINTEXT or SASL_SSL, sasl.mechanism and credentials, or have the broker advertise a listener without SASL; if it is only restarting, this passes",
             ),
             Self::BadSize | Self::Malformed | Self::CorrelationMismatch | Self::Unasked => (
                 "the other side is not a Kafka broker, or something in between damages what it sends; the connection was closed",

@@ -43,7 +43,7 @@ pub use milena_accumulator::{
     PartitionRequest, PartitionerKind, Receipt, ReceiptTopic, Reported,
 };
 pub use milena_client::{property, sasl};
-pub use milena_cluster::{ClusterState, ConnError, ConnErrorKind, HostPort};
+pub use milena_cluster::{ClusterState, ConnError, ConnErrorKind, HostPort, LooksLike};
 pub use milena_pool::{
     BoxFuture, Connector, Keepalive, Resolver, Secure, Secured, Stream, SystemResolver, Target, TcpConnector,
 };

@@ -208,7 +208,7 @@ impl Runner {
                 self.due.extend(waiting.map(|(source, _)| source.clone()));
             }
             Event::Produced { request, answer, .. } => self.produced(request, answer),
-            Event::Controlled { request, answer } => self.controlled(request, answer),
+            Event::Controlled { request, answer, .. } => self.controlled(request, answer),
             // Somebody may mend it, so it is waited for as anything else, and said when the patience is at its end.
             Event::Refused { .. } => {}
             other => tracing::error!(?other, "the cluster tells something that a replay does not know"),

@@ -390,7 +390,9 @@ impl Details<'_> {
 
 fn kind_of(code: ErrorCode) -> FailureKind {
     match code {
-        ErrorCode::TOPIC_AUTHORIZATION_FAILED | ErrorCode::CLUSTER_AUTHORIZATION_FAILED => FailureKind::Authorization,
+        ErrorCode::TOPIC_AUTHORIZATION_FAILED
+        | ErrorCode::CLUSTER_AUTHORIZATION_FAILED
+        | ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED => FailureKind::Authorization,
         ErrorCode::MESSAGE_TOO_LARGE | ErrorCode::RECORD_LIST_TOO_LARGE => FailureKind::RecordTooLarge,
         ErrorCode::INVALID_RECORD | ErrorCode::INVALID_TIMESTAMP => FailureKind::InvalidRecord,
         _ => FailureKind::Broker,

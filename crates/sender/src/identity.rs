@@ -4,7 +4,7 @@ use milena_accumulator::FailureKind;
 use milena_cluster::{ControlRequest, ControlResponse, RequestId, RequestLost};
 use milena_sequence::{Identity, Stream};
 use milena_wire::message::init_producer_id::InitProducerIdRequest;
-use milena_wire::{ErrorCode, ProducerEpoch, ProducerId, Timestamp};
+use milena_wire::{BrokerId, ErrorCode, ProducerEpoch, ProducerId, Timestamp};
 
 use crate::config::SenderConfig;
 use crate::partition::LastError;
@@ -47,7 +47,12 @@ impl Sender {
         state.asking = Some(self.cluster.control(self.now, ControlRequest::InitProducerId(request)));
     }
 
-    pub(crate) fn controlled(&mut self, request: RequestId, answer: Result<ControlResponse, RequestLost>) {
+    pub(crate) fn controlled(
+        &mut self,
+        request: RequestId,
+        broker: Option<BrokerId>,
+        answer: Result<ControlResponse, RequestLost>,
+    ) {
         if self.identity.asking != Some(request) {
             return;
         }
@@ -61,7 +66,7 @@ impl Sender {
                 }
             }
             Ok(ControlResponse::InitProducerId(response)) => {
-                let last = LastError { broker: None, code: response.error, message: None, cause: None };
+                let last = LastError { broker, code: response.error, message: None, cause: None };
                 self.identity_refused(last);
             }
             Ok(_) => self.identity_refused(senseless("the answer is to another question".to_owned())),

@@ -221,7 +221,7 @@ impl Sender {
                 self.check_commands();
             }
             Event::Produced { request, broker, answer } => self.produced(request, broker, answer),
-            Event::Controlled { request, answer } => self.controlled(request, answer),
+            Event::Controlled { request, broker, answer } => self.controlled(request, broker, answer),
             Event::Refused { broker, cause } => self.refused(broker, &cause),
             Event::Room { broker } => {
                 self.dirty.insert(broker);

@@ -413,7 +413,9 @@ fn gone_since(topic: TopicState<'_>, partition: PartitionId, now: Timestamp) -> 
 
 fn kind_of_refusal(code: ErrorCode) -> FailureKind {
     match code {
-        ErrorCode::TOPIC_AUTHORIZATION_FAILED | ErrorCode::CLUSTER_AUTHORIZATION_FAILED => FailureKind::Authorization,
+        ErrorCode::TOPIC_AUTHORIZATION_FAILED
+        | ErrorCode::CLUSTER_AUTHORIZATION_FAILED
+        | ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED => FailureKind::Authorization,
         _ => FailureKind::TopicUnknown,
     }
 }

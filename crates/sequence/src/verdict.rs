@@ -129,6 +129,7 @@ pub fn may_have_appended(code: ErrorCode) -> bool {
             | ErrorCode::INVALID_REQUIRED_ACKS
             | ErrorCode::TOPIC_AUTHORIZATION_FAILED
             | ErrorCode::CLUSTER_AUTHORIZATION_FAILED
+            | ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED
             | ErrorCode::INVALID_TIMESTAMP
             | ErrorCode::UNSUPPORTED_VERSION
             | ErrorCode::INVALID_REQUEST
@@ -193,9 +194,7 @@ pub fn verdict(q: &Question) -> Verdict {
             Verdict::FailRecords
         }
 
-        ErrorCode::PRODUCER_FENCED
-        | ErrorCode::INVALID_PRODUCER_ID_MAPPING
-        | ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED => Verdict::Fatal { fate },
+        ErrorCode::PRODUCER_FENCED | ErrorCode::INVALID_PRODUCER_ID_MAPPING => Verdict::Fatal { fate },
 
         // An error of the broker's that says nothing about the batch: as worth a retry as a lost connection.
         ErrorCode::UNKNOWN_SERVER_ERROR | ErrorCode::BROKER_NOT_AVAILABLE => resend(q, true, ambiguous),

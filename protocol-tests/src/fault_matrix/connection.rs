@@ -229,6 +229,14 @@ pub(super) const ROWS: &[Row] = &[
                 "crates/producer/tests/sasl/faults.rs",
                 "each_refusal_is_told_with_the_broker_and_what_to_do_and_is_not_repeated_in_a_hurry",
             ),
+            Test::tcp(
+                "crates/producer/tests/sasl/faults.rs",
+                "a_client_without_sasl_is_told_what_the_listener_wants_and_does_not_hurry",
+            ),
+            Test::kafka(
+                "protocol-tests/tests/kafka_sasl/changes.rs",
+                "a_password_that_changes_under_load_costs_no_record",
+            ),
             Test::unit(
                 "protocol-tests/tests/sasl_strikes.rs",
                 "a_client_that_is_struck_tries_again_at_leisure_and_is_there_soon_after",
@@ -243,10 +251,16 @@ pub(super) const ROWS: &[Row] = &[
         number: 22,
         fault: "A SASL session expires under load (KIP-368)",
         outcome: "Authenticated again between answers; nothing is lost",
-        shown: Shown::By(&[Test::tcp(
-            "crates/producer/tests/sasl/traffic.rs",
-            "row_022_sessions_are_renewed_under_load_and_every_record_is_there_once_and_in_order",
-        )]),
+        shown: Shown::By(&[
+            Test::tcp(
+                "crates/producer/tests/sasl/traffic.rs",
+                "row_022_sessions_are_renewed_under_load_and_every_record_is_there_once_and_in_order",
+            ),
+            Test::kafka(
+                "protocol-tests/tests/kafka_sasl/sessions.rs",
+                "connections_authenticate_again_under_load_for_a_minute",
+            ),
+        ]),
     },
     Row {
         number: 23,

@@ -174,7 +174,11 @@ pub(super) const ROWS: &[Row] = &[
         number: 43,
         fault: "The right to write is taken away, and given back",
         outcome: "Records in between fail as not written; later ones are delivered by the same producer",
-        shown: Shown::By(&[tcp("row_043_the_right_to_write_is_taken_away_and_given_back")]),
+        shown: Shown::By(&[
+            tcp("row_043_the_right_to_write_is_taken_away_and_given_back"),
+            tcp("row_043_each_right_that_is_missing_has_its_name_and_is_not_asked_for_in_a_hurry"),
+            Test::kafka("protocol-tests/tests/kafka_sasl/rights.rs", "rights_come_and_go_and_each_lack_has_its_name"),
+        ]),
     },
     Row {
         number: 44,

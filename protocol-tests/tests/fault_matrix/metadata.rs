@@ -547,6 +547,57 @@ fn row_043_the_right_to_write_is_taken_away_and_given_back() {
 }
 
 #[test]
+fn row_043_each_right_that_is_missing_has_its_name_and_is_not_asked_for_in_a_hurry() {
+    let topic = [
+        "writing there is not allowed",
+        "TOPIC_AUTHORIZATION_FAILED",
+        "--operation Write --operation Describe --topic t",
+    ];
+    let cluster =
+        ["with idempotence is not allowed", "CLUSTER_AUTHORIZATION_FAILED", "--operation IdempotentWrite --cluster"];
+    let id = ["the transactional id is not allowed", "TRANSACTIONAL_ID_AUTHORIZATION_FAILED", "--transactional-id ID"];
+    for (api, code, told) in [
+        (ApiKey::PRODUCE, ErrorCode::TOPIC_AUTHORIZATION_FAILED, topic),
+        (ApiKey::PRODUCE, ErrorCode::CLUSTER_AUTHORIZATION_FAILED, cluster),
+        (ApiKey::PRODUCE, ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED, id),
+        (ApiKey::INIT_PRODUCER_ID, ErrorCode::CLUSTER_AUTHORIZATION_FAILED, cluster),
+        (ApiKey::INIT_PRODUCER_ID, ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED, id),
+    ] {
+        run(async {
+            let rig = Rig::nodes(1).await;
+            rig.topic(TOPIC, 1);
+            let patient = rig.producer().retry_backoff(Duration::from_millis(100));
+            let mut story = Story::with(&rig, patient.retry_backoff_max(Duration::from_secs(1)));
+            if api == ApiKey::PRODUCE {
+                story.deliver(TOPIC, 10).await;
+            } else {
+                // By a connection to a broker with a name, and not the one to a bootstrap address.
+                story.producer().wait_ready(LONG).await.expect("a cluster that answers");
+                rig.cluster().cut_connections(None);
+            }
+            rig.cluster().script(Rule::on(api, Reaction::Error(code)).always());
+            story.enqueue(TOPIC, 10).await;
+            story.settled().await;
+            // Time in which nobody wants anything.
+            let before = rig.requests();
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            let asked = rig.requests() - before;
+            assert!(asked < 12, "{api} {code}: {asked} requests in a second");
+            rig.cluster().clear_script();
+            let delivered = if api == ApiKey::PRODUCE { 20 } else { 10 };
+            story.enqueue(TOPIC, 10).await;
+            let ended = story.end(120).await;
+            ended.failed(10, FailureKind::Authorization, Fate::NotWritten);
+            assert_eq!(ended.account.delivered, delivered, "{api} {code}");
+            let said = ended.failures[0].to_string();
+            for part in told.into_iter().chain(["topic t", "partition 0", "broker 1"]) {
+                assert!(said.contains(part), "{api} {code}: {part}: {said}");
+            }
+        });
+    }
+}
+
+#[test]
 fn row_044_another_cluster_answers_under_the_old_name() {
     run(async {
         events::listen();

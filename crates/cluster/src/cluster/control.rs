@@ -234,7 +234,7 @@ impl Cluster {
             let cause = link.error(ConnErrorKind::VersionsUnsupported, detail);
             let code = ErrorCode::UNSUPPORTED_VERSION;
             let lost = RequestLost { broker: key.broker(), reached: Reached::NotSent, code, cause };
-            self.ctx.event(Event::Controlled { request: id, answer: Err(lost) });
+            self.ctx.event(Event::Controlled { request: id, broker: key.broker(), answer: Err(lost) });
         }
     }
 
@@ -268,7 +268,7 @@ impl Cluster {
             });
             let lost =
                 RequestLost { broker: None, reached: Reached::NotSent, code: ErrorCode::REQUEST_TIMED_OUT, cause };
-            self.ctx.event(Event::Controlled { request: id, answer: Err(lost) });
+            self.ctx.event(Event::Controlled { request: id, broker: None, answer: Err(lost) });
         }
     }
 

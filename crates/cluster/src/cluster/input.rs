@@ -109,7 +109,7 @@ impl Cluster {
             Purpose::Control(id) => {
                 ControlResponse::decode(request.key, request.version, &answered.body).map(|response| {
                     self.understood(now, key, &request, response.throttle_ms());
-                    self.ctx.event(Event::Controlled { request: id, answer: Ok(response) });
+                    self.ctx.event(Event::Controlled { request: id, broker: key.broker(), answer: Ok(response) });
                 })
             }
             Purpose::Metadata => MetadataResponse::decode(request.version, &answered.body).map(|response| {
@@ -126,6 +126,7 @@ impl Cluster {
     fn understood(&mut self, now: Timestamp, key: LinkKey, request: &InFlight, throttle_ms: i32) {
         self.with(key, |link, ctx| {
             link.on_answer_understood();
+            ctx.served = true;
             if throttle_ms > 0
                 && client_throttles(request.key, request.version)
                 && let Some(conn) = link.ready_mut()
@@ -272,7 +273,7 @@ impl Cluster {
                 }
                 (Purpose::Control(_), _) if Mutant::LostControlIsUnheardOf.lives() => {}
                 (Purpose::Control(request), _) => {
-                    self.ctx.event(Event::Controlled { request, answer: Err(lost) });
+                    self.ctx.event(Event::Controlled { request, broker, answer: Err(lost) });
                 }
                 (Purpose::Metadata, _) => {
                     self.avoid = Some(key.node);

@@ -56,6 +56,7 @@ fn errors_say_where_what_and_what_to_do() {
         K::NotKafka { looks_like: LooksLike::Ssh },
         K::NotKafka { looks_like: LooksLike::Redis },
         K::ClosedEarly,
+        K::ClosedAtFirstRequest,
         K::Closed,
         K::BadSize,
         K::Malformed,

@@ -52,7 +52,11 @@ impl Link {
         }
         ctx.conn_gone(id);
         let connecting = matches!(self.stage, Stage::Connecting { .. });
-        let (what, mut detail) = cause.judge(connecting, silent);
+        let (mut what, mut detail) = cause.judge(connecting, silent);
+        let unproven = matches!(&self.stage, Stage::Ready { conn, .. } if !conn.proven && conn.load() > 0);
+        if what == ConnErrorKind::Closed && unproven && !ctx.served && ctx.config.sasl_mechanism.is_none() {
+            what = ConnErrorKind::ClosedAtFirstRequest;
+        }
         if matches!(self.stage, Stage::Authenticating { .. }) && detail.is_empty() {
             "in the middle of the SASL exchange".clone_into(&mut detail);
         }

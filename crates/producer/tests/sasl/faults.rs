@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use milena_broker::SaslLie;
+use milena_broker::{Reaction, Rule, SaslLie};
 use milena_producer::{Record, sasl::SaslErrorKind};
+use milena_wire::ApiKey;
 
 use super::*;
 
@@ -67,4 +68,33 @@ async fn a_listener_without_sasl_is_named() {
         .unwrap();
     let error = producer.send(Record::to("topic").value("1")).await.unwrap_err();
     assert!(format!("{error:?}").contains(SaslErrorKind::IllegalState.text()), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_client_without_sasl_is_told_what_the_listener_wants_and_does_not_hurry() {
+    let cluster = cluster(server()).await;
+    let producer = producer(&cluster)
+        .max_block(Duration::from_millis(900))
+        .request_timeout(Duration::from_millis(500))
+        .delivery_timeout(Duration::from_secs(1))
+        .build()
+        .unwrap();
+    let error = producer.send(Record::to("topic").value("1")).await.unwrap_err();
+    let told = format!("{error:?}");
+    assert!(told.contains("a listener that wants SASL") && told.contains("sasl.mechanism"), "{told}");
+    assert!(told.contains("127.0.0.1:"), "{told}");
+    assert!(cluster.connections_accepted() < 20, "{} connections in about a second", cluster.connections_accepted());
+}
+
+#[tokio::test]
+async fn a_connection_that_is_cut_later_is_not_taken_for_a_listener_that_wants_sasl() {
+    let cluster = EmbeddedCluster::builder().start().await.unwrap();
+    let producer =
+        producer(&cluster).delivery_timeout(Duration::from_secs(1)).request_timeout(Duration::from_millis(500));
+    let producer = producer.build().unwrap();
+    producer.send(Record::to("topic").value("1")).await.unwrap();
+    cluster.script(Rule::on(ApiKey::PRODUCE, Reaction::CloseBefore).always());
+    let error = producer.send(Record::to("topic").value("2")).await.unwrap_err();
+    let told = error.to_string();
+    assert!(told.contains("the other side closed the connection") && !told.contains("SASL"), "{told}");
 }

@@ -104,6 +104,7 @@ rows! { fails:
     invalid_acks_fail: 21, Broker, NOT;
     a_topic_without_authorization_fails: 29, Authorization, NOT;
     a_cluster_without_authorization_fails: 31, Authorization, NOT;
+    a_transactional_id_without_authorization_fails: 53, Authorization, NOT;
     an_invalid_timestamp_fails: 32, InvalidRecord, NOT;
     an_unsupported_mechanism_fails: 33, Broker, MAYBE;
     an_illegal_sasl_state_fails: 34, Broker, MAYBE;
@@ -131,7 +132,7 @@ fn a_duplicate_is_a_success_without_an_offset() {
 
 #[test]
 fn a_fenced_producer_fails_everything_and_takes_no_more() {
-    for code in [49, 53, 90] {
+    for code in [49, 90] {
         let mut world = World::new().warm();
         world.hold_answers = true;
         world.fault(Fault::Refuse(code));

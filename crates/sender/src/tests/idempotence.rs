@@ -239,7 +239,10 @@ fn without_the_right_to_a_producer_id_records_fail_clearly_until_it_is_granted()
     world.run_for(100);
     let error = outcome(a).unwrap_err();
     assert_eq!((error.kind(), error.fate()), (FailureKind::Authorization, Fate::NotWritten));
-    assert!(error.to_string().contains("CLUSTER_AUTHORIZATION_FAILED"), "{error}");
+    let told = error.to_string();
+    for part in ["topic t", "CLUSTER_AUTHORIZATION_FAILED", "--operation IdempotentWrite --cluster"] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
     let b = world.send("b");
     world.run_for(3000);
     delivered(b);

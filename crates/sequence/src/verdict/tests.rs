@@ -198,7 +198,7 @@ rows! {
     an_invalid_transaction_state_fails: 48 => FAILED;
     an_invalid_producer_id_mapping_is_fatal: 49 => Verdict::Fatal { fate: Fate::MaybeWritten };
     concurrent_transactions_are_sent_again: 51 => RESEND_AMBIGUOUS;
-    a_transactional_id_without_authorization_is_fatal: 53 => Verdict::Fatal { fate: Fate::MaybeWritten };
+    a_transactional_id_without_authorization_fails: 53 => REFUSED;
     a_disabled_security_fails: 54 => FAILED;
     an_operation_not_attempted_fails: 55 => FAILED;
     a_storage_error_is_sent_again_as_ambiguous: 56 => RESEND_ELSEWHERE_AMBIGUOUS;

@@ -80,8 +80,8 @@ error_codes! {
     GROUP_AUTHORIZATION_FAILED = 30, Final,
         "the client may not use the group; grant its principal Read on it";
     CLUSTER_AUTHORIZATION_FAILED = 31, Final,
-        "the client may not do this to the cluster; for an idempotent producer on a broker before 2.8, grant \
-         IdempotentWrite on the cluster";
+        "the client may not do this to the cluster; an idempotent producer needs Write on a topic, on a broker \
+         before 2.8 IdempotentWrite on the cluster";
     INVALID_TIMESTAMP = 32, Final,
         "a record's timestamp is further from the broker's clock than the topic allows; check the clocks and \
          message.timestamp.before.max.ms and after.max.ms";

@@ -113,7 +113,7 @@ impl Chaos {
         self.trace.push(super::world::describe(&event));
         let (request, lost) = match event {
             Event::Produced { request, answer, .. } => (request, answer.err()),
-            Event::Controlled { request, answer } => (request, answer.err()),
+            Event::Controlled { request, answer, .. } => (request, answer.err()),
             Event::MetadataChanged | Event::Room { .. } | Event::Refused { .. } => return,
         };
         assert!(self.ended.insert(request), "a request ends once");
