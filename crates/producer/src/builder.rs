@@ -101,7 +101,7 @@ impl ProducerBuilder {
     setters! {
         /// What is promised for each record. Default: [`Guarantee::ExactlyOnce`].
         guarantee: Guarantee,
-        /// `linger.ms`. Default: 5 ms.
+        /// `linger.ms`. Default: 5 ms. A full batch leaves sooner: at once if its broker owes no answer, else in company with others.
         linger: Duration,
         /// `batch.size`, in bytes. Default: 256 KiB.
         batch_size: usize,
