@@ -17,6 +17,7 @@
 
 mod accumulator;
 mod append;
+mod begin;
 mod cell;
 mod chunk;
 mod closed;
