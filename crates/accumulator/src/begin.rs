@@ -126,7 +126,7 @@ impl Topic {
     }
 }
 
-/// As [`write`], of the only record of a batch; its value is `lent`.
+/// As [`write()`], of the only record of a batch; its value is `lent`.
 fn write_around<C: Claim>(
     core: &Core,
     open: &mut OpenBatch,
