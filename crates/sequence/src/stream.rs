@@ -65,7 +65,7 @@ enum State {
         route: Route,
     },
     Waiting,
-    /// Answered [`Verdict::Split`], and the pieces are not made yet.
+    /// Answered [`Verdict::Split`](crate::Verdict::Split), and the pieces are not made yet.
     Held,
     Silent,
     Withdrawn,

@@ -33,7 +33,7 @@ impl Stream {
         Some(fate)
     }
 
-    /// Replaces a batch that was answered [`Verdict::Split`] by its pieces, which keep its records' sequences.
+    /// Replaces a batch that was answered [`Verdict::Split`](crate::Verdict::Split) by its pieces, which keep its records' sequences.
     pub fn split(&mut self, key: BatchKey, pieces: &[(BatchKey, RecordCount)]) {
         let Some(at) = self.find(key) else { return };
         let Some(entry) = self.entries.remove(at) else { return };
