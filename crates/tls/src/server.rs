@@ -61,6 +61,12 @@ impl TlsServerConfig {
         self
     }
 
+    /// The cipher suites to accept, best first, by IANA's names. Default: all that the provider has.
+    pub fn cipher_suites<S: Into<String>>(mut self, suites: impl IntoIterator<Item = S>) -> Self {
+        self.cryptography.suites = suites.into_iter().map(Into::into).collect();
+        self
+    }
+
     fn trust(&self) -> Option<&Trust> {
         match &self.clients {
             Clients::Anybody => None,

@@ -1,7 +1,7 @@
 //! What is accepted, and what each refusal is called.
 
 use milena_tls::issue::{Authority, Issued, Validity};
-use milena_tls::{Identity, Store, TlsClient, TlsConfig, TlsServerConfig, TlsVersion};
+use milena_tls::{Identity, Store, TlsClient, TlsConfig, TlsServer, TlsServerConfig, TlsVersion};
 use milena_wire::{TlsError, TlsFault};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -154,6 +154,18 @@ async fn versions_and_suites_without_overlap_are_told() {
     scene.result(suites("TLS_AES_256_GCM_SHA384"), serving()).await.unwrap();
     let error = TlsClient::new(suites("TLS_RSA_WITH_NULL_MD5")).unwrap_err().to_string();
     assert!(error.contains("TLS_RSA_WITH_NULL_MD5") && error.contains("TLS_AES_128_GCM_SHA256"), "{error}");
+}
+
+#[tokio::test]
+async fn a_server_agrees_to_no_suite_but_those_that_it_was_given() {
+    let scene = Scene::new();
+    let serving = || scene.serving().cipher_suites(["TLS_AES_128_GCM_SHA256"]);
+    let (client, _server) = meet(&client(scene.trusting()), "broker.example", &server(serving())).await;
+    assert_eq!(client.unwrap().agreed(), "TLSv1_3 TLS13_AES_128_GCM_SHA256");
+    let other = scene.trusting().cipher_suites(["TLS_AES_256_GCM_SHA384"]);
+    assert_eq!(fault(scene.result(other, serving()).await), TlsFault::NothingInCommon);
+    let error = TlsServer::new(scene.serving().cipher_suites(["TLS_NULL"])).unwrap_err().to_string();
+    assert!(error.contains("TLS_NULL"), "{error}");
 }
 
 #[tokio::test]
