@@ -70,7 +70,16 @@ public final class Peer {
             config.put("buffer.memory", buffer);
         }
         if (size > 900_000) config.put("max.request.size", size + 65_536);
+        String trusted = text("tls", null);
+        if (trusted != null) {
+            config.put("security.protocol", "SSL");
+            config.put("ssl.truststore.type", "PEM");
+        }
         String settings = config.toString().replaceAll("[{},]", "") + " -Xmx512m";
+        if (trusted != null) {
+            config.put("ssl.truststore.location", trusted);
+            settings += " tls=JSSE of Java " + System.getProperty("java.version");
+        }
         config.put("bootstrap.servers", text("bootstrap", "127.0.0.1:9092"));
         if (!given.isEmpty()) fail("no such setting: " + given);
         values = payload();

@@ -4,6 +4,7 @@
 //! - [`Work`] says what is to be done: it comes from the command line, as `name=value`.
 //! - [`Payload`] is what the records hold.
 //! - [`Ear`] hears of acknowledgements at a fixed rate.
+//! - [`fail`] and [`cannot`] end a run that says nothing.
 //! - [`tasks`] runs many tasks and adds up what they did.
 
 mod measure;
@@ -54,7 +55,7 @@ pub trait Client: Sync + Sized {
 
 /// Does what the command line says with one client, and prints what was measured as one line of JSON.
 pub fn main<C: Client>() {
-    let work = Work::from_args();
+    let work = Work::from_args(std::env::args().skip(1));
     let built = Instant::now();
     let client = C::connect(&work);
     client.one_each(&work);
@@ -117,6 +118,12 @@ fn streams<C: Client>(client: &C, work: &Work, until: Until) -> u64 {
 fn unsupported<C: Client>(client: &C) {
     println!("{{\"unsupported\": true, \"settings\": {:?}}}", client.settings());
     std::process::exit(0);
+}
+
+/// Ends the program: the client cannot do this work, which is no failure.
+pub fn cannot(why: &str) -> ! {
+    println!("{{\"unsupported\": {why:?}}}");
+    std::process::exit(0)
 }
 
 /// Ends the program: a run in which a record failed says nothing.

@@ -8,6 +8,8 @@ use crate::fail;
 pub struct Work {
     /// `host:port`, several separated by commas.
     pub bootstrap: String,
+    /// The file, in PEM, with whom to trust. None: plain text.
+    pub tls: Option<String>,
     /// stream, batches, tasks, rate, first or idle.
     pub mode: String,
     /// The topics, that records go to in turn.
@@ -62,9 +64,8 @@ impl Until {
 }
 
 impl Work {
-    pub(crate) fn from_args() -> Self {
-        let mut given: HashMap<String, String> = std::env::args()
-            .skip(1)
+    pub(crate) fn from_args(args: impl Iterator<Item = String>) -> Self {
+        let mut given: HashMap<String, String> = args
             .map(|arg| match arg.split_once('=') {
                 Some((name, value)) => (name.to_owned(), value.to_owned()),
                 None => fail(format_args!("not name=value: {arg}")),
@@ -77,6 +78,7 @@ impl Work {
         };
         let work = Self {
             bootstrap: take(&mut given, "bootstrap", "127.0.0.1:9092".to_owned()),
+            tls: given.remove("tls"),
             mode: take(&mut given, "mode", "stream".to_owned()),
             topics,
             partitions: take(&mut given, "partitions", 6),
@@ -130,5 +132,18 @@ fn take<T: std::str::FromStr>(given: &mut HashMap<String, String>, name: &str, d
     match given.remove(name) {
         Some(value) => value.parse().unwrap_or_else(|_| fail(format_args!("{name} cannot be {value}"))),
         None => default,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_plain_unless_there_is_somebody_to_trust() {
+        let work = |args: &[&str]| Work::from_args(args.iter().map(ToString::to_string));
+        let both = work(&["tls=/tmp/a=b.pem", "size=1000"]);
+        assert_eq!((both.tls.as_deref(), both.size), (Some("/tmp/a=b.pem"), 1000));
+        assert_eq!(work(&["size=1000"]).tls, None);
     }
 }

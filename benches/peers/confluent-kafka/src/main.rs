@@ -58,7 +58,13 @@ impl Client for Confluent {
         if work.size > 900_000 {
             settings.push(("max.request.size", (work.size + 65_536).to_string()));
         }
-        let shown = settings[1..].iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(" ");
+        let mut shown =
+            settings[1..].iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(" ");
+        if let Some(trusted) = &work.tls {
+            settings.push(("security.protocol", "SSL".to_owned()));
+            settings.push(("ssl.truststore.location", trusted.clone()));
+            shown += " security.protocol=SSL tls=rustls with aws-lc";
+        }
         let map: HashMap<String, String> = settings.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         let entered = runtime.enter();
         let config = ProducerConfig::new(&map).unwrap_or_else(|error| fail(error));

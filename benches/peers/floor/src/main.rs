@@ -3,12 +3,13 @@
 //! It fills a batch for each partition in turn, sends all of them in one request, and reads the oldest answer when five are under
 //! way. Produce version 8 is the last whose encoding fits on a page.
 
+mod stream;
+
 use std::cell::RefCell;
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::time::{Instant, SystemTime};
 
 use peer_common::{Client, Ear, Payload, Schedule, Until, Work, fail};
+use stream::Stream;
 
 fn main() {
     peer_common::main::<Floor>();
@@ -24,10 +25,11 @@ struct Floor {
     socket: std::sync::Mutex<Socket>,
     payload: Payload,
     batch: usize,
+    tls: bool,
 }
 
 struct Socket {
-    stream: TcpStream,
+    stream: RefCell<Box<dyn Stream>>,
     producer: (i64, i16),
     sequences: Vec<i32>,
     correlation: i32,
@@ -36,10 +38,8 @@ struct Socket {
 
 impl Socket {
     fn connect(work: &Work) -> Self {
-        let stream = TcpStream::connect(&work.bootstrap).unwrap_or_else(|error| fail(error));
-        stream.set_nodelay(true).unwrap_or_else(|error| fail(error));
         let mut socket = Self {
-            stream,
+            stream: RefCell::new(stream::open(work)),
             producer: (-1, -1),
             sequences: vec![0; work.partitions as usize],
             correlation: 0,
@@ -66,12 +66,12 @@ impl Socket {
     fn send(&mut self, request: &mut [u8]) {
         let length = i32::try_from(request.len() - 4).unwrap_or_else(|_| fail("too long"));
         request[..4].copy_from_slice(&length.to_be_bytes());
-        self.stream.write_all(request).unwrap_or_else(|error| fail(error));
+        self.stream.get_mut().write_all(request).unwrap_or_else(|error| fail(error));
     }
 
     fn answer(&self) -> std::cell::Ref<'_, Vec<u8>> {
         let mut length = [0; 4];
-        let mut stream = &self.stream;
+        let mut stream = self.stream.borrow_mut();
         stream.read_exact(&mut length).unwrap_or_else(|error| fail(error));
         {
             let mut answer = self.answers.borrow_mut();
@@ -191,11 +191,17 @@ impl Floor {
 impl Client for Floor {
     fn connect(work: &Work) -> Self {
         let batch = if work.batch > 0 { work.batch } else { 256 * 1024 };
-        Self { socket: std::sync::Mutex::new(Socket::connect(work)), payload: Payload::new(work), batch }
+        Self {
+            socket: std::sync::Mutex::new(Socket::connect(work)),
+            payload: Payload::new(work),
+            batch,
+            tls: work.tls.is_some(),
+        }
     }
 
     fn settings(&self) -> String {
-        format!("batch={} in_flight={IN_FLIGHT} acks=all, producer id and sequences", self.batch)
+        let tls = if self.tls { " tls=rustls with graviola" } else { "" };
+        format!("batch={} in_flight={IN_FLIGHT} acks=all, producer id and sequences{tls}", self.batch)
     }
 
     fn one_each(&self, work: &Work) {

@@ -41,11 +41,14 @@ func connect(w *peer.Work) *client {
 			kgo.MaxBufferedBytes(w.Buffer))
 		about += fmt.Sprintf(" ProducerBatchMaxBytes=%d MaxBufferedRecords=%d MaxBufferedBytes=%d", max(w.Batch, w.Size+512), w.Window, w.Buffer)
 	}
+	if config := w.TLS(); config != nil {
+		options = append(options, kgo.DialTLSConfig(config))
+	}
 	c, err := kgo.NewClient(options...)
 	if err != nil {
 		peer.Fail(err)
 	}
-	return &client{c, peer.NewPayload(w), about}
+	return &client{c, peer.NewPayload(w), about + w.AboutTLS()}
 }
 
 func (c *client) Settings() string { return c.about }

@@ -2,11 +2,14 @@
 package peer
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"math"
 	"os"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,6 +21,7 @@ import (
 
 type Work struct {
 	Bootstrap, Mode, Codec               string
+	Trusted                              string // the file, in PEM, with whom to trust; empty: plain text
 	Topics                               []string
 	Partitions, Size, LingerMs, Batch    int
 	Buffer, Window, Threads, Tasks, Rate int
@@ -139,6 +143,30 @@ func Fail(why any) {
 	os.Exit(1)
 }
 
+// TLS is nil for plain text.
+func (w *Work) TLS() *tls.Config {
+	if w.Trusted == "" {
+		return nil
+	}
+	pem, err := os.ReadFile(w.Trusted)
+	if err != nil {
+		Fail(err)
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(pem) {
+		Fail("no certificate in " + w.Trusted)
+	}
+	return &tls.Config{RootCAs: roots}
+}
+
+// AboutTLS ends a client's settings.
+func (w *Work) AboutTLS() string {
+	if w.Trusted == "" {
+		return ""
+	}
+	return " tls=crypto/tls of " + runtime.Version()
+}
+
 // Payload: windows of one text, as ../../common makes it.
 type Payload struct {
 	text         []byte
@@ -254,6 +282,7 @@ func parse() *Work {
 		Fail(err)
 	}
 	w.Seconds = seconds
+	w.Trusted = text("tls", "")
 	for name := range given {
 		Fail("no such setting: " + name)
 	}

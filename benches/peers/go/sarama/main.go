@@ -46,13 +46,15 @@ func connect(w *peer.Work) *client {
 	if !w.Keyed {
 		config.Producer.Partitioner = sarama.NewRoundRobinPartitioner
 	}
+	config.Net.TLS.Config = w.TLS()
+	config.Net.TLS.Enable = config.Net.TLS.Config != nil
 	producer, err := sarama.NewAsyncProducer(strings.Split(w.Bootstrap, ","), config)
 	if err != nil {
 		peer.Fail(err)
 	}
 	c := &client{producer: producer, payload: peer.NewPayload(w), window: make(chan struct{}, w.Window)}
 	c.about = fmt.Sprintf("RequiredAcks=all Idempotent MaxOpenRequests=1 Flush.Frequency=%dms Flush.Bytes=%d Flush.MaxMessages=%d round robin, or FNV-1a by key; %s",
-		w.LingerMs, config.Producer.Flush.Bytes, config.Producer.Flush.MaxMessages, w.Codec)
+		w.LingerMs, config.Producer.Flush.Bytes, config.Producer.Flush.MaxMessages, w.Codec) + w.AboutTLS()
 	go func() {
 		for failed := range producer.Errors() {
 			peer.Fail(failed)

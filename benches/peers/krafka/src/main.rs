@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use krafka::auth::{AuthConfig, TlsConfig};
 use krafka::producer::{Acks, DeliveryHandle, Producer};
 use krafka::{Compression, Kafka, Record};
 use peer_common::{Client, Ear, HEADERS, Payload, Schedule, Until, Work, fail};
@@ -49,7 +50,11 @@ impl Client for Krafka {
             other => fail(other),
         };
         let producer = runtime.block_on(async {
-            let kafka = Kafka::builder(&work.bootstrap).connect().await.unwrap_or_else(|error| fail(error));
+            let mut kafka = Kafka::builder(&work.bootstrap);
+            if let Some(trusted) = &work.tls {
+                kafka = kafka.security(AuthConfig::ssl(TlsConfig::new().with_ca_cert(trusted)));
+            }
+            let kafka = kafka.connect().await.unwrap_or_else(|error| fail(error));
             let mut builder = kafka
                 .producer()
                 .acks(Acks::All)
@@ -69,7 +74,9 @@ impl Client for Krafka {
         } else {
             String::new()
         };
-        let settings = format!("acks=all idempotent linger={}ms compression={}{batch}", work.linger_ms, work.codec);
+        let tls = work.tls.as_ref().map_or("", |_| " tls=rustls with ring");
+        let settings =
+            format!("acks=all idempotent linger={}ms compression={}{batch}{tls}", work.linger_ms, work.codec);
         Self {
             runtime,
             producer: Box::leak(Box::new(producer)),

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
+use milena::tls::{Store, TlsConfig, Trust};
 use milena::{BatchReport, Codec, Compression, Delivery, DeliveryHandler, Outcome, Producer, Record};
 use peer_common::{Client, Ear, HEADERS, Payload, Schedule, Until, Work, fail};
 
@@ -15,6 +16,7 @@ struct Milena {
     producer: Producer,
     payload: Payload,
     listener: Arc<Listener>,
+    tls: bool,
 }
 
 /// Hears of batches, where records are produced with a token.
@@ -86,8 +88,11 @@ impl Client for Milena {
         if work.size > 1_000_000 {
             builder = builder.max_record_size(work.size + 1024);
         }
+        if let Some(trusted) = &work.tls {
+            builder = builder.tls(TlsConfig::new().trust(Trust::Stores(vec![Store::file(trusted)])));
+        }
         let producer = builder.build().unwrap_or_else(|error| fail(error));
-        Self { producer, payload: Payload::new(work), listener }
+        Self { producer, payload: Payload::new(work), listener, tls: work.tls.is_some() }
     }
 
     fn settings(&self) -> String {
@@ -101,8 +106,9 @@ impl Client for Milena {
             "compression.type",
             "max.request",
         ];
+        let tls = self.tls.then_some(" tls=rustls with graviola").unwrap_or_default();
         let lines = shown.lines().filter(|line| wanted.iter().any(|name| line.trim_start().starts_with(name)));
-        lines.map(|line| line.trim().replace(" = ", "=")).collect::<Vec<_>>().join(" ")
+        lines.map(|line| line.trim().replace(" = ", "=")).collect::<Vec<_>>().join(" ") + tls
     }
 
     fn one_each(&self, work: &Work) {

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
-use peer_common::{Client, Ear, HEADERS, Payload, Schedule, Until, Work, fail};
+use peer_common::{Client, Ear, HEADERS, Payload, Schedule, Until, Work, cannot, fail};
 use rdkafka::ClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -50,6 +50,17 @@ impl ProducerContext for Heard {
         }
         self.0.delivered.fetch_add(1, Ordering::Release);
     }
+}
+
+/// Which one does the cryptography.
+#[cfg(feature = "tls")]
+fn openssl() -> Option<&'static str> {
+    Some(openssl::version::version())
+}
+
+#[cfg(not(feature = "tls"))]
+fn openssl() -> Option<&'static str> {
+    None
 }
 
 impl Rdkafka {
@@ -102,14 +113,25 @@ impl Client for Rdkafka {
         if work.size > 900_000 {
             config.set("message.max.bytes", (work.size + 4096).to_string());
         }
+        if let Some(trusted) = &work.tls {
+            if openssl().is_none() {
+                cannot("this librdkafka was built without OpenSSL");
+            }
+            config.set("security.protocol", "ssl").set("ssl.ca.location", trusted);
+        }
         let heard = Arc::new(State::default());
         let producer = config.create_with_context(Heard(Arc::clone(&heard))).unwrap_or_else(|error| fail(error));
         Self { producer, heard, payload: Payload::new(work), config, awaited: OnceLock::new() }
     }
 
     fn settings(&self) -> String {
-        let settings = self.config.config_map().into_iter().filter(|(name, _)| *name != "bootstrap.servers");
-        settings.map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(" ")
+        let places = ["bootstrap.servers", "ssl.ca.location"];
+        let settings = self.config.config_map().into_iter().filter(|(name, _)| !places.contains(name));
+        let mut shown: Vec<String> = settings.map(|(name, value)| format!("{name}={value}")).collect();
+        if self.config.get("security.protocol").is_some() {
+            shown.extend(openssl().map(|version| format!("tls={version}")));
+        }
+        shown.join(" ")
     }
 
     fn one_each(&self, work: &Work) {

@@ -12,6 +12,9 @@ use rskafka::client::partition::{Compression, UnknownTopicHandling};
 use rskafka::client::producer::aggregator::RecordAggregator;
 use rskafka::client::producer::{BatchProducer, BatchProducerBuilder};
 use rskafka::record::Record;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, RootCertStore};
 use tokio::runtime::Runtime;
 use tokio::sync::Semaphore;
 
@@ -53,6 +56,14 @@ async fn send(partition: Partition, record: Record) {
     partition.produce(record).await.unwrap_or_else(|error| fail(error));
 }
 
+fn tls(trusted: &str) -> ClientConfig {
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_file_iter(trusted).unwrap_or_else(|error| fail(error)) {
+        roots.add(certificate.unwrap_or_else(|error| fail(error))).unwrap_or_else(|error| fail(error));
+    }
+    ClientConfig::builder().with_root_certificates(roots).with_no_client_auth()
+}
+
 impl Client for Rskafka {
     fn connect(work: &Work) -> Self {
         let runtime = Runtime::new().unwrap_or_else(|error| fail(error));
@@ -66,8 +77,11 @@ impl Client for Rskafka {
         let batch = if work.batch > 0 { work.batch.max(work.size + 256) } else { 1_000_000 };
         let linger = Duration::from_millis(work.linger_ms);
         let partitions = runtime.block_on(async {
-            let client =
-                ClientBuilder::new(vec![work.bootstrap.clone()]).build().await.unwrap_or_else(|error| fail(error));
+            let mut client = ClientBuilder::new(vec![work.bootstrap.clone()]);
+            if let Some(trusted) = &work.tls {
+                client = client.tls_config(Arc::new(tls(trusted)));
+            }
+            let client = client.build().await.unwrap_or_else(|error| fail(error));
             let mut topics = Vec::new();
             for topic in &work.topics {
                 let mut partitions = Vec::new();
@@ -81,8 +95,11 @@ impl Client for Rskafka {
             }
             topics
         });
-        let settings =
-            format!("acks=all, not idempotent, linger={}ms RecordAggregator({batch}) {}", work.linger_ms, work.codec);
+        let tls = work.tls.as_ref().map_or("", |_| " tls=rustls with ring");
+        let settings = format!(
+            "acks=all, not idempotent, linger={}ms RecordAggregator({batch}) {}{tls}",
+            work.linger_ms, work.codec
+        );
         Self { runtime, partitions, payload: Box::leak(Box::new(Payload::new(work))), settings }
     }
 

@@ -11,6 +11,8 @@ pub(crate) struct Case {
     pub(crate) args: &'static str,
     /// The topics of the sink.
     pub(crate) topics: &'static str,
+    /// Whether the sink speaks TLS, with a cipher that is the same for all.
+    pub(crate) tls: bool,
     pub(crate) clients: Clients,
 }
 
@@ -41,11 +43,11 @@ const LARGE_ARGS: &str = "size=100 keyed=1 topics=500 partitions=100";
 const LARGE_IDLE: &str = "mode=idle seconds=10 size=100 keyed=1 topics=500 partitions=100";
 
 const fn throughput(name: &'static str, title: &'static str, args: &'static str, clients: Clients) -> Case {
-    Case { name, title, group: Group::Throughput, args, topics: SIX, clients }
+    Case { name, title, group: Group::Throughput, args, topics: SIX, tls: false, clients }
 }
 
 const fn latency(name: &'static str, title: &'static str, args: &'static str) -> Case {
-    Case { name, title, group: Group::Latency, args, topics: SIX, clients: Clients::Everybody }
+    Case { name, title, group: Group::Latency, args, topics: SIX, tls: false, clients: Clients::Everybody }
 }
 
 /// All cases, in the order of the tables. The window is that of 32 MiB of buffer: 65,536 small records, fewer large ones.
@@ -53,6 +55,8 @@ pub(crate) const CASES: &[Case] = &[
     throughput("100", "100 B", "size=100", Clients::Everybody),
     throughput("1000", "1000 B", "size=1000 window=24000", Clients::Everybody),
     throughput("100-batches", "100 B, heard by batch", "size=100 mode=batches", Clients::Milena),
+    Case { tls: true, ..throughput("100-tls", "100 B, TLS", "size=100", Clients::Everybody) },
+    Case { tls: true, ..throughput("1000-tls", "1000 B, TLS", "size=1000 window=24000", Clients::Everybody) },
     throughput("100-lz4", "100 B, lz4", "size=100 codec=lz4", Clients::Peers),
     throughput("1000-lz4", "1000 B, lz4", "size=1000 codec=lz4 window=24000", Clients::Peers),
     throughput(

@@ -15,6 +15,7 @@ mod json;
 mod measure;
 mod process;
 mod report;
+mod sink;
 mod stats;
 
 use std::process::ExitCode;

@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use super::case::{CASES, Case, Clients, Group};
 use super::client::{CLIENTS, Client, FLOOR, MILENA};
 use super::json::Fields;
-use super::process::{self, Sink};
+use super::process;
+use super::sink::Sink;
 
 /// What to measure, and how.
 #[derive(Debug)]
@@ -94,10 +95,14 @@ impl Plan {
         let mut command = client.command()?;
         let sink = match &self.bootstrap {
             Some(_) => None,
-            None => Some(Sink::start(case.topics)?),
+            None => Some(Sink::start(case.topics, case.tls)?),
         };
         let bootstrap = sink.as_ref().map(|sink| &sink.bootstrap).or(self.bootstrap.as_ref()).ok_or("no broker")?;
         command.arg(format!("bootstrap={bootstrap}"));
+        let tls = sink.as_ref().and_then(|sink| sink.tls.as_ref());
+        if let Some(tls) = tls {
+            command.arg(format!("tls={}", tls.trusted.display()));
+        }
         let mut args: Vec<&str> = case.args.split(' ').collect();
         if client.name == FLOOR {
             // It sends one at a time; faster, it would measure its own queue.
@@ -115,6 +120,9 @@ impl Plan {
         let others = (process::machine_cpu() - busy - own - sink_cpu).max(0.0) / began.elapsed().as_secs_f64();
         fields.put("others", round3(others));
         fields.put("sink_cpu", round3(sink_cpu));
+        if let Some(tls) = tls {
+            fields.put("tls", &*tls.agreed);
+        }
         Ok(fields)
     }
 }
@@ -153,7 +161,7 @@ fn summary(case: &Case, run: &Fields) -> String {
         return line + why;
     }
     if run.has("unsupported") {
-        return line + "cannot do this";
+        return line + run.text("unsupported").unwrap_or("cannot do this");
     }
     if let (Some(records), Some(seconds), Some(cpu)) = (run.number("records"), run.number("seconds"), run.number("cpu"))
     {

@@ -1,48 +1,13 @@
 //! Programs that are started, and what the system says of them.
 
 use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::json::Fields;
 
 /// The system's unit of processor time. Linux has had it at 100 Hz for every program that asks, for ever.
 const TICKS_PER_SECOND: f64 = 100.0;
-
-/// A sink, that ends with this.
-#[derive(Debug)]
-pub(crate) struct Sink {
-    child: Child,
-    pub(crate) bootstrap: String,
-}
-
-impl Sink {
-    pub(crate) fn start(topics: &str) -> Result<Self, String> {
-        let program = std::env::current_exe().map_err(|error| error.to_string())?.with_file_name("sink");
-        let mut child = Command::new(&program)
-            .args(topics.split(' '))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .map_err(|error| format!("{}: {error}", program.display()))?;
-        let mut bootstrap = String::new();
-        if let Some(output) = child.stdout.take() {
-            BufReader::new(output).read_line(&mut bootstrap).map_err(|error| error.to_string())?;
-        }
-        Ok(Self { child, bootstrap: bootstrap.trim().to_owned() })
-    }
-
-    pub(crate) fn cpu(&self) -> f64 {
-        cpu_of(self.child.id())
-    }
-}
-
-impl Drop for Sink {
-    fn drop(&mut self) {
-        drop(self.child.kill());
-        drop(self.child.wait());
-    }
-}
 
 /// Runs a client's program to its end and returns the line that it printed last. While it says that it is idle, its threads are watched.
 pub(crate) fn run(mut command: Command, timeout: Duration) -> Result<Fields, String> {
@@ -106,7 +71,8 @@ fn nanoseconds(id: u32) -> Result<u64, String> {
     of_threads(id, "schedstat", |text| text.split(' ').next()?.parse().ok())
 }
 
-fn cpu_of(id: u32) -> f64 {
+/// Of one process so far, in seconds.
+pub(crate) fn cpu_of(id: u32) -> f64 {
     let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
     // The name, in parentheses, may hold anything.
     let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();

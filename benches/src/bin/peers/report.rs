@@ -1,5 +1,6 @@
 //! Tables and charts from what was measured.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use serde_json::Value;
@@ -172,11 +173,25 @@ impl Measured {
     }
 
     fn settings(&self) -> String {
+        let tls = CASES.iter().filter(|case| case.tls && self.0["cases"].get(case.name).is_some());
+        let runs = tls.flat_map(|case| self.0["cases"][case.name].as_array().into_iter().flatten());
+        let agreed: BTreeSet<&str> = runs.filter_map(|run| run["tls"].as_str()).collect();
+        let mut list = self.settings_of(|case| !case.tls);
+        if !agreed.is_empty() {
+            let agreed: Vec<&str> = agreed.into_iter().collect();
+            list += &format!("\nWith TLS, `{}` for everybody:\n\n", agreed.join("`, `"));
+            list += &self.settings_of(|case| case.tls);
+        }
+        list
+    }
+
+    fn settings_of(&self, which: impl Fn(&Case) -> bool) -> String {
         let mut list = String::new();
         for client in CLIENTS {
-            let runs = CASES.iter().flat_map(|case| self.runs(case, client.name)).collect::<Vec<_>>();
+            let runs = CASES.iter().filter(|case| which(case)).flat_map(|case| self.runs(case, client.name));
+            let runs: Vec<Fields> = runs.collect();
             let settings = runs.iter().find_map(|run| run.text("settings"));
-            let why = runs.iter().find_map(|run| run.text("failed"));
+            let why = runs.iter().find_map(|run| run.text("failed").or_else(|| run.text("unsupported")));
             let line =
                 settings.map(|settings| format!("`{settings}`")).or_else(|| why.map(|why| format!("not run: {why}")));
             list += &format!("- {}: {}\n", client.name, line.as_deref().unwrap_or("not run: left out"));

@@ -1,7 +1,13 @@
-//! `sink [--nodes=N] TOPIC=PARTITIONS...`: a broker, or N, that checks CRC, sizes and sequences as Kafka does, and keeps nothing. Prints
-//! where it listens, and runs until standard input ends. `TOPIC*COUNT=PARTITIONS` makes TOPIC-0, TOPIC-1 and so on.
+//! `sink [--nodes=N] [--tls=CA.pem] TOPIC=PARTITIONS...`: a broker, or N, that checks CRC, sizes and sequences as Kafka does, and keeps
+//! nothing. Prints where it listens, and runs until standard input ends. `TOPIC*COUNT=PARTITIONS` makes TOPIC-0, TOPIC-1 and so on.
+//!
+//! With `--tls` it speaks TLS 1.3 with `TLS_AES_128_GCM_SHA256` and nothing else. What clients have to trust is written to CA.pem, and a second
+//! line says what was agreed on with one.
+
+mod tls;
 
 use std::io::Read;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use milena_broker::{EmbeddedCluster, Keep};
@@ -19,9 +25,18 @@ fn main() -> ExitCode {
 fn serve() -> Result<(), String> {
     let (options, topics): (Vec<String>, Vec<String>) = std::env::args().skip(1).partition(|arg| arg.starts_with("--"));
     let mut broker = EmbeddedCluster::builder().keep(Keep::Nothing).max_message_bytes(16 << 20);
+    let mut trusted = None;
     for option in options {
-        let nodes = option.strip_prefix("--nodes=").and_then(|nodes| nodes.parse().ok());
-        broker = broker.nodes(nodes.ok_or_else(|| format!("no such option: {option}"))?);
+        let unknown = || format!("no such option: {option}");
+        match option.split_once('=').ok_or_else(unknown)? {
+            ("--nodes", nodes) => broker = broker.nodes(nodes.parse().map_err(|_| unknown())?),
+            ("--tls", file) => {
+                let file = PathBuf::from(file);
+                broker = broker.tls(tls::server(&file)?);
+                trusted = Some(file);
+            }
+            _ => return Err(unknown()),
+        }
     }
     let cluster = broker.start_blocking().map_err(|error| error.to_string())?;
     for topic in topics {
@@ -39,6 +54,9 @@ fn serve() -> Result<(), String> {
         }
     }
     println!("{}", cluster.bootstrap());
+    if let Some(file) = trusted {
+        println!("{}", tls::agreed(&file, &cluster.bootstrap())?);
+    }
     // Nothing is expected: its end says that whoever started this is gone.
     std::io::stdin().read_to_end(&mut Vec::new()).map_err(|error| error.to_string())?;
     Ok(())
