@@ -222,8 +222,8 @@ impl std::error::Error for ConnError {}
 impl ConnErrorKind {
     /// Whether trying again is in vain until somebody changes something: credentials, settings, certificates.
     ///
-    /// So it is if one side does not take the other for who it says it is, or they have no way in common to find out. It is not if the
-    /// credentials could not be had, or the authentication came to nothing for another reason.
+    /// So it is if one side does not take the other for who it says it is, or they have no way in common to find out; or if who issues tokens
+    /// does not take this client for who it says it is. It is not if the credentials could not be had for another reason, or the authentication came to nothing for another reason.
     #[must_use]
     pub fn is_refusal_of_identity(self) -> bool {
         match self {

@@ -71,7 +71,7 @@ pub struct ProducerConfig {
     /// What becomes of unsent records when their topic is deleted and created again. Default: they fail.
     pub recreated_topic: RecreatedTopic,
     /// `milena.refused.identity`: what becomes of waiting records when a broker does not accept who this producer says it is, or is not who it
-    /// should be: wrong password, unknown issuer. Default: they go on waiting, up to `delivery.timeout.ms`.
+    /// should be, or a token endpoint refuses it: wrong password, unknown issuer. Default: they go on waiting, up to `delivery.timeout.ms`.
     pub refused_identity: RefusedIdentity,
     /// `allow.auto.create.topics`: whether asking for a topic may create it, if the broker allows it. Default: on.
     pub auto_create_topics: bool,

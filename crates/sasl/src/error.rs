@@ -14,6 +14,9 @@ pub enum SaslErrorKind {
     Refused,
     /// The broker refuses the token.
     TokenRefused,
+    /// Whoever issues tokens refuses this client: its name, its password, or what it asks for. To be told by a provider of tokens whose
+    /// issuer gave a definite no; an issuer that is away, overloaded or broken is [`NoCredentials`](Self::NoCredentials).
+    IssuerRefused,
     /// The broker did not expect authentication at this point.
     IllegalState,
     /// The broker wants keys to be derived with fewer iterations than are safe, or with more than are sensible.
@@ -37,6 +40,7 @@ impl SaslErrorKind {
             Self::NotOffered => "the broker does not offer the SASL mechanism",
             Self::Refused => "the broker refuses the credentials",
             Self::TokenRefused => "the broker refuses the token",
+            Self::IssuerRefused => "the issuer of tokens refuses this client",
             Self::IllegalState => "the broker did not expect SASL at this point",
             Self::Iterations => "the broker asks for an iteration count that is not acceptable",
             Self::Nonce => "the broker answers a SASL challenge that was not put to it",
@@ -61,6 +65,9 @@ impl SaslErrorKind {
             }
             Self::TokenRefused => {
                 "check issuer, audience and scope of the token, that it has not expired, and both clocks"
+            }
+            Self::IssuerRefused => {
+                "check the client's id and secret with the token endpoint, that the client may use the grant client_credentials there, and the scope"
             }
             Self::IllegalState => {
                 "check that security.protocol fits the listener: SASL_PLAINTEXT or SASL_SSL where the listener has SASL, PLAINTEXT or SSL where it has not"

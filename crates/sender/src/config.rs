@@ -55,8 +55,8 @@ pub enum RecreatedTopic {
     Send,
 }
 
-/// What happens to records that wait for a broker while identity is refused: the broker does not accept who this client says it is, or is not who
-/// it should be ([`milena_cluster::ConnErrorKind::is_refusal_of_identity`]).
+/// What happens to records that wait for a broker while identity is refused: the broker, or who issues tokens for it, does not accept who this
+/// client says it is, or the broker is not who it should be ([`milena_cluster::ConnErrorKind::is_refusal_of_identity`]).
 ///
 /// What is in flight is answered first. Connections are tried again with backoff whatever is chosen, so that new credentials take effect by themselves.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]

@@ -264,8 +264,8 @@ pub(super) const ROWS: &[Row] = &[
     },
     Row {
         number: 23,
-        fault: "Renewing an OAuth token is slow or fails",
-        outcome: "Renewed ahead of its expiry, also when idle",
+        fault: "Renewing an OAuth token is slow, fails, or is refused",
+        outcome: "Renewed ahead of its expiry, also when idle; a definite no counts as a refusal of identity",
         shown: Shown::By(&[
             Test::unit(
                 "crates/client/src/sasl/tests.rs",
@@ -276,6 +276,14 @@ pub(super) const ROWS: &[Row] = &[
                 "failures_are_repeated_with_growing_waits_while_the_old_token_serves",
             ),
             Test::tcp("crates/producer/tests/oauth/main.rs", "records_wait_for_an_endpoint_that_comes_back"),
+            Test::tcp(
+                "crates/producer/tests/oauth/main.rs",
+                "an_endpoint_that_refuses_the_client_ends_waiting_records_if_that_is_chosen_and_one_that_fails_does_not",
+            ),
+            Test::unit(
+                "crates/sender/src/tests/refused.rs",
+                "an_issuer_of_tokens_that_refuses_is_heeded_like_a_broker_and_one_that_is_away_is_waited_for",
+            ),
             Test::tcp(
                 "crates/producer/tests/oauth/main.rs",
                 "a_token_is_replaced_while_nothing_is_sent_and_never_once_the_producer_has_gone",

@@ -44,7 +44,8 @@ fn the_settings_of_each_page_on_sasl_deliver() {
 #[test]
 fn the_settings_for_managed_services_are_all_known_and_fit_together() {
     let blocks = blocks("managed-services.md");
-    assert!(blocks.len() >= 8, "{}", blocks.len());
+    assert!(blocks.len() >= 9, "{}", blocks.len());
+    assert!(blocks.iter().any(|block| block.contains("milena.sasl.aws.region")), "IAM of MSK");
     for block in blocks {
         let mut properties = milena::property::Properties::new();
         properties.add_text("the page", &block);

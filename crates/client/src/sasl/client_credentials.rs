@@ -15,7 +15,9 @@ use super::{Password, TokenProvider};
 /// The client credentials flow (RFC 6749, section 4.4; KIP-768): asks an endpoint for a token over HTTPS, by name and password.
 ///
 /// Give it to [`OAuthBearer`](super::OAuthBearer), which asks before the token in force expires, for one at a time, and with backoff after a
-/// failure. Redirects are not followed and proxies not used. Errors name the endpoint, its status and what it says is wrong; never the
+/// failure. Redirects are not followed and proxies not used. An endpoint that refuses this client is
+/// [`IssuerRefused`](milena_sasl::SaslErrorKind::IssuerRefused); one that is away, overloaded or confused is
+/// [`NoCredentials`](milena_sasl::SaslErrorKind::NoCredentials). Errors name the endpoint, its status and what it says is wrong; never the
 /// password, even if the endpoint says it back.
 #[derive(Clone)]
 pub struct ClientCredentials {
@@ -113,7 +115,9 @@ impl ClientCredentials {
             let to = grant.without_secret(answer.location.as_deref().unwrap_or("nowhere"));
             return Err(wrong(format!("answers with status {}, to go to {to}, which is not done", answer.status)));
         }
-        let token = grant.token(answer.status, answer.body.expose(), now()).map_err(|error| wrong(error.detail))?;
+        let token = grant.token(answer.status, answer.body.expose(), now());
+        let token =
+            token.map_err(|error| SaslError::new(error.kind, format!("{}: {}", self.endpoint, error.detail)))?;
         Ok(token.with_extensions(self.extensions.clone()))
     }
 }

@@ -18,6 +18,11 @@ const NAP: Duration = Duration::from_secs(30);
 /// Gets tokens from wherever they are issued. A closure that returns a future is one, too.
 pub trait TokenProvider: Send + Sync + 'static {
     /// A token that can be used now. Asked again before it expires, and when a broker refused it; one call is under way at a time.
+    ///
+    /// # Errors
+    ///
+    /// [`IssuerRefused`](milena_sasl::SaslErrorKind::IssuerRefused) if who issues tokens gave a definite no, which counts as a refusal of
+    /// identity; else [`SaslError::no_credentials`], and records wait.
     fn token(&self) -> BoxFuture<Result<BearerToken, SaslError>>;
 }
 

@@ -13,7 +13,7 @@ use milena_broker::{EmbeddedCluster, SaslServer};
 use milena_producer::property::Properties;
 use milena_producer::sasl::{ClientCredentials, Endpoint, OAuthBearer, Password};
 use milena_producer::tls::{Store, TlsConfig, Trust};
-use milena_producer::{Producer, ProducerBuilder, Record};
+use milena_producer::{FailureKind, Fate, Producer, ProducerBuilder, Record};
 use parking_lot::Mutex;
 
 use endpoint::{Play, TokenEndpoint};
@@ -173,6 +173,41 @@ async fn records_wait_for_an_endpoint_that_comes_back() {
     }
     assert!(endpoint.last().contains(BASIC));
     producer.close(LONG).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_endpoint_that_refuses_the_client_ends_waiting_records_if_that_is_chosen_and_one_that_fails_does_not() {
+    let cluster = cluster().await;
+    let endpoint = TokenEndpoint::start(Play::Say("503 Service Unavailable", "{}".to_owned())).await;
+    let lines = format!(
+        "sasl.oauthbearer.token.endpoint.url={}\nhttps.ca.pem={}\nsasl.oauthbearer.client.id=kafka-1\n\
+         sasl.oauthbearer.client.secret=s3cr3t\nmilena.refused.identity=fail\nsasl.login.retry.backoff.max.ms=200",
+        endpoint.url,
+        line(&endpoint.ca)
+    );
+    let producer = by(&cluster, &lines).delivery_timeout(Duration::from_secs(3600)).build().unwrap();
+    let mut delivery = Box::pin(producer.enqueue(Record::to("topic").value("1")).await.unwrap());
+    tokio::select! {
+        biased;
+        outcome = &mut delivery => panic!("{outcome:?}"),
+        () = until(|| endpoint.asked() >= 4) => {}
+    }
+    let no = r#"{"error":"invalid_client","error_description":"no such client"}"#;
+    endpoint.play(Play::Say("401 Unauthorized", no.to_owned()));
+    let error = tokio::time::timeout(LONG, delivery).await.unwrap().unwrap_err();
+    assert_eq!((error.kind(), error.fate()), (FailureKind::Authentication, Fate::NotWritten));
+    let told = error.to_string();
+    assert!(told.contains("issuer of tokens refuses") && told.contains("no such client"), "{told}");
+    // It lives: records that come once the client is known are delivered.
+    endpoint.play(Play::Token(3600));
+    until_sent(&producer).await;
+    producer.close(LONG).await.unwrap();
+}
+
+/// Sends until a record is delivered.
+async fn until_sent(producer: &Producer) {
+    let sent = async { while producer.send(Record::to("topic").value("2")).await.is_err() {} };
+    tokio::time::timeout(LONG, sent).await.unwrap();
 }
 
 #[cfg(feature = "msk-iam")]

@@ -6,7 +6,7 @@ use zeroize::Zeroize;
 
 use super::readable;
 use super::token::BearerToken;
-use crate::error::SaslError;
+use crate::error::{SaslError, SaslErrorKind};
 use crate::secret::Secret;
 
 /// Who asks for a token, and for what.
@@ -58,9 +58,10 @@ impl ClientGrant {
         let token = match &mut parsed {
             Ok(value) if (200..300).contains(&status) => token(value, now),
             Ok(value) => Err(self.refusal(status, value)),
-            Err(_) => {
-                Err(SaslError::no_credentials(format!("answers with status {status} and something that is not JSON")))
-            }
+            Err(_) => Err(SaslError::new(
+                meaning(status, None),
+                format!("answers with status {status} and something that is not JSON"),
+            )),
         };
         if let Ok(value) = &mut parsed {
             wipe(value);
@@ -76,7 +77,7 @@ impl ClientGrant {
                 text += &format!(", {name}: {}", self.without_secret(told));
             }
         }
-        SaslError::no_credentials(text)
+        SaslError::new(meaning(status, answer.get("error").and_then(Value::as_str)), text)
     }
 
     /// A text of the endpoint's without what must not be shown, in any form that it had on its way there.
@@ -94,6 +95,33 @@ impl ClientGrant {
         }
         readable(&text)
     }
+}
+
+/// What it means that there is no token: a definite no, which stays one until somebody changes something, or that it may be had in a moment.
+///
+/// In doubt the latter, since it costs no record. `error` is what the answer has of that name.
+fn meaning(status: u16, error: Option<&str>) -> SaslErrorKind {
+    // The codes of RFC 6749, section 5.2, the one of RFC 8707, and one that some providers take from RFC 6749, section 4.1.2.1.
+    const NO: [&str; 8] = [
+        "invalid_request",
+        "invalid_client",
+        "invalid_grant",
+        "unauthorized_client",
+        "unsupported_grant_type",
+        "invalid_scope",
+        "invalid_target",
+        "access_denied",
+    ];
+    const NOT_NOW: [&str; 2] = ["temporarily_unavailable", "server_error"];
+    let refuses = match (status, error) {
+        // A timeout, too early, too many: said of the request's time, not of the client.
+        (408 | 425 | 429, _) => false,
+        (401, error) => error.is_none_or(|error| !NOT_NOW.contains(&error)),
+        // Without such a code a gateway or a path that is wrong for a while may be who speaks.
+        (400..=499, Some(error)) => NO.contains(&error),
+        _ => false,
+    };
+    if refuses { SaslErrorKind::IssuerRefused } else { SaslErrorKind::NoCredentials }
 }
 
 /// The token in a good answer.
@@ -148,7 +176,6 @@ fn form(text: &[u8]) -> Secret {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::SaslErrorKind;
 
     fn grant() -> ClientGrant {
         ClientGrant { id: "s6BhdRkqt3".to_owned(), secret: "gX1fBat3bV".into(), scope: None, encoded: false }
@@ -212,6 +239,38 @@ mod tests {
         }
         let deep = "[".repeat(100_000);
         assert!(grant().token(200, deep.as_bytes(), 0).is_err(), "and no stack overflows");
+    }
+
+    #[test]
+    fn a_definite_no_is_told_from_an_endpoint_that_cannot_answer_now() {
+        use SaslErrorKind::{IssuerRefused, NoCredentials};
+        let coded = |code: &str| format!(r#"{{"error":"{code}"}}"#);
+        let mut cases = vec![
+            (400, coded("slow_down"), NoCredentials),
+            (400, coded("temporarily_unavailable"), NoCredentials),
+            (400, "{}".to_owned(), NoCredentials),
+            (400, r#"{"error":["invalid_client"]}"#.to_owned(), NoCredentials),
+            (400, "<html>invalid_client".to_owned(), NoCredentials),
+            (401, "{}".to_owned(), IssuerRefused),
+            (401, "<html>".to_owned(), IssuerRefused),
+            (401, coded("bad_credentials_of_this_vendor"), IssuerRefused),
+            (401, coded("temporarily_unavailable"), NoCredentials),
+            (401, coded("server_error"), NoCredentials),
+            (403, "<html>a firewall".to_owned(), NoCredentials),
+            (404, "{}".to_owned(), NoCredentials),
+        ];
+        for code in ["invalid_request", "invalid_client", "invalid_grant", "unauthorized_client"] {
+            cases.extend([400, 401, 403].map(|status| (status, coded(code), IssuerRefused)));
+        }
+        for code in ["unsupported_grant_type", "invalid_scope", "invalid_target", "access_denied"] {
+            cases.push((400, coded(code), IssuerRefused));
+        }
+        // Whatever it says of the client, it says at a bad time.
+        cases
+            .extend([200, 302, 408, 425, 429, 500, 502, 503, 504].map(|s| (s, coded("invalid_client"), NoCredentials)));
+        for (status, answer, kind) in cases {
+            assert_eq!(grant().token(status, answer.as_bytes(), 0).unwrap_err().kind, kind, "{status} {answer}");
+        }
     }
 
     #[test]

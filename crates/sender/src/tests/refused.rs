@@ -59,6 +59,48 @@ fn at_the_start_records_fail_at_once_or_wait_as_is_chosen_and_later_ones_are_tri
     }
 }
 
+#[test]
+fn an_issuer_of_tokens_that_refuses_is_heeded_like_a_broker_and_one_that_is_away_is_waited_for() {
+    use milena_cluster::SaslErrorKind::{IssuerRefused, NoCredentials};
+    for (kind, policy) in [
+        (IssuerRefused, RefusedIdentity::Fail),
+        (IssuerRefused, RefusedIdentity::FailAtStart),
+        (IssuerRefused, RefusedIdentity::Wait),
+        (NoCredentials, RefusedIdentity::Fail),
+    ] {
+        let mut world = World::with(|s| {
+            s.sender.refused_identity = policy;
+            s.cluster.sasl_mechanism = Some("TEST".to_owned());
+        });
+        world.no_token = Some(kind);
+        let first = world.send("first");
+        world.run_for(50);
+        assert!(!first.is_done(), "one refusal proves little");
+        world.run_for(60_000);
+        if (kind, policy) == (NoCredentials, RefusedIdentity::Fail) || policy == RefusedIdentity::Wait {
+            assert!(!first.is_done(), "{kind:?} {policy:?}");
+        } else {
+            let error = outcome(first).unwrap_err();
+            assert_eq!((error.kind(), error.fate()), TOLD);
+            let words = error.to_string();
+            for part in ["issuer of tokens refuses", "https://idp: says why", "token endpoint", "not on the log"] {
+                assert!(words.contains(part), "{part}: {words}");
+            }
+        }
+        // The client is let in: what waited and what comes is delivered.
+        world.no_token = None;
+        let second = world.send("second");
+        world.run_for(1_500);
+        delivered(second);
+        // While it works, the token in force serves; once that is over, only `Fail` gives records up.
+        world.no_token = Some(kind);
+        (1..=3).for_each(|node| world.cut(node));
+        let third = world.send("third");
+        world.run_for(3_000);
+        assert_eq!(third.is_done(), (kind, policy) == (IssuerRefused, RefusedIdentity::Fail), "{kind:?} {policy:?}");
+    }
+}
+
 fn first_word(world: &World, id: u64) -> bool {
     matches!(world.done.get(&id), Some(CommandResult::Ready(Err(error))) if error.kind == CommandErrorKind::IdentityRefused)
 }

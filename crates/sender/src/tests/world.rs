@@ -10,7 +10,9 @@ use milena_accumulator::{
     Accumulator, AccumulatorConfig, At, BatchReport, Delivery, DeliveryError, Diverted, Failure, FailureKind, Fate,
     Hooks, Receipt, RecordRef, SealJob, Urgency,
 };
-use milena_cluster::{Cluster, ClusterConfig, ConnId, HostPort, LostCause};
+use milena_cluster::{
+    Cluster, ClusterConfig, ConnId, HostPort, LostCause, SaslError, SaslErrorKind, SaslOrder, SaslStep,
+};
 use milena_wire::message::api_versions::{ApiRange, ApiVersionsResponse};
 use milena_wire::message::init_producer_id::InitProducerIdResponse;
 use milena_wire::message::metadata::{
@@ -19,6 +21,8 @@ use milena_wire::message::metadata::{
 use milena_wire::message::produce::{
     ProducePartitionResponse, ProduceRequestIn, ProduceResponse, ProduceTopicResponse,
 };
+use milena_wire::message::sasl_authenticate::SaslAuthenticateResponse;
+use milena_wire::message::sasl_handshake::SaslHandshakeResponse;
 use milena_wire::{
     ApiKey, ApiVersion, BatchView, BrokerId, CorrelationId, ErrorCode, Frame, LeaderEpoch, Offset, PartitionId,
     ProducerEpoch, ProducerId, Reader, RecordParts, RequestHeader, Sequence, Timestamp, TlsFault, TopicId, TopicName,
@@ -124,6 +128,8 @@ pub(super) struct World {
     pub(super) down: Vec<i32>,
     /// Nodes that do not accept who the client is.
     pub(super) refusing: Vec<i32>,
+    /// Why there are no tokens, where SASL is set up.
+    pub(super) no_token: Option<SaslErrorKind>,
     conns: BTreeMap<ConnId, i32>,
     pub(super) seen: Vec<Seen>,
     pub(super) requests: usize,
@@ -199,6 +205,7 @@ impl World {
             nodes: vec![1, 2, 3],
             down: Vec::new(),
             refusing: Vec::new(),
+            no_token: None,
             conns: BTreeMap::new(),
             seen: Vec::new(),
             requests: 0,
@@ -369,7 +376,14 @@ impl World {
                     self.serve(conn, &frame);
                 }
             }
-            Output::Authenticate { .. } => panic!("SASL is not set up"),
+            Output::Authenticate { conn, order } => {
+                let step = match (order, self.no_token) {
+                    (SaslOrder::Begin { .. }, Some(kind)) => Err(SaslError::new(kind, "https://idp: says why")),
+                    (SaslOrder::Begin { .. }, None) => Ok(SaslStep::Send(Bytes::from_static(b"token"))),
+                    (_, _) => Ok(SaslStep::Done),
+                };
+                self.cluster_input(milena_cluster::Input::Authenticate { conn, step });
+            }
             Output::Close { conn } => {
                 self.conns.remove(&conn);
                 self.forget(conn);
@@ -452,13 +466,16 @@ impl World {
         let (version, correlation) = (header.version, header.correlation);
         match header.api_key {
             ApiKey::API_VERSIONS => {
+                let sasl = [ApiKey::SASL_HANDSHAKE, ApiKey::SASL_AUTHENTICATE];
                 let apis = [ApiKey::PRODUCE, ApiKey::METADATA, ApiKey::API_VERSIONS, ApiKey::INIT_PRODUCER_ID]
+                    .into_iter()
+                    .chain(sasl)
                     .map(|key| {
                         let (min, max) = client_range(key).unwrap();
                         let max = if key == ApiKey::PRODUCE { ApiVersion(self.produce_max) } else { max };
                         ApiRange { key, min, max }
                     })
-                    .to_vec();
+                    .collect();
                 let response = ApiVersionsResponse { apis, ..ApiVersionsResponse::default() };
                 self.answer(conn, &response.encode_frame(version, correlation));
             }
@@ -487,6 +504,14 @@ impl World {
             ApiKey::PRODUCE => {
                 let request = ProduceRequestIn::decode(version, &mut reader).unwrap();
                 self.produce(conn, version, correlation, &request);
+            }
+            ApiKey::SASL_HANDSHAKE => {
+                let response = SaslHandshakeResponse { mechanisms: vec!["TEST".to_owned()], ..Default::default() };
+                self.answer(conn, &response.encode_frame(version, correlation));
+            }
+            ApiKey::SASL_AUTHENTICATE => {
+                let response = SaslAuthenticateResponse::default();
+                self.answer(conn, &response.encode_frame(version, correlation));
             }
             other => panic!("{other:?}"),
         }

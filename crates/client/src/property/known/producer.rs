@@ -123,7 +123,7 @@ pub(super) static PRODUCER: &[Known] = &[
     })
     .note("how long records wait for a topic that the cluster does not know"),
     applied("milena.refused.identity", "`wait`", refused_identity)
-        .note("milena's own: what becomes of waiting records when brokers refuse who the producer is, or cannot prove who they are: `wait` until delivery.timeout.ms, `fail` at once, or `fail-at-start`: at once as long as no broker has ever accepted it"),
+        .note("milena's own: what becomes of waiting records when brokers or the token endpoint refuse who the producer is, or brokers cannot prove who they are: `wait` until delivery.timeout.ms, `fail` at once, or `fail-at-start`: at once as long as no broker has ever accepted it"),
     applied("milena.dead.letter.topic", "", |draft, value| {
         if value.is_empty() {
             return Err(Wrong::new("names no topic").hint("leave it out if failed records are to go nowhere"));

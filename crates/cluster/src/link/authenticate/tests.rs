@@ -131,7 +131,7 @@ fn each_refusal_has_its_name_the_words_of_the_broker_and_what_to_do() {
         rig.frame(&offers(ErrorCode::NONE, &[], FIRST))
     };
     type Case = (SaslErrorKind, &'static str, &'static str, Box<dyn Fn(&mut Rig) -> Progress>);
-    let cases: [Case; 8] = [
+    let cases: [Case; 9] = [
         (K::NotOffered, "asked for SCRAM-SHA-256; it offers PLAIN, GSSAPI", "sasl.enabled.mechanisms", {
             Box::new(|rig| {
                 rig.sasl(send(b"one"));
@@ -172,6 +172,9 @@ fn each_refusal_has_its_name_the_words_of_the_broker_and_what_to_do() {
         }),
         (K::NoCredentials, "(SCRAM-SHA-256: no token)", "token provider", {
             Box::new(|rig| rig.sasl(Err(SaslError::no_credentials("no token"))))
+        }),
+        (K::IssuerRefused, "(SCRAM-SHA-256: invalid_client)", "id and secret", {
+            Box::new(|rig| rig.sasl(Err(SaslError::new(K::IssuerRefused, "invalid_client"))))
         }),
         (K::Mechanism, "something else than its first message", "", Box::new(|rig| rig.sasl(Ok(Step::Done)))),
     ];
