@@ -27,7 +27,7 @@ impl Budget {
         let region = Region::new(ALLOCATOR);
         let result = work();
         let stats = region.change();
-        // What a reallocation grew by is counted apart.
+        // What a reallocation grew by is in both: the block may have to move, and then for a moment there are two of it.
         let asked = stats.bytes_allocated + usize::try_from(stats.bytes_reallocated.max(0)).unwrap_or(0);
         let allowed = self.at_least + self.per_byte * len;
         assert!(asked <= allowed, "{what}: {asked} bytes asked for {len} that came, and {allowed} allowed");

@@ -15,8 +15,8 @@ use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
-/// An element in memory costs at most so many times its bytes on the wire, the growth of its `Vec` included.
-const LARGER: usize = 48;
+/// The most that a byte of any message below costs.
+const LARGER: usize = 20;
 
 type Decode = fn(ApiVersion, &Bytes) -> bool;
 

@@ -27,6 +27,9 @@ pub(crate) trait Field: Sized {
     /// Any value that the version can carry.
     #[cfg(test)]
     fn sample(dice: &mut sample::Dice, version: Version) -> Self;
+    /// What arrays in it are made of, at any depth.
+    #[cfg(test)]
+    fn elements(_: Version, _: &mut Vec<sample::Element>) {}
 }
 
 /// What a version without the field means: the given value, or that of the type.
@@ -107,6 +110,19 @@ macro_rules! message {
                     }
                 }
                 Ok(value)
+            }
+
+            #[cfg(test)]
+            fn elements(
+                version: $crate::message::schema::Version,
+                into: &mut Vec<$crate::message::schema::sample::Element>,
+            ) {
+                $(if ($($range)+).contains(&version.number) {
+                    <$ty as $crate::message::schema::Field>::elements(version, into);
+                })*
+                $($(if ($($tag_range)+).contains(&version.number) {
+                    <$tag_ty as $crate::message::schema::Field>::elements(version, into);
+                })*)?
             }
 
             #[cfg(test)]

@@ -4,6 +4,7 @@ mod fields;
 mod frames;
 mod hostile;
 mod oracle;
+mod sizes;
 
 use std::fmt::Debug;
 

@@ -3,7 +3,7 @@
 use bytes::{BufMut, Bytes};
 
 #[cfg(test)]
-use super::sample::Dice;
+use super::sample::{Dice, Element};
 use super::{Field, Version, Writer};
 use crate::ErrorCode;
 use crate::ids::{
@@ -151,9 +151,13 @@ fn read_array<T: Field>(reader: &mut Reader<'_>, version: Version) -> Result<Opt
     let Some(count) = reader.nullable_count(version.layout, T::smallest(version))? else {
         return Ok(None);
     };
-    // Not reserved: the count is plausible, but elements in memory are larger than on the wire.
+    // Not reserved at once, since elements in memory are larger than on the wire and the count is no more than plausible; but never beyond it
+    // either, so that a whole array has no room left over.
     let mut elements = Vec::new();
-    for _ in 0..count {
+    for read in 0..count {
+        if elements.len() == elements.capacity() {
+            elements.reserve_exact(read.max(4).min(count - read));
+        }
         elements.push(T::read(reader, version)?);
     }
     Ok(Some(elements))
@@ -169,6 +173,10 @@ fn write_array<T: Field>(elements: Option<&[T]>, out: &mut Writer, version: Vers
 impl<T: Field> Field for Vec<T> {
     fn absent() -> Self {
         Self::new()
+    }
+    #[cfg(test)]
+    fn elements(version: Version, into: &mut Vec<Element>) {
+        Element::of::<T>(version, into);
     }
     fn smallest(version: Version) -> usize {
         smallest_count(version)
@@ -189,6 +197,10 @@ impl<T: Field> Field for Vec<T> {
 impl<T: Field> Field for Option<Vec<T>> {
     fn absent() -> Self {
         None
+    }
+    #[cfg(test)]
+    fn elements(version: Version, into: &mut Vec<Element>) {
+        Element::of::<T>(version, into);
     }
     fn smallest(version: Version) -> usize {
         smallest_count(version)

@@ -2,6 +2,8 @@
 
 use bytes::Bytes;
 
+use super::{Field, Version};
+
 /// A small deterministic source of choices.
 pub(crate) struct Dice(u64);
 
@@ -36,5 +38,25 @@ impl Dice {
 
     pub(crate) fn index(&mut self, length: usize) -> usize {
         usize::try_from(self.number() % length as u64).expect("an index of a slice")
+    }
+}
+
+/// What an array is made of.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Element {
+    pub(crate) name: &'static str,
+    /// What each takes here, in bytes, without what it points to.
+    pub(crate) here: usize,
+    /// The fewest bytes that each takes in a message.
+    pub(crate) there: usize,
+}
+
+impl Element {
+    /// `T`, and what arrays within it are made of.
+    pub(super) fn of<T: Field>(version: Version, into: &mut Vec<Self>) {
+        let name = std::any::type_name::<T>();
+        let name = name.rsplit("::").next().unwrap_or(name);
+        into.push(Self { name, here: size_of::<T>(), there: T::smallest(version) });
+        T::elements(version, into);
     }
 }
