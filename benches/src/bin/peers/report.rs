@@ -101,12 +101,12 @@ impl Measured {
     /// milena's share of others', each from the same round.
     fn ratios(&self, group: Group, value: impl Fn(&Fields) -> Option<f64>) -> String {
         let mut table = String::from(
-            "| milena in proportion to | franz-go | librdkafka | best peer | floor |\n|---|---|---|---|---|\n",
+            "| milena in proportion to | franz-go | librdkafka | Java | best peer | floor |\n|---|---|---|---|---|---|\n",
         );
         for case in self.cases(group).filter(|case| case.clients != Clients::Milena) {
             let best = self.best_peer(case, &value);
             let mut row = format!("| {} |", case.title);
-            for other in [Some("franz-go"), Some("librdkafka"), best, Some(FLOOR)] {
+            for other in [Some("franz-go"), Some("librdkafka"), Some("Java"), best, Some(FLOOR)] {
                 let ratio = other.and_then(|other| self.ratio(case, other, &value));
                 let name = if other == best { best.unwrap_or_default() } else { "" };
                 row += &ratio.map_or_else(
