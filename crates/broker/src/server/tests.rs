@@ -6,12 +6,14 @@ mod faults;
 
 use bytes::Bytes;
 use milena_wire::message::metadata::{MetadataRequest, MetadataResponse};
+use milena_wire::message::sasl_authenticate::{AuthBytes, SaslAuthenticateRequest, SaslAuthenticateResponse};
+use milena_wire::message::sasl_handshake::SaslHandshakeRequest;
 use milena_wire::{ApiKey, ApiVersion, BrokerId, ErrorCode, Offset, PartitionId};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::EmbeddedCluster;
 use crate::SaslServer;
-use client::{Client, batch};
+use client::{CORRELATION, Client, batch};
 
 const N1: BrokerId = BrokerId(1);
 const P0: PartitionId = PartitionId(0);
@@ -119,18 +121,33 @@ async fn hostile_bytes_end_their_connection_and_no_other() {
 }
 
 #[tokio::test]
-async fn a_stranger_at_a_listener_with_sasl_has_no_room_for_large_frames() {
-    for (size, is_closed) in [(512 * 1024, false), (512 * 1024 + 1, true)] {
-        let cluster = EmbeddedCluster::builder().sasl(SaslServer::new(&["PLAIN"])).start().await.unwrap();
-        let mut stranger = Client::tcp(&cluster, N1).await;
-        stranger.stream.write_all(&i32::to_be_bytes(size)).await.unwrap();
-        if is_closed {
-            assert!(!matches!(stranger.stream.read(&mut [0]).await, Ok(1..)));
-        } else {
-            // The whole frame is taken, and is no request.
-            stranger.stream.write_all(&vec![0xff; 512 * 1024]).await.unwrap();
-            assert!(!matches!(stranger.stream.read(&mut [0]).await, Ok(1..)));
+async fn a_stranger_at_a_listener_with_sasl_has_no_room_for_large_frames_and_somebody_known_has() {
+    const MOST: usize = 512 * 1024;
+    let (v1, v2) = (ApiVersion(1), ApiVersion(2));
+    let server = SaslServer::new(&["PLAIN"]).user("alice", "pencil");
+    let cluster = EmbeddedCluster::builder().sasl(server).start().await.unwrap();
+    let authenticate = |auth: &[u8]| {
+        SaslAuthenticateRequest { auth_bytes: AuthBytes(auth.to_vec().into()) }.encode_frame(v2, CORRELATION, None)
+    };
+    let around = authenticate(&[0; MOST]).len() - MOST;
+    let sized = |size: usize| {
+        let frame = authenticate(&vec![0; size + 4 - around]);
+        assert_eq!(frame.len(), 4 + size);
+        frame
+    };
+    for (known, size, is_taken) in [(false, MOST, true), (false, MOST + 1, false), (true, MOST + 1, true)] {
+        let mut client = Client::tcp(&cluster, N1).await;
+        let greeting = SaslHandshakeRequest { mechanism: "PLAIN".to_owned() }.encode_frame(v1, CORRELATION, None);
+        client.ask(&greeting, ApiKey::SASL_HANDSHAKE, v1).await;
+        if known {
+            let body = client.ask(&authenticate(b"\0alice\0pencil"), ApiKey::SASL_AUTHENTICATE, v2).await;
+            assert_eq!(SaslAuthenticateResponse::decode(v2, &body).unwrap().error, ErrorCode::NONE);
+            client.ask(&greeting, ApiKey::SASL_HANDSHAKE, v1).await;
         }
+        // Whoever is not let in may be cut off before all of it is sent.
+        let sent = client.stream.write_all(&sized(size).to_vec()).await;
+        let answered = sent.is_ok() && client.next_frame().await.is_ok();
+        assert_eq!(answered, is_taken, "{size} bytes, known: {known}");
     }
 }
 
@@ -140,7 +157,7 @@ async fn the_metadata_leads_to_every_node() {
     let mut client = Client::tcp(&cluster, N1).await;
     let v = ApiVersion(12);
     let request = MetadataRequest { topics: None, ..Default::default() };
-    let body = client.ask(&request.encode_frame(v, client::CORRELATION, None), ApiKey::METADATA, v).await;
+    let body = client.ask(&request.encode_frame(v, CORRELATION, None), ApiKey::METADATA, v).await;
     let response = MetadataResponse::decode(v, &body).unwrap();
     let told: Vec<_> = response.brokers.iter().map(|b| format!("{}:{}", b.host, b.port)).collect();
     assert_eq!(told.join(","), cluster.bootstrap());
