@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use milena_wire::{PartitionId, RecordParts};
+use milena_wire::{Offset, PartitionId, RecordParts};
 
 use crate::cell::{BatchCell, Status};
 use crate::park;
@@ -93,13 +93,23 @@ impl Delivery {
     #[inline]
     pub fn wait(mut self) -> Result<Receipt, DeliveryError> {
         // Once its batch is settled, a record's outcome costs neither a lock nor an allocation, and its receipt gets the handle's own reference.
-        if let Some((_, Status::Settled(_))) = self.status()
-            && let Some(cell) = self.cell.take()
-            && let Some(result) = self.result(cell)
-        {
-            return result;
+        if let Some((_, Status::Settled(outcome))) = self.status() {
+            let acknowledged = match self.acknowledged(outcome) {
+                Ok(acknowledged) => acknowledged,
+                Err(error) => return self.fail(error),
+            };
+            if let Some(cell) = self.cell.take() {
+                return Ok(self.receipt(acknowledged, cell));
+            }
         }
         self.wait_long()
+    }
+
+    /// Ends [`wait`](Self::wait) with the error that was heard.
+    #[cold]
+    fn fail(mut self, error: DeliveryError) -> Result<Receipt, DeliveryError> {
+        self.heard = true;
+        Err(error)
     }
 
     #[cold]
@@ -128,8 +138,8 @@ impl Delivery {
     /// The outcome, if it is known.
     fn hear(&mut self) -> Option<Result<Receipt, DeliveryError>> {
         self.follow();
-        let (cell, Status::Settled(_)) = self.status()? else { return None };
-        let result = self.result(Arc::clone(cell))?;
+        let (cell, Status::Settled(outcome)) = self.status()? else { return None };
+        let result = self.acknowledged(outcome).map(|acknowledged| self.receipt(acknowledged, Arc::clone(cell)));
         self.heard = true;
         Some(result)
     }
@@ -160,27 +170,42 @@ impl Delivery {
         }
     }
 
-    /// What `cell` says of the record, if it says an outcome.
-    #[inline]
-    fn result(&self, cell: Arc<BatchCell>) -> Option<Result<Receipt, DeliveryError>> {
-        let outcome = match cell.status(self.index) {
-            Status::Settled(Outcome::Failed(failure)) => return Some(Err(DeliveryError(Arc::clone(failure)))),
-            Status::Settled(outcome) => outcome,
-            Status::Open | Status::Moved(..) => return None,
-        };
+    /// What `outcome` says of this record.
+    #[inline(always)]
+    fn acknowledged(&self, outcome: &Outcome) -> Result<Acknowledged, DeliveryError> {
+        match outcome {
+            Outcome::Failed(failure) => Err(DeliveryError(Arc::clone(failure))),
+            Outcome::Delivered { .. } | Outcome::Unacknowledged => Ok(Acknowledged {
+                offset: outcome.offset_of(self.index),
+                timestamp_ms: outcome.timestamp_of(self.timestamp_ms),
+                by_a_broker: matches!(outcome, Outcome::Delivered { .. }),
+            }),
+        }
+    }
+
+    #[inline(always)]
+    fn receipt(&self, acknowledged: Acknowledged, cell: Arc<BatchCell>) -> Receipt {
         let size = |n: i32| usize::try_from(n).ok();
-        Some(Ok(Receipt {
+        let Acknowledged { offset, timestamp_ms, by_a_broker } = acknowledged;
+        Receipt {
             // Only failures befall a record that has no partition yet.
             partition: cell.home().partition.unwrap_or(PartitionId(-1)),
-            offset: outcome.offset_of(self.index),
-            timestamp_ms: outcome.timestamp_of(self.timestamp_ms),
-            acknowledged: matches!(outcome, Outcome::Delivered { .. }),
+            offset,
+            timestamp_ms,
+            acknowledged: by_a_broker,
             key_size: size(self.sizes.key),
             value_size: size(self.sizes.value),
             encoded_size: self.sizes.encoded as usize,
             topic: ReceiptTopic::of(cell),
-        }))
+        }
     }
+}
+
+/// What a batch's outcome says of one of its records. Taken from it before the reference to the batch goes to the receipt.
+struct Acknowledged {
+    offset: Option<Offset>,
+    timestamp_ms: i64,
+    by_a_broker: bool,
 }
 
 impl Future for Delivery {

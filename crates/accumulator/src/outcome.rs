@@ -23,6 +23,7 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    #[inline]
     pub(crate) fn offset_of(&self, index: u32) -> Option<Offset> {
         let index = index.saturating_sub(u32::from(Mutant::OffsetsAreOneOff.lives()));
         match self {
@@ -31,6 +32,7 @@ impl Outcome {
         }
     }
 
+    #[inline]
     pub(crate) fn timestamp_of(&self, created_ms: i64) -> i64 {
         match self {
             Self::Delivered { log_append_time_ms: Some(appended), .. } => *appended,

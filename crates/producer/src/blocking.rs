@@ -30,10 +30,9 @@ impl Blocking<'_> {
     /// The record was not taken.
     #[inline(always)]
     pub fn enqueue<'a>(self, record: impl Into<Record<'a>>) -> Result<Delivery, EnqueueError> {
-        let record = record.into();
-        match self.0.shared.append(&record, Urgency::Linger, None) {
+        match self.0.shared.enter(record.into(), Urgency::Linger) {
             Ok(delivery) => Ok(delivery),
-            Err(refused) => self.enqueue_after(refused, record),
+            Err((refused, record)) => self.enqueue_after(refused, record),
         }
     }
 
@@ -55,10 +54,9 @@ impl Blocking<'_> {
     /// The record was not taken.
     #[inline(always)]
     pub fn enqueue_with<'a>(self, record: impl Into<Record<'a>>, token: u64) -> Result<(), EnqueueError> {
-        let record = record.into();
-        match self.0.shared.append_with_token(&record, token, None) {
+        match self.0.shared.enter_with_token(record.into(), token) {
             Ok(()) => Ok(()),
-            Err(refused) => self.enqueue_with_after(refused, record, token),
+            Err((refused, record)) => self.enqueue_with_after(refused, record, token),
         }
     }
 

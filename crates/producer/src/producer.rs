@@ -87,10 +87,9 @@ impl Producer {
     ///
     /// Dropped before it is done, the record is not queued and no memory is held.
     pub async fn enqueue<'a>(&self, record: impl Into<Record<'a>>) -> Result<Delivery, EnqueueError> {
-        let record = record.into();
-        match self.shared.append(&record, Urgency::Linger, None) {
+        match self.shared.enter(record.into(), Urgency::Linger) {
             Ok(delivery) => Ok(delivery),
-            Err(refused) => self.append_after(refused, &record, Urgency::Linger).await,
+            Err((refused, record)) => self.append_after(refused, &record, Urgency::Linger).await,
         }
     }
 
@@ -102,10 +101,9 @@ impl Producer {
     #[expect(clippy::result_large_err, reason = "the record comes back as it was given, without an allocation")]
     #[inline(always)]
     pub fn try_enqueue<'a>(&self, record: impl Into<Record<'a>>) -> Result<Delivery, Rejected<'a>> {
-        let record = record.into();
-        match self.shared.append(&record, Urgency::Linger, None) {
+        match self.shared.enter(record.into(), Urgency::Linger) {
             Ok(delivery) => Ok(delivery),
-            Err(refused) => Err(self.reject(refused, record)),
+            Err((refused, record)) => Err(self.reject(refused, record)),
         }
     }
 
@@ -128,10 +126,9 @@ impl Producer {
     ///
     /// As [`enqueue`](Self::enqueue).
     pub async fn enqueue_with<'a>(&self, record: impl Into<Record<'a>>, token: u64) -> Result<(), EnqueueError> {
-        let record = record.into();
-        match self.shared.append_with_token(&record, token, None) {
+        match self.shared.enter_with_token(record.into(), token) {
             Ok(()) => Ok(()),
-            Err(refused) => self.append_with_token_after(refused, &record, token).await,
+            Err((refused, record)) => self.append_with_token_after(refused, &record, token).await,
         }
     }
 
@@ -145,12 +142,10 @@ impl Producer {
     ///
     /// Dropped before it is done, the record may be queued or not. A queued record is still delivered.
     pub async fn send<'a>(&self, record: impl Into<Record<'a>>) -> Result<Receipt, SendError> {
-        let record = record.into();
-        let delivery = match self.shared.append(&record, Urgency::Now, None) {
+        let delivery = match self.shared.enter(record.into(), Urgency::Now) {
             Ok(delivery) => delivery,
-            Err(refused) => self.append_after(refused, &record, Urgency::Now).await?,
+            Err((refused, record)) => self.append_after(refused, &record, Urgency::Now).await?,
         };
-        drop(record);
         Ok(delivery.await?)
     }
 
@@ -168,10 +163,9 @@ impl Producer {
     {
         let mut deliveries: Vec<Result<Delivery, EnqueueError>> = Vec::new();
         for record in records {
-            let record = record.into();
-            deliveries.push(match self.shared.append(&record, Urgency::Linger, None) {
+            deliveries.push(match self.shared.enter(record.into(), Urgency::Linger) {
                 Ok(delivery) => Ok(delivery),
-                Err(refused) => self.append_after(refused, &record, Urgency::Linger).await,
+                Err((refused, record)) => self.append_after(refused, &record, Urgency::Linger).await,
             });
         }
         for delivery in deliveries.iter().flatten() {
@@ -429,17 +423,24 @@ impl Producer {
 }
 
 impl Shared {
+    /// Appends `record`, or gives it back.
+    #[expect(clippy::result_large_err, reason = "inlined: the record is put together only where it is refused")]
     #[inline(always)]
-    pub(crate) fn append(
-        &self,
-        record: &Record<'_>,
-        urgency: Urgency,
-        memory: Option<Reservation>,
-    ) -> Result<Delivery, Refused> {
+    pub(crate) fn enter<'a>(&self, record: Record<'a>, urgency: Urgency) -> Result<Delivery, (Refused, Record<'a>)> {
+        record.handed_to(|view| self.accumulator.append(self.clock, view, urgency, None))
+    }
+
+    /// As [`enter`](Self::enter).
+    #[expect(clippy::result_large_err, reason = "inlined: the record is put together only where it is refused")]
+    #[inline(always)]
+    pub(crate) fn enter_with_token<'a>(&self, record: Record<'a>, token: u64) -> Result<(), (Refused, Record<'a>)> {
+        record.handed_to(|view| self.accumulator.append_with_token(self.clock, view, Urgency::Linger, None, token))
+    }
+
+    fn append(&self, record: &Record<'_>, urgency: Urgency, memory: Option<Reservation>) -> Result<Delivery, Refused> {
         record.with_ref(|view| self.accumulator.append(self.clock, view, urgency, memory))
     }
 
-    #[inline(always)]
     pub(crate) fn append_with_token(
         &self,
         record: &Record<'_>,

@@ -250,8 +250,59 @@ impl<'a> Record<'a> {
         }
     }
 
-    /// Calls `then` with the view of this record that the accumulator encodes from.
+    /// Hands `take` the view of this record that the accumulator encodes from, and gives the record back with what was said against it.
+    #[expect(clippy::result_large_err, reason = "inlined: the record is put together only where it is refused")]
     #[inline(always)]
+    pub(crate) fn handed_to<T, E>(self, take: impl Fn(&RecordRef<'_>) -> Result<T, E>) -> Result<T, (E, Self)> {
+        if let Some(view) = self.borrowed() {
+            // Nothing in it needs to be dropped; and a record that is still to be dropped after a call has to be put together in memory for
+            // the case that the call panics.
+            std::mem::forget(self);
+            take(&view).map_err(|error| (error, Self::of(view)))
+        } else {
+            self.with_ref(take).map_err(|error| (error, self))
+        }
+    }
+
+    /// All of it, if it owns nothing.
+    #[inline(always)]
+    fn borrowed(&self) -> Option<RecordRef<'a>> {
+        let Cow::Borrowed(topic) = self.topic else { return None };
+        let key = match self.key {
+            None => None,
+            Some(Payload::Borrowed(key)) => Some(key),
+            Some(_) => return None,
+        };
+        let value = match self.value {
+            None => None,
+            Some(Payload::Borrowed(value)) => Some(value),
+            Some(_) => return None,
+        };
+        // Without headers, and without room that was made for some.
+        (self.headers.capacity() == 0).then_some(RecordRef {
+            topic,
+            partition: self.partition.map(PartitionId),
+            parts: RecordParts { key, value, headers: &[] },
+            timestamp_ms: self.timestamp_ms,
+            shared: None,
+        })
+    }
+
+    /// What [`borrowed`](Self::borrowed) was of.
+    #[cold]
+    fn of(view: RecordRef<'a>) -> Self {
+        Self {
+            topic: Cow::Borrowed(view.topic),
+            partition: view.partition.map(|partition| partition.0),
+            key: view.parts.key.map(Payload::Borrowed),
+            value: view.parts.value.map(Payload::Borrowed),
+            headers: Vec::new(),
+            timestamp_ms: view.timestamp_ms,
+        }
+    }
+
+    /// Calls `then` with the view of this record that the accumulator encodes from.
+    #[inline]
     pub(crate) fn with_ref<T>(&self, then: impl FnOnce(&RecordRef<'_>) -> T) -> T {
         if self.headers.is_empty() { then(&self.as_record_ref(&[])) } else { self.with_headers(then) }
     }
@@ -317,6 +368,27 @@ mod tests {
                 let expected: Vec<_> = record.headers().collect();
                 assert_eq!(seen, expected);
             });
+        }
+    }
+
+    #[test]
+    fn a_record_that_is_refused_comes_back_as_it_was_and_was_seen_as_it_is() {
+        let plain = Record::to("t").key("k").value("v").partition(3).timestamp_ms(9);
+        let kept =
+            [plain.clone().into_owned(), plain.clone().header("h", "x"), Record::to("t").value(Bytes::from("v"))];
+        for record in [plain, Record::to("t"), Record::to("t").key("k")].into_iter().chain(kept) {
+            let expected = record.clone();
+            let back = record.handed_to(|view| {
+                assert_eq!((view.topic, view.partition.map(|id| id.0)), ("t", expected.partition_number()));
+                assert_eq!((view.parts.key, view.parts.value), (expected.key_bytes(), expected.value_bytes()));
+                assert_eq!(
+                    (view.timestamp_ms, view.parts.headers.len()),
+                    (expected.timestamp(), expected.headers().len())
+                );
+                assert_eq!(view.shared.is_some(), matches!(expected.value, Some(Payload::Shared(_))));
+                Err::<(), _>("refused")
+            });
+            assert_eq!(back, Err(("refused", expected)));
         }
     }
 

@@ -5,7 +5,9 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use milena::tls::{Store, TlsConfig, Trust};
-use milena::{BatchReport, Codec, Compression, Delivery, DeliveryHandler, Outcome, Producer, Record};
+use milena::{
+    BatchReport, Blocking, Codec, Compression, Delivery, DeliveryHandler, EnqueueError, Outcome, Producer, Record,
+};
 use peer_common::{Client, Ear, HEADERS, Payload, Schedule, Until, Work, fail};
 
 fn main() {
@@ -22,9 +24,16 @@ struct Milena {
 /// Hears of batches, where records are produced with a token.
 #[derive(Default)]
 struct Listener {
-    delivered: Mutex<u64>,
+    delivered: Mutex<Delivered>,
     more: Condvar,
     rate: Mutex<Option<(Schedule, &'static Ear)>>,
+}
+
+#[derive(Default)]
+struct Delivered {
+    records: u64,
+    /// What the producing thread waits for.
+    awaited: u64,
 }
 
 impl DeliveryHandler for Listener {
@@ -35,17 +44,22 @@ impl DeliveryHandler for Listener {
         if let Some((schedule, ear)) = *lock(&self.rate) {
             ear.acknowledged(schedule, report.records().map(|record| record.token));
         }
-        *lock(&self.delivered) += report.records().len() as u64;
-        self.more.notify_all();
+        let mut delivered = lock(&self.delivered);
+        delivered.records += report.records().len() as u64;
+        if delivered.records >= delivered.awaited {
+            self.more.notify_all();
+        }
     }
 }
 
 impl Listener {
-    fn wait(&self, delivered: u64) {
-        let mut heard = lock(&self.delivered);
-        while *heard < delivered {
-            heard = self.more.wait(heard).unwrap_or_else(|error| fail(error));
+    fn wait(&self, records: u64) {
+        let mut delivered = lock(&self.delivered);
+        delivered.awaited = records;
+        while delivered.records < records {
+            delivered = self.more.wait(delivered).unwrap_or_else(|error| fail(error));
         }
+        delivered.awaited = u64::MAX;
     }
 }
 
@@ -54,19 +68,50 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 impl Milena {
-    /// Hands the record of this number to `take`. A program knows what its records look like, so each shape is a call of its own here.
+    /// Produces the record of this number. A program knows what its records look like, so each shape is a call of its own here.
     #[inline(always)]
-    fn record<T>(&self, work: &Work, number: u64, take: impl Fn(Record<'_>) -> T) -> T {
-        let record = Record::to(work.topic(number));
-        let key = Payload::key(number);
-        match (work.keyed, work.headers) {
+    fn produce<P: Produce>(&self, work: &Work, number: u64, produce: P) -> P::Produced {
+        let (topic, payload, key) = (work.topic(number), &self.payload, Payload::key(number));
+        let produced = match (work.keyed, work.headers) {
             // A large value is sent from where it lies.
-            (false, false) if work.size >= 4096 => take(record.value(self.payload.shared(number))),
-            (false, false) => take(record.value(self.payload.of(number))),
-            (true, false) => take(record.key(&key).value(self.payload.of(number))),
-            (false, true) => take(with_headers(record.value(self.payload.of(number)))),
-            (true, true) => take(with_headers(record.key(&key).value(self.payload.of(number)))),
-        }
+            (false, false) if work.size >= 4096 => produce.produce(Record::to(topic).value(payload.shared(number))),
+            (false, false) => produce.produce(Record::to(topic).value(payload.of(number))),
+            (true, false) => produce.produce(Record::to(topic).key(&key).value(payload.of(number))),
+            (false, true) => produce.produce(with_headers(Record::to(topic).value(payload.of(number)))),
+            (true, true) => produce.produce(with_headers(Record::to(topic).key(&key).value(payload.of(number)))),
+        };
+        produced.unwrap_or_else(|error| fail(error))
+    }
+}
+
+/// A way to produce a record. Not a closure, which could not be said to be inlined into each of the calls above.
+trait Produce: Copy {
+    type Produced;
+
+    fn produce(self, record: Record<'_>) -> Result<Self::Produced, EnqueueError>;
+}
+
+#[derive(Clone, Copy)]
+struct ByHandle<'a>(Blocking<'a>);
+
+impl Produce for ByHandle<'_> {
+    type Produced = Delivery;
+
+    #[inline(always)]
+    fn produce(self, record: Record<'_>) -> Result<Delivery, EnqueueError> {
+        self.0.enqueue(record)
+    }
+}
+
+#[derive(Clone, Copy)]
+struct ByToken<'a>(Blocking<'a>, u64);
+
+impl Produce for ByToken<'_> {
+    type Produced = ();
+
+    #[inline(always)]
+    fn produce(self, record: Record<'_>) -> Result<(), EnqueueError> {
+        self.0.enqueue_with(record, self.1)
     }
 }
 
@@ -129,8 +174,7 @@ impl Client for Milena {
             if open.len() == window {
                 open.drain(..window / 2).for_each(settle);
             }
-            let delivery = self.record(work, first + records, |record| blocking.enqueue(record));
-            open.push_back(delivery.unwrap_or_else(|error| fail(error)));
+            open.push_back(self.produce(work, first + records, ByHandle(blocking)));
             records += 1;
         }
         open.drain(..).for_each(settle);
@@ -138,15 +182,14 @@ impl Client for Milena {
     }
 
     fn batches(&self, work: &Work, until: Until) -> Option<u64> {
-        let before = *lock(&self.listener.delivered);
+        let before = lock(&self.listener.delivered).records;
         let blocking = self.producer.blocking();
         let (mut records, window) = (0, work.window as u64);
         while until.more(records) {
             if records % (window / 2) == 0 && records >= window {
                 self.listener.wait(before + records - window / 2);
             }
-            let queued = self.record(work, records, |record| blocking.enqueue_with(record, records));
-            queued.unwrap_or_else(|error| fail(error));
+            self.produce(work, records, ByToken(blocking, records));
             records += 1;
         }
         self.listener.wait(before + records);
@@ -176,8 +219,7 @@ impl Client for Milena {
         *lock(&self.listener.rate) = Some((schedule, ear));
         let blocking = self.producer.blocking();
         schedule.run(ear, |number| {
-            let queued = self.record(work, number, |record| blocking.enqueue_with(record, number));
-            queued.unwrap_or_else(|error| fail(error));
+            self.produce(work, number, ByToken(blocking, number));
         });
         ear.wait(schedule);
         true
