@@ -14,11 +14,13 @@ mod connection;
 mod frames;
 mod golden;
 mod input;
+mod log;
 mod messages;
 mod sasl;
 mod settings;
 mod spool;
 mod stores;
+mod tls;
 
 use milena_wire::Codec;
 
@@ -26,11 +28,13 @@ pub use batches::{batches, gzip, lz4, snappy, zstd};
 pub use broker::broker;
 pub use connection::connection;
 pub use frames::frames;
+pub use log::log;
 pub use messages::{requests, responses};
 pub use sasl::{sasl_client, sasl_server};
 pub use settings::properties;
 pub use spool::spool;
 pub use stores::{pem, pkcs12};
+pub use tls::tls;
 
 /// Something that reads bytes of others.
 #[derive(Clone, Copy)]
@@ -59,6 +63,8 @@ pub const TARGETS: &[Target] = &[
     Target { name: "properties", run: properties, seeds: settings::property_seeds },
     Target { name: "pem", run: pem, seeds: stores::pem_seeds },
     Target { name: "pkcs12", run: pkcs12, seeds: stores::pkcs12_seeds },
+    Target { name: "log", run: log, seeds: log::log_seeds },
+    Target { name: "tls", run: tls, seeds: tls::tls_seeds },
     Target { name: "spool", run: spool, seeds: spool::spool_seeds },
     Target { name: "zstd", run: zstd, seeds: || batches::stream_seeds(Codec::Zstd) },
 ];

@@ -14,7 +14,7 @@ use bytes::{Bytes, BytesMut};
 use milena_wire::{BATCH_HEADER_LEN, BatchHeader, Offset};
 
 use crate::format::{FileKind, parse_segment_name};
-use segment::Segment;
+use segment::{Segment, leaves_room};
 
 /// How a partition's log is cut into files.
 #[derive(Clone, Copy, Debug)]
@@ -119,12 +119,15 @@ impl PartitionLog {
     ///
     /// # Errors
     ///
-    /// `InvalidInput` if the batch does not follow on the log's end, or its header does not decode; otherwise what the
+    /// `InvalidInput` if the batch does not follow on the log's end, no offset is left behind it, or its header does not decode; otherwise what the
     /// file system says. After an error the segment ends where it ended before.
     pub fn append(&mut self, header: &[u8; BATCH_HEADER_LEN], payload: &[Bytes]) -> io::Result<()> {
         let fields = BatchHeader::decode(header).map_err(invalid)?;
         if fields.base_offset < self.end_offset() {
             return Err(invalid("the batch begins before the log's end"));
+        }
+        if !leaves_room(&fields) {
+            return Err(invalid("no offset is left behind the batch"));
         }
         let size = BATCH_HEADER_LEN + payload.iter().map(Bytes::len).sum::<usize>();
         if size != fields.total_len() {
@@ -147,7 +150,8 @@ impl PartitionLog {
     pub fn read(&mut self, from: Offset, max_bytes: usize) -> io::Result<Bytes> {
         let mut out = BytesMut::new();
         for segment in &mut self.segments {
-            if segment.next_offset() <= from {
+            // One that a crash or somebody left empty is no end.
+            if segment.next_offset() <= from || segment.size() == 0 {
                 continue;
             }
             let before = out.len();

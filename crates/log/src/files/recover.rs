@@ -6,7 +6,7 @@ use std::path::Path;
 
 use milena_wire::{BATCH_HEADER_LEN, BatchHeader, BatchView, Offset};
 
-use super::segment::{Segment, last_offset, path};
+use super::segment::{Segment, last_offset, leaves_room, path};
 use super::{LogConfig, Recovery};
 use crate::format::FileKind;
 
@@ -25,7 +25,7 @@ pub(super) fn segment(
     while let Some(header) = scan.next()? {
         let in_order = header.base_offset >= segment.next_offset() && header.last_offset_delta >= 0;
         let relative = last_offset(&header).0.saturating_sub(base.0);
-        if !in_order || relative > i64::from(i32::MAX) {
+        if !in_order || !leaves_room(&header) || relative > i64::from(i32::MAX) {
             break;
         }
         segment.note(&header)?;

@@ -122,7 +122,7 @@ impl Segment {
             self.push_time(entry)?;
         }
         self.size += batch.total_len() as u64;
-        self.next = Offset(last.0 + 1);
+        self.next = Offset(last.0.saturating_add(1));
         Ok(())
     }
 
@@ -222,6 +222,11 @@ impl Segment {
 
 pub(super) fn path(dir: &Path, base: Offset, kind: FileKind) -> PathBuf {
     dir.join(segment_name(base, kind))
+}
+
+/// Whether an offset is left behind the batch: what a file says of offsets is not covered by any checksum.
+pub(super) fn leaves_room(batch: &BatchHeader) -> bool {
+    last_offset(batch).0 < i64::MAX
 }
 
 pub(super) fn last_offset(batch: &BatchHeader) -> Offset {

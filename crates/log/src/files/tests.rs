@@ -192,3 +192,35 @@ fn a_batch_that_does_not_fit_the_log_is_refused_and_leaves_no_trace() {
     assert!(log.append(&header, &[Bytes::from_static(b"x")]).is_err());
     assert_eq!((log.size(), log.end_offset()), (size, Offset(2)));
 }
+
+#[test]
+fn a_batch_behind_which_no_offset_is_left_is_none() {
+    let dir = tempfile::tempdir().unwrap();
+    let base = i64::MAX - 1;
+    let file = dir.path().join(segment_name(Offset(base), FileKind::Log));
+    for (values, batches) in [(&["a"][..], 1), (&["a", "b"], 0)] {
+        let (header, payload) = batch(base, 0, values);
+        fs::write(&file, [&header[..], &payload].concat()).unwrap();
+        let (mut log, found) = open(dir.path(), LogConfig::default());
+        assert_eq!(
+            (found.batches, found.torn_bytes > 0, log.end_offset()),
+            (batches, batches == 0, Offset(base + i64::from(batches == 1)))
+        );
+        let (header, payload) = batch(log.end_offset().0, 0, &["c", "d"]);
+        let error = log.append(&header, &[payload]).unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
+    }
+}
+
+#[test]
+fn an_empty_segment_between_others_hides_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let (header, payload) = batch(4, 0, &["a"]);
+    fs::write(dir.path().join(segment_name(Offset(4), FileKind::Log)), [&header[..], &payload].concat()).unwrap();
+    fs::write(dir.path().join(segment_name(Offset(2), FileKind::Log)), []).unwrap();
+    let (mut log, _) = open(dir.path(), LogConfig::default());
+    assert_eq!((log.start_offset(), log.end_offset()), (Offset(2), Offset(5)));
+    for from in 0..5 {
+        assert_eq!(bases(&log.read(Offset(from), 1).unwrap()), [4], "from {from}");
+    }
+}
