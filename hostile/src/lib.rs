@@ -20,6 +20,7 @@ mod sasl;
 mod settings;
 mod spool;
 mod stores;
+#[cfg(feature = "tls")]
 mod tls;
 
 use milena_wire::Codec;
@@ -34,6 +35,7 @@ pub use sasl::{sasl_client, sasl_server};
 pub use settings::properties;
 pub use spool::spool;
 pub use stores::{pem, pkcs12};
+#[cfg(feature = "tls")]
 pub use tls::tls;
 
 /// Something that reads bytes of others.
@@ -64,6 +66,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "pem", run: pem, seeds: stores::pem_seeds },
     Target { name: "pkcs12", run: pkcs12, seeds: stores::pkcs12_seeds },
     Target { name: "log", run: log, seeds: log::log_seeds },
+    #[cfg(feature = "tls")]
     Target { name: "tls", run: tls, seeds: tls::tls_seeds },
     Target { name: "spool", run: spool, seeds: spool::spool_seeds },
     Target { name: "zstd", run: zstd, seeds: || batches::stream_seeds(Codec::Zstd) },
