@@ -62,17 +62,6 @@ const POLYNOMIAL: u32 = 0x82f6_3b78;
 /// x^0.
 const ONE: u32 = 1 << 31;
 
-/// x^(2^k) modulo the polynomial.
-const POWERS: [u32; 64] = {
-    let mut powers = [ONE >> 1; 64];
-    let mut k = 1;
-    while k < 64 {
-        powers[k] = multiply(powers[k - 1], powers[k - 1]);
-        k += 1;
-    }
-    powers
-};
-
 /// The product of two polynomials modulo the CRC's.
 const fn multiply(a: u32, mut b: u32) -> u32 {
     let mut product = 0;
@@ -85,21 +74,28 @@ const fn multiply(a: u32, mut b: u32) -> u32 {
     product
 }
 
+/// x^(8 * i * 256^k) modulo the polynomial, for each value `i` of a length's byte `k`: a payload below 64 KiB takes one multiplication
+/// then, where squaring took one for each bit.
+static SHIFTS: [[u32; 256]; 8] = {
+    let mut shifts = [[ONE; 256]; 8];
+    let mut step = ONE >> 8;
+    let mut k = 0;
+    while k < 8 {
+        let mut i = 1;
+        while i < 256 {
+            shifts[k][i] = multiply(shifts[k][i - 1], step);
+            i += 1;
+        }
+        step = multiply(shifts[k][255], step);
+        k += 1;
+    }
+    shifts
+};
+
 /// x^(8 * len) modulo the polynomial.
 fn shift_by(len: usize) -> u32 {
-    let mut bits = len as u64;
-    let mut shift = ONE;
-    // From x^(2^3) on: the length is in bytes. No length comes near the last power.
-    for power in &POWERS[3..] {
-        if bits == 0 {
-            break;
-        }
-        if bits & 1 == 1 {
-            shift = multiply(*power, shift);
-        }
-        bits >>= 1;
-    }
-    shift
+    let parts = SHIFTS.iter().zip((len as u64).to_le_bytes()).filter(|(_, byte)| *byte > 0);
+    parts.map(|(shifts, byte)| shifts[usize::from(byte)]).reduce(multiply).unwrap_or(ONE)
 }
 
 #[cfg(test)]
@@ -118,6 +114,16 @@ mod tests {
         let bytes: Vec<u8> = (0..=255).cycle().take(5000).collect();
         let slices: Vec<&[u8]> = bytes[100..].chunks(333).collect();
         assert_eq!(crc32c_append_all(crc32c(&bytes[..100]), &slices), crc32c(&bytes));
+    }
+
+    #[test]
+    fn a_shift_is_the_same_however_its_length_is_put_together() {
+        let lengths = [0, 1, 255, 256, 257, 65_535, 65_536, 1 << 24, (1 << 24) + 77, 0x8123_4567, usize::MAX / 2 - 3];
+        for len in lengths {
+            for more in lengths {
+                assert_eq!(multiply(shift_by(len), shift_by(more)), shift_by(len + more), "{len} and {more}");
+            }
+        }
     }
 
     #[test]
