@@ -44,7 +44,7 @@ impl Sender {
     pub(crate) fn flush_partition(&mut self, slot: usize, flush: u64, asked: Timestamp) {
         let Some(partition) = self.partitions.get_mut(slot) else { return };
         let target = partition.ordinal_at(asked).saturating_sub(u64::from(Mutant::FlushSkipsLastBatch.lives()));
-        let settled = partition.open.first_key_value().is_none_or(|(ordinal, _)| *ordinal > target);
+        let settled = partition.open.first_key().is_none_or(|ordinal| ordinal > target);
         if settled && partition.taken >= target {
             return;
         }
@@ -62,7 +62,7 @@ impl Sender {
         if partition.flushes.is_empty() {
             return;
         }
-        let first_open = partition.open.first_key_value().map(|(ordinal, _)| *ordinal);
+        let first_open = partition.open.first_key();
         let taken = partition.taken;
         let done = |target: u64| taken >= target && first_open.is_none_or(|first| first > target);
         let mut over = Vec::new();

@@ -17,11 +17,11 @@
 mod answers;
 mod api;
 mod backoff;
-mod batches;
 mod commands;
 mod config;
 mod diverting;
 mod drain;
+mod few;
 mod flush;
 mod health;
 mod identity;

@@ -8,7 +8,7 @@
 //!                                                                          └─────── proved absent: unstamped ────┘
 //! ```
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use milena_wire::{BrokerId, ErrorCode, PartitionId, Timestamp};
 
 use crate::api::SealTicket;
 use crate::backoff::Backoff;
-use crate::batches::Batches;
+use crate::few::Few;
 use crate::health::Ailment;
 
 /// The last thing that went wrong with a batch.
@@ -118,13 +118,13 @@ pub(crate) struct Partition {
     pub(crate) route: Option<Route>,
     /// Since when the cluster says that there is no such partition; until it has a leader again.
     pub(crate) gone_since: Option<Timestamp>,
-    pub(crate) batches: Batches,
+    pub(crate) batches: Few<BatchKey, Batch>,
     pub(crate) front: VecDeque<BatchKey>,
     pub(crate) sealing: VecDeque<Sealing>,
     /// Batches ever taken from the queue; the next one's ordinal is one more.
     pub(crate) taken: u64,
     /// Batches without an outcome, by ordinal.
-    pub(crate) open: BTreeMap<u64, OpenOrdinal>,
+    pub(crate) open: Few<u64, OpenOrdinal>,
     /// Open batches of the queue up to this ordinal do not linger.
     pub(crate) flush_to: u64,
     /// Flushes that wait for everything up to an ordinal.
@@ -159,11 +159,11 @@ impl Partition {
             stream,
             route: None,
             gone_since: None,
-            batches: Batches::default(),
+            batches: Few::default(),
             front: VecDeque::new(),
             sealing: VecDeque::new(),
             taken: 0,
-            open: BTreeMap::new(),
+            open: Few::default(),
             flush_to: 0,
             flushes: Vec::new(),
             queue_idle: false,
