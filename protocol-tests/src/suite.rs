@@ -21,12 +21,16 @@ fn judge(cluster: &dyn Cluster, topic: &str, sessions: &[Vec<Sent>]) -> (Account
     let sessions: Vec<&[Sent]> = sessions.iter().map(Vec::as_slice).collect();
     let account = account::check(&sessions, &log).unwrap_or_else(|wrong| panic!("{topic}: {wrong}"));
     let batches = cluster.batches(topic);
-    check_batches(&batches, &log);
+    check_batches(&batches, &log, account.not_written + account.maybe_written);
     (account, log, batches)
 }
 
 /// Batches are whole, follow one another without holes, and each idempotent stream's sequences do too.
-fn check_batches(batches: &[StoredBatch], log: &[Stored]) {
+///
+/// A stream may begin behind records that failed: a broker takes any first sequence of a producer it does not know, so where the first batch of
+/// all was given up, the next one is taken with the numbers that follow.
+fn check_batches(batches: &[StoredBatch], log: &[Stored], failed: usize) {
+    let mut left_out = 0;
     let mut streams = std::collections::BTreeMap::new();
     let mut offsets = std::collections::BTreeMap::new();
     for batch in batches {
@@ -42,11 +46,37 @@ fn check_batches(batches: &[StoredBatch], log: &[Stored]) {
             Some((epoch, sequence)) if epoch == batch.producer_epoch => {
                 assert_eq!(batch.base_sequence, sequence, "a sequence that does not follow: {batch:?}");
             }
-            // A stream's first batch and the first of a new epoch start at 0.
+            // The first batch of a new epoch starts at 0.
             Some((epoch, _)) => assert!(epoch < batch.producer_epoch && batch.base_sequence == 0, "{batch:?}"),
-            None => assert_eq!(batch.base_sequence, 0, "{batch:?}"),
+            None => left_out += usize::try_from(batch.base_sequence).expect("sequences are not negative"),
         }
     }
+    assert!(left_out <= failed, "streams begin behind {left_out} records, and {failed} failed");
     let counted: i64 = batches.iter().map(|batch| i64::from(batch.count)).sum();
     assert_eq!(usize::try_from(counted), Ok(log.len()), "batches and records do not add up");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn begins_at(base_sequence: i32, failed: usize) -> std::thread::Result<()> {
+        let batch = StoredBatch {
+            partition: 0,
+            base_offset: 0,
+            count: 0,
+            producer_id: 7,
+            producer_epoch: 0,
+            base_sequence,
+            codec: "none".into(),
+            valid: true,
+        };
+        std::panic::catch_unwind(|| check_batches(&[batch], &[], failed))
+    }
+
+    #[test]
+    fn a_stream_begins_behind_no_more_records_than_have_failed() {
+        assert!(begins_at(0, 0).is_ok() && begins_at(4, 4).is_ok());
+        assert!(begins_at(4, 3).is_err() && begins_at(1, 0).is_err());
+    }
 }
