@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use milena_log::format::{FileKind, segment_name};
 use milena_log::{LogConfig, PartitionLog, Recovery};
@@ -33,7 +34,10 @@ impl Folder {
     fn new() -> Self {
         let memory = Path::new("/dev/shm");
         let parent = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
-        Self(parent.join(format!("milena-hostile-log-{}", std::process::id())))
+        // One for each thread: tests run side by side.
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        Self(parent.join(format!("milena-hostile-log-{}-{number}", std::process::id())))
     }
 }
 
