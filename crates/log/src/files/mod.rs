@@ -154,9 +154,9 @@ impl PartitionLog {
             if segment.next_offset() <= from || segment.size() == 0 {
                 continue;
             }
-            let before = out.len();
-            segment.read(from, max_bytes - before, before == 0, &mut out)?;
-            if out.len() >= max_bytes || out.len() == before {
+            let room = max_bytes.saturating_sub(out.len());
+            // What did not fit is not passed over for something smaller behind it.
+            if !segment.read(from, room, out.is_empty(), &mut out)? {
                 break;
             }
         }

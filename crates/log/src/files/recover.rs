@@ -10,6 +10,9 @@ use super::segment::{Segment, last_offset, leaves_room, path};
 use super::{LogConfig, Recovery};
 use crate::format::FileKind;
 
+/// So much is read at once, of segments that have it: most folders of a broker are small ones.
+const READ_AHEAD: u64 = 1 << 20;
+
 /// Opens an existing segment, cuts off what is not valid, and builds its indexes anew.
 pub(super) fn segment(
     dir: &Path,
@@ -19,8 +22,9 @@ pub(super) fn segment(
 ) -> io::Result<(Segment, Recovery)> {
     let log = OpenOptions::new().read(true).write(true).open(path(dir, base, FileKind::Log))?;
     let len = log.metadata()?.len();
-    let mut scan = Scan { file: BufReader::with_capacity(1 << 20, log.try_clone()?), left: len, batch: Vec::new() };
-    let mut segment = Segment::with_log(dir, base, config, log.try_clone()?)?;
+    let ahead = usize::try_from(len.min(READ_AHEAD)).map_err(io::Error::other)?;
+    let mut scan = Scan { file: BufReader::with_capacity(ahead, log.try_clone()?), left: len, batch: Vec::new() };
+    let mut segment = Segment::with_log(dir, base, config, log)?;
     let mut recovery = Recovery::default();
     while let Some(header) = scan.next()? {
         let in_order = header.base_offset >= segment.next_offset() && header.last_offset_delta >= 0;
@@ -34,7 +38,7 @@ pub(super) fn segment(
     }
     recovery.torn_bytes = len - segment.size();
     if recovery.torn_bytes > 0 {
-        log.set_len(segment.size())?;
+        scan.file.get_ref().set_len(segment.size())?;
     }
     Ok((segment, recovery))
 }

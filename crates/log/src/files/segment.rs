@@ -88,7 +88,7 @@ impl Segment {
 
     pub(super) fn has_room(&self, batch: &BatchHeader, size: usize) -> bool {
         let relative = last_offset(batch).0 - self.base.0;
-        self.size == 0 || (self.size + size as u64 <= u64::from(self.limit) && relative <= i64::from(i32::MAX))
+        relative <= i64::from(i32::MAX) && (self.size == 0 || self.size + size as u64 <= u64::from(self.limit))
     }
 
     pub(super) fn append(
@@ -146,10 +146,10 @@ impl Segment {
         self.time_index.sync_data()
     }
 
-    /// Appends to `out` the whole batches from the one that holds `from` on that fit into `max`; one at least if `force`.
-    pub(super) fn read(&mut self, from: Offset, max: usize, force: bool, out: &mut BytesMut) -> io::Result<()> {
+    /// Appends to `out` the whole batches from the one that holds `from` on that fit into `max`; one at least if `force`. Whether they are all there are.
+    pub(super) fn read(&mut self, from: Offset, max: usize, force: bool, out: &mut BytesMut) -> io::Result<bool> {
         let Some(mut at) = self.position_of(from)? else {
-            return Ok(());
+            return Ok(true);
         };
         let mut end = at;
         while end < self.size {
@@ -172,7 +172,7 @@ impl Segment {
             }
             at += read as u64;
         }
-        Ok(())
+        Ok(end == self.size)
     }
 
     pub(super) fn truncate_to(&mut self, end: Offset) -> io::Result<()> {

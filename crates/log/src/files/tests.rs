@@ -224,3 +224,31 @@ fn an_empty_segment_between_others_hides_nothing() {
         assert_eq!(bases(&log.read(Offset(from), 1).unwrap()), [4], "from {from}");
     }
 }
+
+#[test]
+fn what_is_read_ends_before_the_first_batch_that_does_not_fit() {
+    let dir = tempfile::tempdir().unwrap();
+    // Room for the first two; the third, which is as small as the first, begins a segment.
+    let config = LogConfig { segment_bytes: 600, ..LogConfig::default() };
+    let (mut log, _) = open(dir.path(), config);
+    append(&mut log, &["small"]);
+    let two = usize::try_from(log.size()).unwrap() * 2;
+    append(&mut log, &[&"large".repeat(90)]);
+    append(&mut log, &["small"]);
+    assert_eq!(log.segments.len(), 2);
+    assert_eq!(bases(&log.read(Offset(0), two).unwrap()), [0], "nothing is left out");
+    assert_eq!(bases(&log.read(Offset(0), 1000).unwrap()), [0, 1, 2]);
+}
+
+#[test]
+fn a_batch_too_far_from_an_empty_segments_base_begins_its_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut log, _) = open(dir.path(), LogConfig::default());
+    let far = 1 << 32;
+    let (header, payload) = batch(far, 0, &["far"]);
+    log.append(&header, &[payload]).unwrap();
+    log.close().unwrap();
+    let (mut log, found) = open(dir.path(), LogConfig::default());
+    assert_eq!((found.batches, log.end_offset()), (1, Offset(far + 1)));
+    assert_eq!(bases(&log.read(Offset(0), 1).unwrap()), [far]);
+}
