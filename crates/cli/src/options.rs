@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use milena::property::Properties;
-use milena::{Producer, ProducerBuilder};
+use milena::{Producer, ProducerBuilder, RefusedIdentity};
 
 use crate::complain;
 
@@ -33,7 +33,7 @@ impl Settings {
     }
 
     /// A builder with the file's settings, then those of the command line. `bootstrap` wins over both. Waits for memory
-    /// as long as it takes, unless they say otherwise.
+    /// as long as it takes, and does not wait for a wrong password to become right before it ever was, unless they say otherwise.
     ///
     /// # Errors
     ///
@@ -55,23 +55,32 @@ impl Settings {
             (None, Some(hosts)) => hosts.iter().map(ToString::to_string).collect::<Vec<_>>().join(","),
             (None, None) => return Err("which cluster? give --bootstrap host:port, or bootstrap.servers".into()),
         };
-        Ok(Producer::builder(bootstrap).max_block(PATIENCE).settings(&settings))
+        let builder = Producer::builder(bootstrap).max_block(PATIENCE).refused_identity(RefusedIdentity::FailAtStart);
+        Ok(builder.settings(&settings))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use milena::ProducerConfig;
+
     use super::*;
 
-    fn max_block(properties: &[&str]) -> Duration {
+    fn config(properties: &[&str]) -> ProducerConfig {
         let properties = properties.iter().map(ToString::to_string).collect();
         let settings = Settings { properties, config: None, connect_timeout: 1 };
-        settings.builder(Some("localhost:1")).unwrap().build().unwrap().config().max_block
+        settings.builder(Some("localhost:1")).unwrap().build().unwrap().config().clone()
     }
 
     #[test]
     fn a_command_waits_for_memory_as_long_as_it_takes_unless_told_otherwise() {
-        assert_eq!(max_block(&[]), PATIENCE);
-        assert_eq!(max_block(&["max.block.ms=7"]), Duration::from_millis(7));
+        assert_eq!(config(&[]).max_block, PATIENCE);
+        assert_eq!(config(&["max.block.ms=7"]).max_block, Duration::from_millis(7));
+    }
+
+    #[test]
+    fn a_command_whose_identity_is_refused_gives_up_at_once_unless_told_otherwise() {
+        assert_eq!(config(&[]).refused_identity, RefusedIdentity::FailAtStart);
+        assert_eq!(config(&["milena.refused.identity=wait"]).refused_identity, RefusedIdentity::Wait);
     }
 }

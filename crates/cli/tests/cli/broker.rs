@@ -78,6 +78,14 @@ fn a_broker_with_tls_is_reached_by_who_trusts_it_and_by_nobody_else() {
     let ended = run(&ssl, b"one\n");
     assert_eq!(ended.status, Some(0), "{ended:?}");
 
+    // Without a word about trust it is the operating system's, of which this is the usual replacement.
+    for (authority, expected) in [(path("ca.pem"), Some(0)), (path("nobody.pem"), Some(2))] {
+        let mut child = milena(&ssl[..7]);
+        child.env("SSL_CERT_FILE", &authority).env_remove("SSL_CERT_DIR");
+        let ended = end(child.spawn().unwrap());
+        assert_eq!(ended.status, expected, "{authority}: {ended:?}");
+    }
+
     let plain = ["produce", "--topic", "t", "--bootstrap", &address, "--connect-timeout", "1"];
     let ended = run(&plain, b"one\n");
     assert_ne!(ended.status, Some(0), "{ended:?}");
@@ -180,11 +188,20 @@ fn sasl_ssl_is_tried_with_nothing_but_two_commands_and_passwords_from_files_or_t
         }
     }
 
-    // And who does not know it is told so, at once if that is chosen.
-    let ended = produce(&[&settings[..], &["-X", "milena.refused.identity=fail"]].concat(), "crayon");
-    assert_eq!(ended.status, Some(1), "{ended:?}");
-    assert!(ended.stderr.contains("check user name and password"), "{ended:?}");
-    assert!(!ended.stderr.contains("crayon"), "{ended:?}");
+    // As Java's clients have it; the password is put in place whatever characters are in it.
+    let jaas = "sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required username=\"alice\" \
+                password=\"${env:PASSWORD}\";";
+    let java = ["-X", "security.protocol=SASL_SSL", "-X", &ca, "-X", "sasl.mechanism=SCRAM-SHA-512", "-X", jaas];
+    let ended = produce(&java, "p:e=n c\"il");
+    assert_eq!((ended.status, ended.account()), (Some(0), [1, 1, 0, 0]), "{ended:?}");
+
+    // And who does not know it is told so at once: nothing says here that the time for connecting is over.
+    for settings in [&settings[..], &java] {
+        let ended = produce(&[settings, &["--connect-timeout", "3600"]].concat(), "crayon");
+        assert_eq!(ended.status, Some(1), "{ended:?}");
+        assert!(ended.stderr.contains("check user name and password") && ended.stderr.contains(&address), "{ended:?}");
+        assert!(!ended.stderr.contains("crayon"), "{ended:?}");
+    }
     terminate(&child);
     assert_eq!(end(child).status, Some(0));
 }

@@ -16,13 +16,15 @@ mod known;
 mod nearest;
 mod problem;
 mod properties;
+mod reference;
 mod settings;
 mod text;
 mod value;
 
 pub use known::{Listed, list};
 pub use problem::{Problem, Problems};
-pub use properties::{Properties, referred};
+pub use properties::Properties;
+pub use reference::referred;
 pub use settings::{
     Acks, ClientSettings, Ignored, OnRefusedIdentity, Partitioner, ProducerSettings, Settings, SpoolFsync,
     SpoolSettings,

@@ -1,5 +1,6 @@
 //! Collects properties from where they are written, and reads them all at once.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
@@ -9,6 +10,7 @@ use super::draft::Draft;
 use super::known::{self, Effect, Known};
 use super::nearest::nearest;
 use super::problem::{Problem, Problems};
+use super::reference::{referred, referred_in_jaas};
 use super::settings::{Ignored, Settings};
 use super::text;
 use super::value::Wrong;
@@ -38,7 +40,7 @@ struct Entry {
     rank: usize,
     line: Option<usize>,
     /// What is wrong with how it is written.
-    wrong: Option<&'static str>,
+    wrong: Option<Cow<'static, str>>,
 }
 
 /// Without what may be secret.
@@ -67,7 +69,7 @@ impl Properties {
             source: source.to_owned(),
             rank,
             line: Some(pair.line),
-            wrong: pair.wrong,
+            wrong: pair.wrong.map(Cow::Borrowed),
         }));
         self
     }
@@ -90,7 +92,7 @@ impl Properties {
             None => {
                 self.set(pair, "");
                 if let Some(entry) = self.entries.last_mut() {
-                    entry.wrong = Some("is not of the form name=value");
+                    entry.wrong = Some("is not of the form name=value".into());
                 }
                 self
             }
@@ -116,15 +118,20 @@ impl Properties {
     }
 
     /// Puts the content of a file or of an environment variable in place of each value that is `${file:PATH}` or `${env:NAME}` as a
-    /// whole, so that passwords need not be written down here. One line end at the end of a file does not count.
+    /// whole, and of each option of `sasl.jaas.config` that is, so that passwords need not be written down here. One line end at the end of a
+    /// file does not count.
     ///
     /// What cannot be read is reported by [`settings`](Self::settings), and no problem shows what was read.
     pub fn resolve(&mut self) -> &mut Self {
         for entry in &mut self.entries {
-            match referred(entry.text()) {
+            let found = match entry.key.trim() {
+                "sasl.jaas.config" => referred(entry.text()).or_else(|| referred_in_jaas(entry.text())),
+                _ => referred(entry.text()),
+            };
+            match found {
                 None => {}
                 Some(Ok(content)) => (entry.value, entry.resolved) = (content, true),
-                Some(Err(wrong)) => entry.wrong = Some(wrong),
+                Some(Err(wrong)) => entry.wrong = Some(wrong.into()),
             }
         }
         self
@@ -165,8 +172,8 @@ impl Properties {
         let mut in_force: BTreeMap<&str, (usize, &'static Known)> = BTreeMap::new();
         for (index, entry) in self.entries.iter().enumerate() {
             let key = entry.key.trim();
-            if let Some(wrong) = entry.wrong {
-                draft.wrong.push((index, Wrong::new(wrong)));
+            if let Some(wrong) = &entry.wrong {
+                draft.wrong.push((index, Wrong::new(wrong.as_ref())));
                 continue;
             }
             let Some(known) = known::find(key) else {
@@ -222,35 +229,6 @@ impl Entry {
 
 /// What is said of a value that was read from elsewhere.
 const UNSEEN: &str = "has a value that does not fit; it is not shown, as it was read from a file or the environment";
-
-/// What a text that is `${file:PATH}` or `${env:NAME}` as a whole stands for: the content of a file, without one line end at its end, or of an
-/// environment variable. `None` if it is an ordinary text.
-///
-/// # Errors
-///
-/// Why there is no such content, in words for people.
-#[must_use]
-pub fn referred(text: &str) -> Option<Result<Secret, &'static str>> {
-    let inner = text.trim().strip_prefix("${")?.strip_suffix('}')?;
-    Some(match inner.split_once(':') {
-        Some(("file", path)) => std::fs::read(path)
-            .ok()
-            .map(content)
-            .filter(|content| content.expose_str().is_some())
-            .ok_or("refers to a file that cannot be read"),
-        Some(("env", name)) => std::env::var(name)
-            .map(|value| content(value.into_bytes()))
-            .map_err(|_| "refers to an environment variable that is not set"),
-        _ => Err("refers to neither ${file:PATH} nor ${env:NAME}"),
-    })
-}
-
-fn content(mut bytes: Vec<u8>) -> Secret {
-    if bytes.pop_if(|last| *last == b'\n').is_some() {
-        bytes.pop_if(|last| *last == b'\r');
-    }
-    Secret::new(bytes)
-}
 
 fn apply(known: &Known, draft: &mut Draft, value: &str) -> Result<(), Wrong> {
     match known.effect {

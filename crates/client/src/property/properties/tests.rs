@@ -573,8 +573,8 @@ fn passwords_come_from_files_and_the_environment() {
     let found = resolved("${env:CARGO_PKG_NAME}").unwrap();
     assert_eq!(found.client.client_id.as_deref(), Some("milena-client"));
     for (value, told) in [
-        ("${file:/nowhere}", "file that cannot be read"),
-        ("${env:NOBODY_SETS_THIS}", "variable that is not set"),
+        ("${file:/nowhere}", "which cannot be read"),
+        ("${env:NOBODY_SETS_THIS}", "which is not set"),
         ("${vault:secret}", "neither"),
     ] {
         let problem = resolved(value).unwrap_err().to_string();
