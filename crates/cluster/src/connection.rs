@@ -34,6 +34,13 @@ pub(crate) enum Purpose {
     Control(RequestId),
 }
 
+impl Purpose {
+    /// Whether it is to find out what the other side speaks and who it is.
+    pub(crate) fn is_greeting(self) -> bool {
+        matches!(self, Self::Versions | Self::SaslHandshake | Self::SaslAuthenticate)
+    }
+}
+
 /// A request without an answer yet.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct InFlight {

@@ -36,6 +36,10 @@ use authenticate::{Authentication, Session};
 /// Addresses of one name that are tried per round, so that a name with very many cannot make a storm.
 const ADDRESSES_PER_ROUND: usize = 16;
 
+/// The longest answer to what is asked before a connection is of use. Nobody has proven who they are until then, and what is in it takes more
+/// memory than its bytes; real answers have a few kilobytes, tokens of Kerberos 64 at most. Brokers have the same limit for clients.
+const GREETING_MAX: usize = 512 * 1024;
+
 /// Who is at the other end.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) enum Node {
@@ -342,6 +346,11 @@ impl Link {
             return Progress::Fell(self.fall(ctx, now, ConnErrorKind::BadSize, detail));
         }
         match conn.on_frame(now, frame) {
+            Ok(answered) if answered.request.purpose.is_greeting() && frame.len() > GREETING_MAX => {
+                let key = answered.request.key;
+                let detail = format!("{} bytes in answer to API {key}; at most {GREETING_MAX} are read", frame.len());
+                Progress::Fell(self.fall(ctx, now, ConnErrorKind::BadSize, detail))
+            }
             Ok(answered) => match answered.request.purpose {
                 Purpose::Versions => self.on_versions(ctx, now, &answered),
                 Purpose::SaslHandshake => self.on_handshake(ctx, now, &answered),

@@ -410,3 +410,52 @@ fn word_from_a_mechanism_that_nobody_asked_changes_nothing() {
     waiting.link.on_sasl(&mut waiting.ctx, now, other, Err(SaslError::no_credentials("")));
     assert_eq!((rig.outputs().len(), waiting.outputs().len(), waiting.stage()), (0, 0, "Authenticating"));
 }
+
+#[test]
+fn what_somebody_says_before_they_have_proven_who_they_are_is_read_up_to_a_limit() {
+    let about = |more: usize| {
+        let length = super::super::GREETING_MAX - 4096 + more;
+        let name = "a".repeat(1022);
+        let names = vec![name.as_str(); length / 1024];
+        let refused = ErrorCode::SASL_AUTHENTICATION_FAILED;
+        let bytes = vec![b'a'; length].leak();
+        (offers(ErrorCode::NONE, &names, FIRST), says(refused, "", bytes, 0, FIRST + 1))
+    };
+    let too_large = |progress: Progress| {
+        let fall = fell(progress);
+        assert_eq!(fall.error.what, ConnErrorKind::BadSize, "{:?}", fall.error);
+    };
+    let ((offer, refusal), (long_offer, long_refusal)) = (about(0), about(4096));
+    let asked = |session: bool| {
+        let mut rig = if session { Rig::authenticated(1000) } else { Rig::authenticating() };
+        if session {
+            rig.until_renewal();
+        }
+        rig.sasl(send(b"one"));
+        rig
+    };
+    for session in [false, true] {
+        // The ids of SASL's own requests go on from the first authentication of a connection.
+        let with_id = |frame: &Bytes, add: i32| {
+            let id = i32::from_be_bytes(frame[..4].try_into().unwrap()) + if session { add } else { 0 };
+            Bytes::from([&id.to_be_bytes()[..], &frame[4..]].concat())
+        };
+        too_large(asked(session).frame(&with_id(&long_offer, 3)));
+        let mut rig = asked(session);
+        rig.negotiates(&with_id(&offer, 3));
+        too_large(rig.frame(&with_id(&long_refusal, 3)));
+        let mut rig = asked(session);
+        rig.negotiates(&with_id(&offer, 3));
+        assert_eq!(kind(&fell(rig.frame(&with_id(&refusal, 3)))), SaslErrorKind::Refused);
+    }
+
+    let mut rig = Rig::negotiating(1);
+    let versions = versions(ErrorCode::NONE, 0);
+    too_large(rig.frame(&Bytes::from([&versions[..], &vec![0; super::super::GREETING_MAX]].concat())));
+
+    // What is asked of a broker that is known may be answered at length.
+    let mut rig = Rig::authenticated(0);
+    rig.asks();
+    let long = Bytes::from([&1i32.to_be_bytes()[..], &vec![0; super::super::GREETING_MAX]].concat());
+    assert!(matches!(rig.frame(&long), Progress::Answered(_)));
+}
