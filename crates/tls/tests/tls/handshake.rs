@@ -3,7 +3,9 @@
 use milena_tls::issue::{Authority, Issued, Validity};
 use milena_tls::{Identity, Store, TlsClient, TlsConfig, TlsServer, TlsServerConfig, TlsVersion};
 use milena_wire::{TlsError, TlsFault};
+use rustls::server::Acceptor;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio_rustls::LazyConfigAcceptor;
 
 use crate::{client, exchange, fault, meet, server};
 
@@ -50,6 +52,19 @@ async fn a_trusted_broker_is_spoken_to_under_each_of_its_names() {
             assert!(agreed.starts_with(expected), "{agreed}");
             exchange(ends).await.unwrap();
         }
+    }
+}
+
+#[tokio::test]
+async fn the_name_is_told_in_the_hello_and_an_address_is_not() {
+    let scene = Scene::new();
+    for (host, told) in [("broker.example", Some("broker.example")), ("10.0.0.7", None), ("::1", None)] {
+        let client = client(scene.trusting());
+        let (ours, theirs) = tokio::io::duplex(16 * 1024);
+        let connecting = tokio::spawn(async move { client.connect(host, ours).await.map(drop) });
+        let hello = LazyConfigAcceptor::new(Acceptor::default(), theirs).await.unwrap();
+        assert_eq!(hello.client_hello().server_name(), told, "{host}");
+        connecting.abort();
     }
 }
 
