@@ -27,6 +27,8 @@ pub(super) struct Draft {
     tls: Vec<(usize, &'static str)>,
     /// Entries about SASL.
     sasl: Vec<usize>,
+    /// Some entry about SASL could not be read, so that what is missing may be what it says.
+    pub(super) sasl_unread: bool,
     has_password: bool,
     has_client_secret: bool,
     has_https_ca: bool,
@@ -144,6 +146,9 @@ impl Draft {
         if !client.security_protocol.unwrap_or_default().has_sasl() {
             let reason = "it counts with security.protocol=SASL_PLAINTEXT or SASL_SSL alone";
             self.ignored.extend(self.sasl.iter().map(|entry| (*entry, reason)));
+            return;
+        }
+        if self.sasl_unread {
             return;
         }
         // A provider set in code takes the place of everything that is missing here.

@@ -154,6 +154,7 @@ impl Properties {
                 draft.wrong.push((index, if unseen { Wrong::new(UNSEEN) } else { wrong }));
             }
         }
+        draft.sasl_unread = draft.wrong.iter().any(|(index, _)| self.entries[*index].key.contains("sasl."));
         draft.finish();
 
         if !draft.wrong.is_empty() {

@@ -564,6 +564,19 @@ fn tls_settings_without_tls_are_told_to_have_no_effect() {
 }
 
 #[test]
+fn what_cannot_be_read_is_not_said_to_be_missing_as_well() {
+    for (line, told) in [
+        ("sasl.password=${env:NOBODY_SETS_THIS}", "which is not set"),
+        ("milena.sasl.password.env=NOBODY_SETS_THIS", "not the name of an environment variable"),
+        ("sasl.pasword=hunter2", "did you mean sasl.password?"),
+    ] {
+        let text = format!("security.protocol=SASL_SSL\nsasl.mechanism=PLAIN\nsasl.username=alice\n{line}");
+        let problems = Properties::new().add_text("test", &text).resolve().settings().unwrap_err();
+        assert!(problems.0.len() == 1 && problems.to_string().contains(told), "{problems}");
+    }
+}
+
+#[test]
 fn passwords_come_from_files_and_the_environment() {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), "hunter2\r\n").unwrap();
