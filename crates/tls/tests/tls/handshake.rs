@@ -1,8 +1,11 @@
 //! What is accepted, and what each refusal is called.
 
+use std::sync::Arc;
+
 use milena_tls::issue::{Authority, Issued, Validity};
-use milena_tls::{Identity, Store, TlsClient, TlsConfig, TlsServer, TlsServerConfig, TlsVersion};
+use milena_tls::{Identity, Store, TlsClient, TlsConfig, TlsServer, TlsServerConfig, TlsVersion, default_provider};
 use milena_wire::{TlsError, TlsFault};
+use rustls::CipherSuite;
 use rustls::server::Acceptor;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_rustls::LazyConfigAcceptor;
@@ -53,6 +56,18 @@ async fn a_trusted_broker_is_spoken_to_under_each_of_its_names() {
             exchange(ends).await.unwrap();
         }
     }
+}
+
+#[tokio::test]
+async fn a_provider_that_is_given_is_used_and_not_the_one_that_comes_along() {
+    let scene = Scene::new();
+    let mut provider = default_provider().unwrap();
+    let only = CipherSuite::TLS13_CHACHA20_POLY1305_SHA256;
+    Arc::make_mut(&mut provider).cipher_suites.retain(|suite| suite.suite() == only);
+    let ends = meet(&client(scene.trusting().provider(provider)), "broker.example", &server(scene.serving())).await;
+    let agreed = ends.0.as_ref().map(milena_tls::TlsStream::agreed).unwrap();
+    assert!(agreed.contains("CHACHA20"), "{agreed}");
+    exchange(ends).await.unwrap();
 }
 
 #[tokio::test]
