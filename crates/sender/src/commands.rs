@@ -205,7 +205,7 @@ impl Sender {
     fn purge(&mut self, id: CommandId, queued: bool, in_flight: bool) {
         self.take_work();
         let mut records = 0;
-        for slot in self.busy.iter().copied().collect::<Vec<_>>() {
+        for slot in self.busy.list() {
             if in_flight {
                 for key in self.keys_in_order(slot) {
                     if self.partitions.get(slot).is_some_and(|p| p.stream.is_in_flight(key)) {
@@ -256,7 +256,7 @@ impl Sender {
         self.take_work();
         let before = self.metrics.failed_by_topic();
         let mut records = 0;
-        for slot in self.busy.iter().copied().collect::<Vec<_>>() {
+        for slot in self.busy.list() {
             for key in self.keys_in_order(slot) {
                 records += self.give_up(slot, key, FailureKind::Closed);
             }

@@ -1,7 +1,7 @@
 //! Draining: which batches go into the next request to a broker.
 //!
-//! A broker has a list of partitions that are *due* (something there is to be sent now) and one of all that are *active*. A request starts
-//! with the due ones, first come, first served, and is filled up with whatever the other active partitions of the broker have, lingering or
+//! A broker has a list of partitions that are *due* (something there is to be sent now) and one of those that are *active* (something there could be
+//! sent). A request starts with the due ones, first come, first served, and is filled up with whatever the other active partitions of the broker have, lingering or
 //! not: the request goes out anyway. A partition whose gate is shut is passed over; it never stops the others.
 //!
 //! While bytes handed to the connection are not written yet, no open batch is closed: it grows instead.
@@ -10,7 +10,7 @@
 //! alone while answers are outstanding: it waits for company ([`ENOUGH_BYTES`]), for an answer, or for the end of its linger, whichever is first.
 //! A batch that somebody waits for never does.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 
 use milena_accumulator::{ENOUGH_BYTES, Stamp, Take};
 use milena_cluster::{ConnId, Room};
@@ -39,6 +39,10 @@ pub(crate) struct Broker {
 impl Broker {
     pub(crate) fn press(&mut self) {
         self.pressing = true;
+    }
+
+    pub(crate) fn has_due(&self) -> bool {
+        !self.due.is_empty()
     }
 
     /// A produce request has come to its end.
@@ -83,7 +87,8 @@ impl Sender {
             }
             let limits = Limits { bytes: self.config.max_request_size, slices: self.config.max_request_slices };
             let mut builder = Builder::new(limits);
-            let mut taken = BTreeSet::new();
+            let mut taken = Vec::new();
+            self.requests_begun += 1;
             let grow = self.brokers.get(&broker).is_some_and(|lists| lists.unwritten > 0);
             self.take_due(broker, grow, &mut builder, &mut taken);
             if builder.is_empty() {
@@ -101,7 +106,7 @@ impl Sender {
 
     fn waits_for_company(&self, broker: BrokerId) -> bool {
         let Some(lists) = self.brokers.get(&broker) else { return false };
-        if lists.pressing || lists.unanswered == 0 || self.hurry().all {
+        if lists.pressing || lists.unanswered == 0 || self.pressure.is_on || self.hurry().all {
             return false;
         }
         let mut bytes = 0;
@@ -112,7 +117,7 @@ impl Sender {
         })
     }
 
-    fn take_due(&mut self, broker: BrokerId, grow: bool, builder: &mut Builder, taken: &mut BTreeSet<usize>) {
+    fn take_due(&mut self, broker: BrokerId, grow: bool, builder: &mut Builder, taken: &mut Vec<usize>) {
         let mut due = match self.brokers.get_mut(&broker) {
             Some(lists) => std::mem::take(&mut lists.due),
             None => return,
@@ -137,12 +142,11 @@ impl Sender {
                     due.push_front(slot);
                     break;
                 }
-                Took::Batch | Took::Nothing => {
-                    taken.insert(slot);
-                }
+                Took::Batch | Took::Nothing => taken.push(slot),
             }
             if let Some(partition) = self.partitions.get_mut(slot) {
                 partition.due_at = None;
+                partition.asked_for = self.requests_begun;
             }
         }
         if let Some(lists) = self.brokers.get_mut(&broker) {
@@ -160,8 +164,9 @@ impl Sender {
         }
     }
 
-    /// Goes once round the active partitions, from where the last request stopped.
-    fn take_companions(&mut self, broker: BrokerId, builder: &mut Builder, taken: &mut BTreeSet<usize>) {
+    /// Goes once round the active partitions. Those that were asked are active no more until they are looked at again, which is once the request is sent
+    /// for those in it, and with their next news for the others.
+    fn take_companions(&mut self, broker: BrokerId, builder: &mut Builder, taken: &mut Vec<usize>) {
         let round = self.brokers.get(&broker).map_or(0, |lists| lists.active.len());
         for _ in 0..round {
             let Some(slot) = self.brokers.get_mut(&broker).and_then(|lists| lists.active.pop_front()) else { return };
@@ -169,20 +174,23 @@ impl Sender {
             if partition.active_at != Some(broker) {
                 continue;
             }
-            if partition.leader() != Some(broker) || !partition.is_busy() {
-                partition.active_at = None;
-                continue;
-            }
-            let took = if taken.contains(&slot) { Took::Nothing } else { self.take(slot, false, builder) };
-            if let Some(lists) = self.brokers.get_mut(&broker) {
-                if took == Took::NoRoom {
+            let asked = partition.asked_for == self.requests_begun;
+            let took = if asked || partition.leader() != Some(broker) {
+                Took::Nothing
+            } else {
+                self.take(slot, false, builder)
+            };
+            if took == Took::NoRoom {
+                if let Some(lists) = self.brokers.get_mut(&broker) {
                     lists.active.push_front(slot);
-                    return;
                 }
-                lists.active.push_back(slot);
+                return;
+            }
+            if let Some(partition) = self.partitions.get_mut(slot) {
+                partition.active_at = None;
             }
             if took == Took::Batch {
-                taken.insert(slot);
+                taken.push(slot);
             }
         }
     }

@@ -28,7 +28,7 @@ impl Sender {
         let flush = self.flushes.next;
         // One wait of its own, so that it cannot end while it is being set up.
         self.flushes.open.insert(flush, Flush { id, waits: 1 });
-        for slot in self.busy.iter().copied().collect::<Vec<_>>() {
+        for slot in self.busy.list() {
             self.flush_partition(slot, flush, self.now);
         }
         for topic in self.topics.list.iter_mut().filter(|topic| topic.waiting.is_some()) {

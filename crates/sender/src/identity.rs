@@ -82,9 +82,8 @@ impl Sender {
         if producer_id.0 < 0 || epoch.0 < 0 {
             return Some(format!("the broker gave producer id {producer_id} of epoch {epoch}, which is none"));
         }
-        let is_spent = |slot: &usize| {
-            self.partitions.get(*slot).is_some_and(|p| p.stream.wants_identity() == Some(Some(producer_id)))
-        };
+        let is_spent =
+            |slot| self.partitions.get(slot).is_some_and(|p| p.stream.wants_identity() == Some(Some(producer_id)));
         let spent = self.busy.iter().any(is_spent);
         spent.then(|| format!("the broker gave producer id {producer_id} again, whose epochs are used up"))
     }
@@ -119,7 +118,7 @@ impl Sender {
         self.identity.last = Some(last.clone());
         self.timers.schedule(&mut self.identity.timer, Timer::Identity, again);
         let Some(kind) = kind else { return };
-        for slot in self.busy.iter().copied().collect::<Vec<_>>() {
+        for slot in self.busy.list() {
             let wants = self.partitions.get(slot).is_some_and(|p| p.stream.wants_identity().is_some());
             if wants {
                 self.fail_queued(slot, kind, Some(&last));

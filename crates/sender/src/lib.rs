@@ -4,6 +4,7 @@
 //!
 //! - `partition`: one partition's batches from the queue to their outcome, and what it could do next
 //! - `drain`, `requests`: which batches share the next request to a broker, and how its answer finds them
+//! - `pressure`: what lingers while callers wait for memory
 //! - `seal`: encoding and compression, elsewhere and in parallel, back in order
 //! - `answers`: what an answer or its loss means, by the verdicts of [`milena_sequence`]
 //! - `outcomes`: every batch gets exactly one, in time, and its fate is true
@@ -28,11 +29,13 @@ mod identity;
 mod metrics;
 mod outcomes;
 mod partition;
+mod pressure;
 mod quiet;
 mod refused;
 mod requests;
 mod seal;
 mod sender;
+mod slots;
 mod timers;
 mod topics;
 

@@ -140,6 +140,10 @@ pub(crate) struct Partition {
     pub(crate) full_bytes: usize,
     /// In whose list of active partitions this one is.
     pub(crate) active_at: Option<BrokerId>,
+    /// The last request that it was asked for a batch for, as one that is due.
+    pub(crate) asked_for: u64,
+    /// Among those whose open batch lingers.
+    pub(crate) lingers: bool,
     pub(crate) backlog: usize,
     /// As it was told last.
     pub(crate) ailment: Ailment,
@@ -172,6 +176,8 @@ impl Partition {
             is_due: false,
             full_bytes: 0,
             active_at: None,
+            asked_for: 0,
+            lingers: false,
             backlog: 0,
             ailment: Ailment::default(),
             diverts: false,

@@ -30,7 +30,7 @@ impl Sender {
             message: None,
             cause: Some(cause.to_string()),
         };
-        for slot in self.busy.iter().copied().collect::<Vec<_>>() {
+        for slot in self.busy.list() {
             let Some(partition) = self.partitions.get(slot) else { continue };
             let waits = match (broker, partition.leader()) {
                 (Some(broker), leader) => leader == Some(broker),

@@ -19,9 +19,11 @@ use crate::health::HealthBoard;
 use crate::identity::{self, ProducerIdentity};
 use crate::metrics::Metrics;
 use crate::partition::{Hurry, Partition, Partitions, Standing};
+use crate::pressure::Pressure;
 use crate::quiet::{Quiet, QuietBy};
 use crate::requests::Request;
 use crate::seal::CodecWatch;
+use crate::slots::Slots;
 use crate::timers::{Timer, Timers};
 use crate::topics::{Cause, Topics};
 
@@ -43,21 +45,22 @@ pub struct Sender {
     pub(crate) wall_ms: i64,
     pub(crate) partitions: Partitions,
     /// Slots of partitions that hold a record without an outcome.
-    pub(crate) busy: BTreeSet<usize>,
+    pub(crate) busy: Slots,
     pub(crate) topics: Topics,
     pub(crate) brokers: BTreeMap<BrokerId, Broker>,
     /// Brokers that something may be sent to, as far as is known without asking.
     pub(crate) dirty: BTreeSet<BrokerId>,
     pub(crate) conns: BTreeMap<ConnId, BrokerId>,
     pub(crate) requests: BTreeMap<RequestId, Request>,
+    /// How many requests were ever begun.
+    pub(crate) requests_begun: u64,
     pub(crate) seals: BTreeMap<SealTicket, usize>,
     pub(crate) tickets: u64,
     pub(crate) timers: Timers,
     pub(crate) identity: ProducerIdentity,
     pub(crate) flushes: Flushes,
     pub(crate) commands: Commands,
-    /// Somebody waits for memory.
-    pub(crate) pressure: bool,
+    pub(crate) pressure: Pressure,
     pub(crate) events: VecDeque<Event>,
     pub(crate) outputs: VecDeque<Output>,
     pub(crate) quiet: Complaints,
@@ -90,19 +93,20 @@ impl Sender {
             now: Timestamp::ZERO,
             wall_ms: 0,
             partitions: Partitions::default(),
-            busy: BTreeSet::new(),
+            busy: Slots::default(),
             topics: Topics::default(),
             brokers: BTreeMap::new(),
             dirty: BTreeSet::new(),
             conns: BTreeMap::new(),
             requests: BTreeMap::new(),
+            requests_begun: 0,
             seals: BTreeMap::new(),
             tickets: 0,
             timers: Timers::default(),
             identity: ProducerIdentity::default(),
             flushes: Flushes::default(),
             commands: Commands::default(),
-            pressure: false,
+            pressure: Pressure::default(),
             events: VecDeque::new(),
             outputs: VecDeque::new(),
             quiet: Complaints::default(),
@@ -168,7 +172,7 @@ impl Sender {
                 self.fire(at, timer);
             } else if let Some(broker) = self.dirty.pop_first() {
                 self.drain(broker);
-            } else if !self.check_closed() {
+            } else if !self.ease_pressure() && !self.check_closed() {
                 break;
             }
         }
@@ -237,6 +241,7 @@ impl Sender {
             Timer::Topic(at) => self.topics.list.get(at)?.timer,
             Timer::Identity => self.identity.timer,
             Timer::Command => self.commands.timer,
+            Timer::Pressure => self.pressure.timer,
         }
     }
 
@@ -264,28 +269,25 @@ impl Sender {
                 self.commands.timer = None;
                 self.check_commands();
             }
+            Timer::Pressure => {
+                self.pressure.timer = None;
+                self.check_pressure();
+                if self.pressure.is_on {
+                    self.end_lingering();
+                }
+            }
         }
     }
 
     /// Takes what the callers have left.
     pub(crate) fn take_work(&mut self) {
-        let pressure = self.accumulator.memory().waiting > 0;
-        let rises = pressure && !self.pressure;
-        self.pressure = pressure;
+        self.note_pressure();
         self.take_ready();
         self.take_waiting_topics();
-        if rises {
-            self.touch_all();
-        }
-    }
-
-    /// Whether still anybody waits for memory: else batches may linger again.
-    pub(crate) fn check_pressure(&mut self) {
-        self.pressure = self.pressure && self.accumulator.memory().waiting > 0;
     }
 
     pub(crate) fn touch_all(&mut self) {
-        for slot in self.busy.iter().copied().collect::<Vec<_>>() {
+        for slot in self.busy.list() {
             self.touch(slot);
         }
     }
@@ -323,7 +325,7 @@ impl Sender {
     }
 
     pub(crate) fn hurry(&self) -> Hurry {
-        Hurry { all: self.pressure || self.commands.is_closing(), linger: self.config.linger }
+        Hurry { all: self.pressure.is_urgent || self.commands.is_closing(), linger: self.config.linger }
     }
 
     /// Looks at a partition after anything has changed: lists it where it belongs and sets its timer.
@@ -344,7 +346,7 @@ impl Sender {
         partition.is_due = standing.is_due();
         if !partition.is_busy() {
             partition.timer = None;
-            self.busy.remove(&slot);
+            self.busy.remove(slot);
             self.note_ailment(slot);
             return;
         }
@@ -352,9 +354,14 @@ impl Sender {
         let topic = partition.topic;
         self.renew_topic(topic);
         let Some(partition) = self.partitions.get_mut(slot) else { return };
+        if matches!(standing, Standing::Until(_)) {
+            self.pressure.note_lingering(slot, &mut partition.lingers);
+        }
         if let Some(broker) = partition.leader() {
             let lists = self.brokers.entry(broker).or_default();
-            lists.list_active(slot, &mut partition.active_at, broker);
+            if !matches!(standing, Standing::Idle | Standing::Blocked) {
+                lists.list_active(slot, &mut partition.active_at, broker);
+            }
             match standing {
                 Standing::Due => {
                     lists.list_due(slot, &mut partition.due_at, broker);

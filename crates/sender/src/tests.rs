@@ -6,6 +6,7 @@ mod flow;
 mod health;
 mod idempotence;
 mod lifecycle;
+mod pressure;
 mod refused;
 mod rows;
 mod spans;

@@ -16,6 +16,8 @@ pub(crate) enum Timer {
     Identity,
     /// A command's deadline, or the producer's close.
     Command,
+    /// What lingers while somebody waits for memory.
+    Pressure,
 }
 
 #[derive(Debug, Default)]
