@@ -197,7 +197,7 @@ impl Topic {
         let Some(open) = &mut state.open else { return self.begin(queue, state, target, entry, payer, claim) };
         let place = open.next(entry.timestamp_ms);
         let size = place.size(&entry.record.parts);
-        if !open.has_room(size.total, limit) || size.total > self.core.surely_fits || refusing {
+        if !open.has_room(size.total, limit) || size.total > self.core.small || refusing {
             return self.begin(queue, state, target, entry, payer, claim);
         }
         // The token's room first: for the record's a reservation is spent as far as it goes.

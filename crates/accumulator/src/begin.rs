@@ -1,8 +1,8 @@
-//! The record that begins a batch: it ends the one before, pays for memory, and may be refused. The rest of the path is in `append`.
+//! The record that begins a batch, or is large: it may end the batch before, pays for memory, and may be refused. The rest of the path is in `append`.
 
 use std::sync::Arc;
 
-use milena_wire::{BATCH_HEADER_LEN, RecordSize, single_record_batch_bound};
+use milena_wire::{RecordSize, single_record_batch_bound};
 
 use crate::append::{Claim, Entry, Payer, told, write};
 use crate::chunk::Chunk;
@@ -17,12 +17,12 @@ use crate::topic::{Target, Topic};
 use crate::{Refused, Urgency};
 
 impl Topic {
-    /// Begins a new batch with a record that found no open batch with room.
+    /// Begins a new batch with a record that found no open batch with room, or is large.
     #[cold]
     pub(crate) fn begin<C: Claim>(
         &self,
         queue: &Arc<PartitionQueue>,
-        mut state: MutexGuard<'_, QueueState>,
+        state: MutexGuard<'_, QueueState>,
         target: Target,
         entry: &Entry<'_>,
         payer: &mut Payer,
@@ -34,6 +34,10 @@ impl Topic {
             return Err(Refused::Closed);
         }
         self.refuse_too_large(entry)?;
+        let mut state = match self.join(queue, state, target, entry, payer, claim) {
+            Ok(done) => return done,
+            Err(no_room) => no_room,
+        };
         let closed = state.close_full(core);
         if closed {
             queue.publish_depth(&state);
@@ -69,10 +73,7 @@ impl Topic {
         open.story.tokens = tokens;
         open.urgent = entry.urgency == Urgency::Now;
         let mut pressing = closed || open.urgent;
-        let handle = match lent {
-            None => write(core, open, Place::FIRST, size, entry, claim),
-            Some(lent) => write_around(core, open, size, entry, claim, lent),
-        };
+        let handle = write_large(core, open, Place::FIRST, size, entry, claim, lent);
         let bytes = open.wire_bytes();
         if bytes >= core.config.batch_size {
             state.close_full(core);
@@ -90,7 +91,60 @@ impl Topic {
         Ok(handle)
     }
 
-    /// The first chunk of a batch, and the record's value, if that fills the batch and need not be copied. If the funds do not suffice it
+    /// Writes a large record into the open batch, if there is one with room for it.
+    fn join<'a, C: Claim>(
+        &self,
+        queue: &Arc<PartitionQueue>,
+        mut state: MutexGuard<'a, QueueState>,
+        target: Target,
+        entry: &Entry<'_>,
+        payer: &mut Payer,
+        claim: C,
+    ) -> Result<Result<C::Handle, Refused>, MutexGuard<'a, QueueState>> {
+        let core = &self.core;
+        let limit = core.config.batch_size;
+        if state.refusing {
+            return Err(state);
+        }
+        let Some(open) = &mut state.open else { return Err(state) };
+        let place = open.next(entry.timestamp_ms);
+        let size = place.size(&entry.record.parts);
+        if !open.has_room(size.total, limit) {
+            return Err(state);
+        }
+        let room = claim.token().is_none()
+            || open.story.tokens.has_room()
+            || open.story.tokens.grow(core, size.total, payer.funds());
+        let lent = entry
+            .record
+            .large_value()
+            .filter(|_| room)
+            .map(|value| Lent::new(value.clone(), &core.memory, payer.funds()));
+        let copied = match &lent {
+            None => size.total,
+            Some(_) => size.total - entry.record.parts.value.map_or(0, <[u8]>::len),
+        };
+        let paid = room && !matches!(lent, Some(None));
+        if !paid || !open.is_prepared(copied) && !open.grow(core, copied, limit, payer.funds()) {
+            drop(state);
+            drop(lent);
+            return Ok(Err(self.lacks_memory(size.total, limit, claim)));
+        }
+        let handle = write_large(core, open, place, size, entry, claim, lent.flatten());
+        let tell = entry.urgency == Urgency::Now
+            && !std::mem::replace(&mut open.urgent, true)
+            && queue.announce(&mut state, true);
+        drop(state);
+        if tell {
+            core.wake_sender();
+        }
+        if let Some(choice) = target.choice() {
+            self.sticky.used(choice, size.total, core.config.sticky_bytes, self);
+        }
+        Ok(Ok(handle))
+    }
+
+    /// The first chunk of a batch, and the record's value, if that is large and need not be copied. If the funds do not suffice it
     /// hands back what it got, to be dropped once the partition's lock is free.
     fn buy_first(
         &self,
@@ -100,8 +154,7 @@ impl Topic {
         payer: &mut Payer,
     ) -> Result<(Chunk, Option<Lent>), Option<Lent>> {
         let core = &self.core;
-        let fills = size.total + BATCH_HEADER_LEN >= core.config.batch_size;
-        let Some(value) = entry.record.large_value().filter(|_| fills) else {
+        let Some(value) = entry.record.large_value() else {
             return Ok((first_chunk(core, size.total, last_batch, payer.funds()).ok_or(None)?, None));
         };
         let lent = Lent::new(value.clone(), &core.memory, payer.funds()).ok_or(None)?;
@@ -126,16 +179,18 @@ impl Topic {
     }
 }
 
-/// As [`write()`], of the only record of a batch; its value is `lent`.
-fn write_around<C: Claim>(
+/// As [`write()`], of a record whose value may be `lent`.
+fn write_large<C: Claim>(
     core: &Core,
     open: &mut OpenBatch,
+    place: Place,
     size: RecordSize,
     entry: &Entry<'_>,
     claim: C,
-    lent: Lent,
+    lent: Option<Lent>,
 ) -> C::Handle {
+    let Some(lent) = lent else { return write(core, open, place, size, entry, claim) };
     let stake = claim.stake(open.story.cell());
-    open.put_around(size, entry.timestamp_ms, &entry.record.parts, lent);
-    told(core, open, Place::FIRST, size, entry, claim, stake)
+    open.put_around(place, size, entry.timestamp_ms, &entry.record.parts, lent);
+    told(core, open, place, size, entry, claim, stake)
 }

@@ -10,7 +10,7 @@ use milena_wire::{
 use crate::chunk::Chunk;
 use crate::core::Core;
 use crate::diverted::Body;
-use crate::lent::Insert;
+use crate::lent::{self, Insert};
 use crate::memory::{Funds, Memory};
 use crate::sealed::SealedBatch;
 use crate::story::Story;
@@ -27,8 +27,8 @@ pub struct ClosedBatch {
     pub(crate) core: Arc<Core>,
     pub(crate) story: Story,
     pub(crate) chunks: Vec<Chunk>,
-    /// What belongs into the only chunk.
-    pub(crate) insert: Option<Insert>,
+    /// What belongs among the bytes of the chunks.
+    pub(crate) inserts: Vec<Insert>,
     pub(crate) bytes: usize,
     pub(crate) count: RecordCount,
     pub(crate) base_timestamp: i64,
@@ -41,8 +41,11 @@ pub struct ClosedBatch {
 impl ClosedBatch {
     /// Reads the bytes for their CRC, unless they are to be compressed: for who has them in its cache.
     pub(crate) fn read(&mut self) {
-        if !self.is_compressing() && self.insert.is_none() {
-            self.crc = Some(PayloadCrc::of(&self.chunks));
+        if !self.is_compressing() {
+            self.crc = Some(match &self.inserts[..] {
+                [] => PayloadCrc::of(&self.chunks),
+                inserts => PayloadCrc::of(&lent::slices(&self.chunks, inserts)),
+            });
         }
     }
 
@@ -93,8 +96,8 @@ impl ClosedBatch {
 
     /// Parts what is owed to callers from the bytes, so that they can be told while the bytes are with a codec on another thread.
     pub fn part(self) -> (OwedBatch, SealJob) {
-        let Self { core, story, chunks, insert, bytes, count, base_timestamp, max_timestamp, created, crc } = self;
-        let plain = frozen(chunks, insert);
+        let Self { core, story, chunks, inserts, bytes, count, base_timestamp, max_timestamp, created, crc } = self;
+        let plain = lent::frozen(chunks, inserts);
         let kept = if core.config.divert { plain.clone() } else { Vec::new() };
         let job = SealJob { core: Arc::clone(&core), plain, bytes, crc };
         (OwedBatch { core, story, kept, bytes, count, base_timestamp, max_timestamp, created }, job)
@@ -102,22 +105,15 @@ impl ClosedBatch {
 
     /// Gives its records their outcome without sealing it: it expired, was purged, or its topic is gone.
     pub fn settle(self, outcome: Outcome) {
-        let Self { core, story, chunks, insert, bytes, count, base_timestamp, max_timestamp, created, crc: _ } = self;
+        let Self { core, story, chunks, inserts, bytes, count, base_timestamp, max_timestamp, created, crc: _ } = self;
         match outcome {
             Outcome::Failed(failure) if core.config.divert => {
-                let body = Body::plain(frozen(chunks, insert), bytes, count, (base_timestamp, max_timestamp), created);
+                let body =
+                    Body::plain(lent::frozen(chunks, inserts), bytes, count, (base_timestamp, max_timestamp), created);
                 Diverted::hand_out(story, failure, body);
             }
-            outcome => story.settle(outcome, (chunks, insert)),
+            outcome => story.settle(outcome, (chunks, inserts)),
         }
-    }
-}
-
-fn frozen(chunks: Vec<Chunk>, insert: Option<Insert>) -> Vec<Bytes> {
-    let mut chunks = chunks.into_iter().map(Bytes::from_owner);
-    match insert {
-        None => chunks.collect(),
-        Some(insert) => insert.into(chunks.next().unwrap_or_default()),
     }
 }
 

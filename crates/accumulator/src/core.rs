@@ -7,6 +7,7 @@ use milena_wire::TopicName;
 
 use crate::memory::Memory;
 use crate::queue::PartitionQueue;
+use crate::record::WORTH_KEEPING;
 use crate::sync::{AtomicBool, AtomicUsize, Mutex, Ordering};
 use crate::{AccumulatorConfig, Hooks};
 
@@ -15,8 +16,8 @@ pub(crate) struct Core {
     pub(crate) config: AccumulatorConfig,
     pub(crate) hooks: Arc<dyn Hooks>,
     pub(crate) memory: Arc<Memory>,
-    /// A record that takes no more than this in a batch of its own is within every limit.
-    pub(crate) surely_fits: usize,
+    /// A record that takes no more than this in a batch of its own is within every limit, and is copied.
+    pub(crate) small: usize,
     /// Locked after a partition's lock, never before it.
     ready: Mutex<Vec<Arc<PartitionQueue>>>,
     /// Locked after a topic's waiting queue, never before it.
@@ -33,7 +34,7 @@ impl Core {
     pub(crate) fn new(config: AccumulatorConfig, hooks: Arc<dyn Hooks>) -> Self {
         Self {
             memory: Memory::new(config.buffer_memory),
-            surely_fits: config.max_record_size.min(config.buffer_memory).saturating_sub(OWN_BATCH),
+            small: config.max_record_size.min(config.buffer_memory).saturating_sub(OWN_BATCH).min(WORTH_KEEPING - 1),
             config,
             hooks,
             ready: Mutex::new(Vec::new()),

@@ -1,9 +1,10 @@
 //! A large value that is sent from where it lies.
 //!
-//! A record that fills a batch by itself, and whose value is a buffer that can be shared, is not copied: its batch is what goes in front of
-//! the value, the value, and what goes behind it. The value counts against the memory like any other, until nobody needs it any more.
+//! If the value of a record is large, and a buffer that can be shared, it is not copied: its batch is what goes in front of the value, the
+//! value, and what goes behind it. The value counts against the memory like any other, until nobody needs it any more.
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -43,32 +44,67 @@ impl fmt::Debug for Lent {
     }
 }
 
-/// The value of a batch's only record, and where in the batch's chunk it belongs.
+/// A value, and where it belongs among the bytes that the batch's chunks hold.
 #[derive(Debug)]
 pub(crate) struct Insert {
     at: usize,
     value: Lent,
 }
 
-impl Insert {
-    /// The batch's slices, in order.
-    pub(crate) fn into(self, chunk: Bytes) -> Vec<Bytes> {
-        let (front, back) = (chunk.slice(..self.at), chunk.slice(self.at..));
-        vec![front, Bytes::from_owner(self.value), back]
+/// The slices of a batch, in order, without its being taken apart. `inserts` are in order.
+pub(crate) fn slices<'a>(chunks: &'a [Chunk], inserts: &'a [Insert]) -> Vec<&'a [u8]> {
+    let chunks = chunks.iter().map(AsRef::as_ref);
+    weave(chunks, inserts.iter().map(|insert| (insert.at, insert.value.as_ref())), |chunk: &&'a [u8], range| {
+        &chunk[range]
+    })
+}
+
+/// The slices of a batch, in order. `inserts` are in order.
+pub(crate) fn frozen(chunks: Vec<Chunk>, inserts: Vec<Insert>) -> Vec<Bytes> {
+    let chunks = chunks.into_iter().map(Bytes::from_owner);
+    if inserts.is_empty() {
+        return chunks.collect();
     }
+    let inserts = inserts.into_iter().map(|insert| (insert.at, Bytes::from_owner(insert.value)));
+    weave(chunks, inserts, |chunk, range| chunk.slice(range))
+}
+
+/// Cuts chunks where values belong, and puts those there.
+fn weave<T: AsRef<[u8]>>(
+    chunks: impl Iterator<Item = T>,
+    inserts: impl Iterator<Item = (usize, T)>,
+    cut: impl Fn(&T, Range<usize>) -> T,
+) -> Vec<T> {
+    let mut inserts = inserts.peekable();
+    let mut slices = Vec::with_capacity(2 * inserts.size_hint().0 + chunks.size_hint().0);
+    let mut before = 0;
+    for chunk in chunks {
+        let len = chunk.as_ref().len();
+        let mut from = 0;
+        while let Some((at, value)) = inserts.next_if(|(at, _)| *at <= before + len) {
+            let to = at - before;
+            slices.extend((from < to).then(|| cut(&chunk, from..to)));
+            slices.push(value);
+            from = to;
+        }
+        slices.extend((from < len).then(|| cut(&chunk, from..len)));
+        before += len;
+    }
+    slices
 }
 
 /// Takes a record but for its value, for which it notes the place.
-pub(crate) struct Around<'a> {
-    chunk: &'a mut Chunk,
+pub(crate) struct Around<'a, S> {
+    rest: &'a mut S,
+    written: usize,
     value: &'a [u8],
     at: Option<usize>,
 }
 
-impl<'a> Around<'a> {
-    /// `value` is the record's, not one equal to it.
-    pub(crate) fn new(chunk: &'a mut Chunk, value: &'a [u8]) -> Self {
-        Self { chunk, value, at: None }
+impl<'a, S: Sink> Around<'a, S> {
+    /// `value` is the record's, not one equal to it. `written` is what the batch's chunks hold already.
+    pub(crate) fn new(rest: &'a mut S, written: usize, value: &'a [u8]) -> Self {
+        Self { rest, written, value, at: None }
     }
 
     /// Once the record is written.
@@ -77,12 +113,13 @@ impl<'a> Around<'a> {
     }
 }
 
-impl Sink for Around<'_> {
+impl<S: Sink> Sink for Around<'_, S> {
     fn put(&mut self, bytes: &[u8]) {
         if self.at.is_none() && std::ptr::eq(bytes, self.value) {
-            self.at = Some(self.chunk.as_ref().len());
+            self.at = Some(self.written);
         } else {
-            self.chunk.put(bytes);
+            self.rest.put(bytes);
+            self.written += bytes.len();
         }
     }
 }

@@ -19,8 +19,8 @@ use crate::story::Story;
 #[derive(Debug)]
 pub(crate) struct OpenBatch {
     full: Vec<Chunk>,
-    /// The value that is not in a chunk. Then the batch has one record, and one chunk.
-    insert: Option<Insert>,
+    /// The values that are not in a chunk.
+    inserts: Vec<Insert>,
     /// Behind `full`. Records are written here; if it is empty, the next begins in what room the last of `full` has.
     last: Chunk,
     /// Encoded records, without the batch header.
@@ -56,7 +56,7 @@ impl OpenBatch {
     pub(crate) fn new(home: Arc<Home>, first: Chunk, created: Timestamp, timestamp_ms: i64) -> Self {
         Self {
             full: Vec::new(),
-            insert: None,
+            inserts: Vec::new(),
             last: first,
             bytes: 0,
             count: 0,
@@ -130,11 +130,31 @@ impl OpenBatch {
         self.count_in(size.total, timestamp_ms);
     }
 
-    /// As [`put`](Self::put), for the only record of a batch; its value is `lent`. The chunk has room for the rest.
-    pub(crate) fn put_around(&mut self, size: RecordSize, timestamp_ms: i64, parts: &RecordParts<'_>, lent: Lent) {
-        let mut around = Around::new(&mut self.last, parts.value.unwrap_or_default());
-        put_record(&mut around, size, Place::FIRST.offset_delta, Place::FIRST.timestamp_delta, parts);
-        self.insert = around.insert(lent);
+    /// As [`put`](Self::put), but the value is `lent`: there has to be room for the rest only.
+    pub(crate) fn put_around(
+        &mut self,
+        place: Place,
+        size: RecordSize,
+        timestamp_ms: i64,
+        parts: &RecordParts<'_>,
+        lent: Lent,
+    ) {
+        let value = parts.value.unwrap_or_default();
+        let written = self.full.iter().chain([&self.last]).map(|chunk| chunk.as_ref().len()).sum();
+        let insert = match self.full.last_mut() {
+            Some(full) if self.last.as_ref().is_empty() => {
+                let mut seam = Seam::new(full, &mut self.last);
+                let mut around = Around::new(&mut seam, written, value);
+                put_record(&mut around, size, place.offset_delta, place.timestamp_delta, parts);
+                around.insert(lent)
+            }
+            _ => {
+                let mut around = Around::new(&mut self.last, written, value);
+                put_record(&mut around, size, place.offset_delta, place.timestamp_delta, parts);
+                around.insert(lent)
+            }
+        };
+        self.inserts.extend(insert);
         self.count_in(size.total, timestamp_ms);
     }
 
@@ -158,7 +178,7 @@ impl OpenBatch {
 
     /// No record goes in any more. None if none ever did.
     pub(crate) fn close(self, core: &Arc<Core>) -> Option<ClosedBatch> {
-        let Self { mut full, last, insert, bytes, count, base_timestamp, max_timestamp, created, story, urgent: _ } =
+        let Self { mut full, last, inserts, bytes, count, base_timestamp, max_timestamp, created, story, urgent: _ } =
             self;
         let count = RecordCount::new(count as usize)?;
         full.push(last);
@@ -167,7 +187,7 @@ impl OpenBatch {
             core,
             story,
             chunks: full,
-            insert,
+            inserts,
             bytes,
             count,
             base_timestamp,

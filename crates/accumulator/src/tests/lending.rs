@@ -21,7 +21,7 @@ fn shared<'a>(buffer: &'a Bytes, parts: RecordParts<'a>) -> RecordRef<'a> {
 }
 
 #[test]
-fn a_shared_value_that_fills_a_batch_is_not_copied_and_the_batch_is_the_same_as_with_a_copy() {
+fn a_large_shared_value_is_not_copied_and_the_batch_is_the_same_as_with_a_copy() {
     let buffer = large();
     let headers = [HeaderRef { key: "h", value: Some(b"1") }, HeaderRef { key: "n", value: None }];
     for key in [None, Some(&b"key"[..])] {
@@ -38,6 +38,62 @@ fn a_shared_value_that_fills_a_batch_is_not_copied_and_the_batch_is_the_same_as_
             assert_eq!(read(&batches[0]), read(&batches[1]));
         }
     }
+}
+
+#[test]
+fn large_and_small_values_share_a_batch_in_whatever_order_they_come() {
+    let buffers = [large(), large().slice(1..), Bytes::from(vec![9; 16 << 10])];
+    let small = [vec![1; 10], vec![2; 1000], vec![3; 5000]];
+    let headers = [HeaderRef { key: "h", value: Some(b"1") }];
+    let rig = || Rig::with_partitions(AccumulatorConfig { batch_size: 1 << 20, buffer_memory: 4 << 20, ..config() }, 1);
+    for order in 0..3_usize.pow(5) {
+        let (lent, copied) = (rig(), rig());
+        // Each digit is a run of one kind: large ones, small ones that move the seam of the chunks about, or both.
+        for run in 0..5 {
+            let kind = order / 3_usize.pow(run) % 3;
+            for (buffer, value) in buffers.iter().zip(&small) {
+                if kind != 1 {
+                    let parts = RecordParts { key: Some(b"key"), value: Some(buffer), headers: &headers };
+                    drop((lent.append(&shared(buffer, parts)), copied.append(&to_partition(0, parts))));
+                }
+                if kind != 0 {
+                    let parts = RecordParts { key: None, value: Some(value), headers: &[] };
+                    drop((lent.append(&to_partition(0, parts)), copied.append(&to_partition(0, parts))));
+                }
+            }
+        }
+        let ([lent], [copied]) = (&lent.drain()[..], &copied.drain()[..]) else { panic!("one batch each") };
+        assert_eq!(lent.payload().concat(), copied.payload().concat());
+        assert_eq!(lent.header(None)[..], copied.header(None)[..], "its CRC is the same, too");
+        let kept = |slice: &&Bytes| buffers.iter().any(|buffer| slice.as_ptr() == buffer.as_ptr());
+        let large = (0..5).filter(|run| order / 3_usize.pow(*run) % 3 != 1).count() * buffers.len();
+        assert_eq!(lent.payload().iter().filter(kept).count(), large, "each is sent from where it lies");
+        assert!(lent.payload().iter().all(|slice| !slice.is_empty()));
+    }
+}
+
+/// The open batch has room for the record; its value is more than the memory has.
+#[test]
+fn one_that_would_join_a_batch_waits_for_memory_like_any_other() {
+    let buffer = large();
+    let config = AccumulatorConfig { batch_size: 1 << 20, buffer_memory: 100_000, max_record_size: 90_000, ..config() };
+    let rig = Rig::with_partitions(config, 1);
+    let _first = [(); 2].map(|()| rig.append(&shared(&buffer, value(&buffer))));
+    let used = rig.accumulator.memory().used;
+    let refused = rig.accumulator.append(at(0), &shared(&buffer, value(&buffer)), Urgency::Linger, None);
+    let Err(Refused::Memory { bytes }) = refused else { panic!("{refused:?}") };
+    assert_eq!(rig.accumulator.memory().used, used);
+    let batches = rig.drain();
+    assert_eq!(values(&batches[0]), [buffer.to_vec(), buffer.to_vec()], "they share a batch");
+    drop(batches);
+    // The open batch has room again, and nothing of the memory is left but what was reserved.
+    let memory = crate::park::block_on(rig.accumulator.reserve(bytes)).unwrap();
+    let _small = rig.append(&to_partition(0, value(b"begins the batch")));
+    let rest = rig.accumulator.memory();
+    let _rest = crate::park::block_on(rig.accumulator.reserve(rest.limit - rest.used)).unwrap();
+    let record = shared(&buffer, value(&buffer));
+    let _third = rig.accumulator.append(at(0), &record, Urgency::Linger, Some(memory)).expect("it was enough");
+    assert_eq!(values(&rig.drain()[0]), [b"begins the batch".to_vec(), buffer.to_vec()]);
 }
 
 #[test]
