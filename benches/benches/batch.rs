@@ -87,7 +87,7 @@ fn encode_a_produce_request(bencher: Bencher<'_, '_>, partitions: i32) {
     let partition = |index| ProducePartition {
         index: PartitionId(index),
         header: batch.header(None),
-        payload: batch.payload().to_vec(),
+        payload: batch.payload().clone(),
     };
     let request = ProduceRequest {
         transactional_id: None,

@@ -205,7 +205,7 @@ impl World {
     fn produce(&mut self, broker: BrokerId) {
         if let Room::Ready { .. } = self.cluster.produce_room(self.now, broker) {
             let header = [0; BATCH_HEADER_LEN];
-            let partition = ProducePartition { index: PartitionId(0), header, payload: Vec::new() };
+            let partition = ProducePartition { index: PartitionId(0), header, payload: milena_wire::Payload::new() };
             let name = TopicName::new(TOPIC);
             let topics = vec![ProduceTopic { name, id: TopicId::ZERO, partitions: vec![partition] }];
             let request = ProduceRequest { transactional_id: None, acks: -1, timeout_ms: 1000, topics };

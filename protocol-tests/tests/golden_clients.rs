@@ -72,7 +72,7 @@ fn as_ours(request: &ProduceRequestIn) -> ProduceRequest {
             let records = partition.records.as_ref().expect("records");
             let header = records.first_chunk::<BATCH_HEADER_LEN>().expect("a whole header");
             let payload = vec![records.slice(BATCH_HEADER_LEN..)];
-            ProducePartition { index: partition.index, header: *header, payload }
+            ProducePartition { index: partition.index, header: *header, payload: payload.into() }
         });
         ProduceTopic { name: topic.name.clone(), id: topic.id, partitions: partitions.collect() }
     });

@@ -113,7 +113,7 @@ fn sample(index: i32, value: &str, producer_id: i64, epoch: i16, sequence: i32) 
     // In two pieces, as a batch is that spans chunks.
     let mut payload = Bytes::from(payload);
     let payload = vec![payload.split_to(5), payload];
-    ProducePartition { index: PartitionId(index), header: header.encode(&payload), payload }
+    ProducePartition { index: PartitionId(index), header: header.encode(&payload), payload: payload.into() }
 }
 
 fn produce_request(case: &str) -> ProduceRequest {

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use milena_mutants::Mutant;
 use milena_wire::{
-    BATCH_HEADER_LEN, Codec, CodecError, PartitionId, PayloadCrc, RecordCount, Timestamp, TopicName, compress,
+    BATCH_HEADER_LEN, Codec, CodecError, PartitionId, Payload, PayloadCrc, RecordCount, Timestamp, TopicName, compress,
 };
+use smallvec::{SmallVec, smallvec};
 
 use crate::chunk::Chunk;
 use crate::core::Core;
@@ -26,7 +27,7 @@ use crate::{Diverted, Fate, Outcome, sealed};
 pub struct ClosedBatch {
     pub(crate) core: Arc<Core>,
     pub(crate) story: Story,
-    pub(crate) chunks: Vec<Chunk>,
+    pub(crate) chunks: SmallVec<[Chunk; 1]>,
     /// What belongs among the bytes of the chunks.
     pub(crate) inserts: Vec<Insert>,
     pub(crate) bytes: usize,
@@ -98,7 +99,7 @@ impl ClosedBatch {
     pub fn part(self) -> (OwedBatch, SealJob) {
         let Self { core, story, chunks, inserts, bytes, count, base_timestamp, max_timestamp, created, crc } = self;
         let plain = lent::frozen(chunks, inserts);
-        let kept = if core.config.divert { plain.clone() } else { Vec::new() };
+        let kept = if core.config.divert { plain.clone() } else { Payload::new() };
         let job = SealJob { core: Arc::clone(&core), plain, bytes, crc };
         (OwedBatch { core, story, kept, bytes, count, base_timestamp, max_timestamp, created }, job)
     }
@@ -126,7 +127,7 @@ pub struct OwedBatch {
     core: Arc<Core>,
     story: Story,
     /// The bytes as they went to the codec, if somebody wants them should the batch fail meanwhile.
-    kept: Vec<Bytes>,
+    kept: Payload,
     bytes: usize,
     count: RecordCount,
     base_timestamp: i64,
@@ -199,7 +200,7 @@ impl OwedBatch {
 #[must_use = "the batch waits for its bytes"]
 pub struct SealJob {
     core: Arc<Core>,
-    plain: Vec<Bytes>,
+    plain: Payload,
     bytes: usize,
     /// Of `plain`, if that was read already.
     crc: Option<PayloadCrc>,
@@ -215,7 +216,7 @@ impl SealJob {
             _ => squeeze(&core.memory, bytes, || compress(compression, &plain, bytes / 2)),
         };
         let (codec, payload, codec_failure) = match squeezed {
-            Ok(Some(small)) => (compression.codec(), vec![small], None),
+            Ok(Some(small)) => (compression.codec(), smallvec![small], None),
             Ok(None) => (Codec::None, plain, None),
             Err(failure) => (Codec::None, plain, Some(failure)),
         };
@@ -231,7 +232,7 @@ pub struct SealedBytes {
     codec: Codec,
     codec_failure: Option<Box<str>>,
     crc: PayloadCrc,
-    payload: Vec<Bytes>,
+    payload: Payload,
 }
 
 impl SealedBytes {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use milena_wire::{
-    BATCH_HEADER_LEN, BatchHeader, Codec, CodecError, PartitionId, RecordCount, RecordTimes, Records, Timestamp,
-    TopicName, decompress,
+    BATCH_HEADER_LEN, BatchHeader, Codec, CodecError, PartitionId, Payload, RecordCount, RecordTimes, Records,
+    Timestamp, TopicName, decompress,
 };
 
 use crate::cell::Home;
@@ -29,7 +29,7 @@ pub struct Diverted {
 
 /// The records of a batch, and what its header says of them.
 pub(crate) struct Body {
-    pub(crate) payload: Vec<Bytes>,
+    pub(crate) payload: Payload,
     pub(crate) codec: Codec,
     pub(crate) stamp: Option<Stamp>,
     /// Uncompressed records.
@@ -47,7 +47,7 @@ pub(crate) struct Body {
 impl Body {
     /// Records that were never compressed, with their first and greatest timestamps.
     pub(crate) fn plain(
-        payload: Vec<Bytes>,
+        payload: Payload,
         bytes: usize,
         count: RecordCount,
         (base_timestamp, max_timestamp): (i64, i64),

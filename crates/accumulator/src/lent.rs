@@ -8,7 +8,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use milena_wire::Sink;
+use milena_wire::{Payload, Sink};
+use smallvec::SmallVec;
 
 use crate::chunk::Chunk;
 use crate::memory::{Funds, Memory};
@@ -52,7 +53,7 @@ pub(crate) struct Insert {
 }
 
 /// The slices of a batch, in order, without its being taken apart. `inserts` are in order.
-pub(crate) fn slices<'a>(chunks: &'a [Chunk], inserts: &'a [Insert]) -> Vec<&'a [u8]> {
+pub(crate) fn slices<'a>(chunks: &'a [Chunk], inserts: &'a [Insert]) -> SmallVec<[&'a [u8]; 1]> {
     let chunks = chunks.iter().map(AsRef::as_ref);
     weave(chunks, inserts.iter().map(|insert| (insert.at, insert.value.as_ref())), |chunk: &&'a [u8], range| {
         &chunk[range]
@@ -60,7 +61,7 @@ pub(crate) fn slices<'a>(chunks: &'a [Chunk], inserts: &'a [Insert]) -> Vec<&'a 
 }
 
 /// The slices of a batch, in order. `inserts` are in order.
-pub(crate) fn frozen(chunks: Vec<Chunk>, inserts: Vec<Insert>) -> Vec<Bytes> {
+pub(crate) fn frozen(chunks: SmallVec<[Chunk; 1]>, inserts: Vec<Insert>) -> Payload {
     let chunks = chunks.into_iter().map(Bytes::from_owner);
     if inserts.is_empty() {
         return chunks.collect();
@@ -74,9 +75,9 @@ fn weave<T: AsRef<[u8]>>(
     chunks: impl Iterator<Item = T>,
     inserts: impl Iterator<Item = (usize, T)>,
     cut: impl Fn(&T, Range<usize>) -> T,
-) -> Vec<T> {
+) -> SmallVec<[T; 1]> {
     let mut inserts = inserts.peekable();
-    let mut slices = Vec::with_capacity(2 * inserts.size_hint().0 + chunks.size_hint().0);
+    let mut slices = SmallVec::with_capacity(2 * inserts.size_hint().0 + chunks.size_hint().0);
     let mut before = 0;
     for chunk in chunks {
         let len = chunk.as_ref().len();

@@ -6,6 +6,7 @@ use milena_wire::{
     BATCH_HEADER_LEN, RecordCount, RecordParts, RecordSize, RecordView, Timestamp, put_record, record_size,
     write_record,
 };
+use smallvec::SmallVec;
 
 use crate::ClosedBatch;
 use crate::cell::Home;
@@ -18,7 +19,7 @@ use crate::story::Story;
 /// A batch that still grows. Its first record's timestamp is its base timestamp, so that the size of each record is known when it comes.
 #[derive(Debug)]
 pub(crate) struct OpenBatch {
-    full: Vec<Chunk>,
+    full: SmallVec<[Chunk; 1]>,
     /// The values that are not in a chunk.
     inserts: Vec<Insert>,
     /// Behind `full`. Records are written here; if it is empty, the next begins in what room the last of `full` has.
@@ -55,7 +56,7 @@ impl Place {
 impl OpenBatch {
     pub(crate) fn new(home: Arc<Home>, first: Chunk, created: Timestamp, timestamp_ms: i64) -> Self {
         Self {
-            full: Vec::new(),
+            full: SmallVec::new(),
             inserts: Vec::new(),
             last: first,
             bytes: 0,

@@ -1,10 +1,9 @@
 use std::sync::Arc;
 
-use bytes::Bytes;
 use milena_mutants::Mutant;
 use milena_wire::{
-    BATCH_HEADER_LEN, BatchHeader, Codec, PartitionId, PayloadCrc, ProducerEpoch, ProducerId, RecordCount, Sequence,
-    Timestamp, TopicName,
+    BATCH_HEADER_LEN, BatchHeader, Codec, PartitionId, Payload, PayloadCrc, ProducerEpoch, ProducerId, RecordCount,
+    Sequence, Timestamp, TopicName,
 };
 
 use crate::core::Core;
@@ -33,7 +32,7 @@ pub struct Stamp {
 pub struct SealedBatch {
     pub(crate) core: Arc<Core>,
     pub(crate) story: Story,
-    pub(crate) payload: Vec<Bytes>,
+    pub(crate) payload: Payload,
     /// CRC and length of the payload, also after it was released.
     pub(crate) crc: PayloadCrc,
     pub(crate) codec: Codec,
@@ -101,7 +100,7 @@ impl SealedBatch {
 
     /// What follows the header. Cloning a slice copies nothing; the memory stays counted until the last clone is dropped.
     #[must_use]
-    pub fn payload(&self) -> &[Bytes] {
+    pub fn payload(&self) -> &Payload {
         &self.payload
     }
 
@@ -143,7 +142,7 @@ impl SealedBatch {
 
     /// Frees the payload of a batch that will not be sent again, though its outcome is not known yet.
     pub fn release_payload(&mut self) {
-        self.payload = Vec::new();
+        self.payload = Payload::new();
     }
 }
 

@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use bytes::Bytes;
-use milena_wire::{BATCH_HEADER_LEN, Codec, RecordTimes, RecordView, Records, decompress};
+use milena_wire::{BATCH_HEADER_LEN, Codec, Payload, RecordTimes, RecordView, Records, decompress};
 
 use crate::cell::Piece;
 use crate::hooks::Tagged;
@@ -141,7 +140,7 @@ impl SealedBatch {
             }
         }
         // The old payload counted until here: for a moment both are held.
-        drop::<Vec<Bytes>>(payload);
+        drop::<Payload>(payload);
         sealed
     }
 }

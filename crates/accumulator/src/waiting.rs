@@ -245,7 +245,7 @@ impl WaitingRecord {
         let mut record = Vec::with_capacity(size.total);
         put_record(&mut record, size, Place::FIRST.offset_delta, Place::FIRST.timestamp_delta, &parts);
         let times = (timestamp_ms, timestamp_ms);
-        let body = Body::plain(vec![record.into()], size.total, RecordCount::ONE, times, created);
+        let body = Body::plain([record.into()].into_iter().collect(), size.total, RecordCount::ONE, times, created);
         // What the copy of its fields cost is enough for the record.
         Diverted::hand_out(story, failure, Body { placed: false, _counted: Some(counted), ..body });
     }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 
+use bytes::BytesMut;
 use milena_wire::Frame;
 
 use crate::api::{ConnId, Event, Output, QueryId, RequestId, SaslOrder};
@@ -10,6 +11,9 @@ use crate::backoff::Backoff;
 use crate::config::{ClusterConfig, HostPort};
 use crate::link::LinkKey;
 use crate::rng::Rng;
+
+/// Some twenty requests' own bytes. A frame that waits long keeps as much.
+const ARENA: usize = 4 << 10;
 
 #[derive(Debug)]
 pub(crate) struct Ctx {
@@ -21,6 +25,8 @@ pub(crate) struct Ctx {
     pub(crate) accepted: bool,
     /// A broker has answered more than which versions it speaks, and SASL.
     pub(crate) served: bool,
+    /// Of which frames' own bytes are carved.
+    pub(crate) arena: BytesMut,
     outputs: VecDeque<Output>,
     /// To whom inputs about a connection belong. A connection that is over is in here no more.
     conns: BTreeMap<ConnId, LinkKey>,
@@ -36,6 +42,7 @@ impl Ctx {
             health_doubtful: false,
             accepted: false,
             served: false,
+            arena: BytesMut::with_capacity(ARENA),
             outputs: VecDeque::new(),
             conns: BTreeMap::new(),
             queries: BTreeMap::new(),

@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use milena_wire::Frame;
+use smallvec::SmallVec;
 use tokio::io::AsyncReadExt;
 use tokio::sync::{mpsc, oneshot};
 use tracing::{debug, trace};
@@ -63,7 +64,7 @@ struct Life {
 #[derive(Default)]
 struct News {
     written: usize,
-    received: Vec<Bytes>,
+    received: SmallVec<[Bytes; 4]>,
     /// The connection ended after all of the above.
     end: Option<LostCause>,
 }

@@ -77,7 +77,7 @@ impl Runner {
         head: Head,
         stamp: Stamp,
     ) {
-        let batch = ProducePartition { index, header: head.header_as(stamp), payload: vec![head.payload.clone()] };
+        let batch = ProducePartition { index, header: head.header_as(stamp), payload: [head.payload.clone()].into() };
         let timeout = self.cluster.config().request_timeout.as_millis();
         let request = ProduceRequest {
             transactional_id: None,

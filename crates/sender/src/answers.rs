@@ -1,6 +1,6 @@
 //! Answers: each finds its batches, and each batch's verdict is carried out.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use milena_accumulator::{Failure, FailureKind, Outcome};
@@ -9,9 +9,10 @@ use milena_mutants::Mutant;
 use milena_sequence::{Answer, BatchKey, Fate, Reply, Verdict};
 use milena_wire::message::produce::{ProducePartitionResponse, ProduceResponse};
 use milena_wire::{BrokerId, ErrorCode, Offset, RecordCount};
+use smallvec::SmallVec;
 
 use crate::partition::LastError;
-use crate::requests::{Item, Request};
+use crate::requests::{Directory, Item, Request};
 use crate::sender::Sender;
 
 /// What a broker said about one batch, beyond its code.
@@ -97,21 +98,21 @@ impl Sender {
     }
 
     fn answered(&mut self, broker: BrokerId, request: &Request, response: &ProduceResponse) {
-        let index = request.index();
-        let mut answered: BTreeSet<(usize, usize)> = BTreeSet::new();
+        let mut directory = Directory::new(request);
+        let mut answered: SmallVec<[bool; 64]> = SmallVec::from_elem(false, request.items().count());
         let mut hints = Vec::new();
-        for topic in &response.topics {
-            let Some(&at) = index.get(&(topic.name.clone(), topic.id)) else {
+        for (nth, topic) in response.topics.iter().enumerate() {
+            let Some(at) = directory.topic(nth, &topic.name, topic.id) else {
                 self.odd_answer(broker, "a topic that was not asked about");
                 continue;
             };
             let asked = &request.topics[at];
-            for partition in &topic.partitions {
-                let Ok(place) = asked.items.binary_search_by_key(&partition.index, |item| item.partition) else {
+            for (nth, partition) in topic.partitions.iter().enumerate() {
+                let Some(place) = directory.partition(at, nth, partition.index) else {
                     self.odd_answer(broker, "a partition that was not asked about");
                     continue;
                 };
-                if !answered.insert((at, place)) {
+                if std::mem::replace(&mut answered[asked.first + place], true) {
                     self.odd_answer(broker, "a partition twice");
                     continue;
                 }
@@ -131,12 +132,10 @@ impl Sender {
                 self.hear(broker, &item, &answer, Details { answer: Some(partition), ..Details::default() });
             }
         }
-        for (at, topic) in request.topics.iter().enumerate() {
-            for (place, item) in topic.items.iter().enumerate() {
-                if !answered.contains(&(at, place)) && !Mutant::OmissionIsIgnored.lives() {
-                    self.odd_answer(broker, "nothing about a partition that was asked about");
-                    self.hear(broker, item, &Answer::code(ErrorCode::NETWORK_EXCEPTION), Details::default());
-                }
+        for (item, answered) in request.items().zip(&answered) {
+            if !answered && !Mutant::OmissionIsIgnored.lives() {
+                self.odd_answer(broker, "nothing about a partition that was asked about");
+                self.hear(broker, item, &Answer::code(ErrorCode::NETWORK_EXCEPTION), Details::default());
             }
         }
         if !hints.is_empty() {

@@ -21,6 +21,7 @@ use milena_wire::{BrokerId, RecordCount};
 
 use crate::requests::{Builder, Item, Limits};
 use crate::sender::Sender;
+use crate::topics::Topic;
 
 /// What is to be sent to one broker.
 #[derive(Debug, Default)]
@@ -86,7 +87,7 @@ impl Sender {
                 return;
             }
             let limits = Limits { bytes: self.config.max_request_size, slices: self.config.max_request_slices };
-            let mut builder = Builder::new(limits);
+            let mut builder = Builder::new(limits, self.requests_begun + 1);
             let mut taken = Vec::new();
             self.requests_begun += 1;
             let grow = self.brokers.get(&broker).is_some_and(|lists| lists.unwritten > 0);
@@ -235,12 +236,12 @@ impl Sender {
         let produce = ProducePartition {
             index: partition.index,
             header: batch.sealed.header(stamp),
-            payload: batch.sealed.payload().to_vec(),
+            payload: batch.sealed.payload().clone(),
         };
         let item = Item { partition: partition.index, slot, key, attempt: sent.attempt };
         let topic = partition.topic;
-        let name = &self.topics.list[topic].name;
-        builder.push(topic, name, route.topic, item, produce);
+        let Topic { name, last_place, .. } = &mut self.topics.list[topic];
+        builder.push(last_place, name, route.topic, item, produce);
         let queued = self.now.since(created);
         self.metrics.update(|m| {
             m.sent(name, count.as_usize() as u64, wire_size as u64, again);

@@ -46,6 +46,8 @@ pub struct Sender {
     pub(crate) partitions: Partitions,
     /// Slots of partitions that hold a record without an outcome.
     pub(crate) busy: Slots,
+    /// Empty, but for its room.
+    ready: Vec<Arc<PartitionQueue>>,
     pub(crate) topics: Topics,
     pub(crate) brokers: BTreeMap<BrokerId, Broker>,
     /// Brokers that something may be sent to, as far as is known without asking.
@@ -94,6 +96,7 @@ impl Sender {
             wall_ms: 0,
             partitions: Partitions::default(),
             busy: Slots::default(),
+            ready: Vec::new(),
             topics: Topics::default(),
             brokers: BTreeMap::new(),
             dirty: BTreeSet::new(),
@@ -293,9 +296,9 @@ impl Sender {
     }
 
     pub(crate) fn take_ready(&mut self) {
-        let mut ready = Vec::new();
+        let mut ready = std::mem::take(&mut self.ready);
         self.accumulator.take_ready(&mut ready);
-        for queue in ready {
+        for queue in ready.drain(..) {
             let slot = queue.slot();
             if let Some(partition) = self.partitions.get_mut(slot) {
                 partition.queue_idle = false;
@@ -304,6 +307,7 @@ impl Sender {
             }
             self.touch(slot);
         }
+        self.ready = ready;
     }
 
     fn add_partition(&mut self, slot: usize, queue: Arc<PartitionQueue>) {

@@ -9,6 +9,7 @@ use milena_sequence::Route;
 use milena_wire::{ErrorCode, PartitionId, Timestamp, TopicId, TopicName};
 
 use crate::partition::LastError;
+use crate::requests::LastPlace;
 use crate::sender::Sender;
 use crate::timers::Timer;
 
@@ -30,6 +31,7 @@ pub(crate) struct Topic {
     pub(crate) timer: Option<Timestamp>,
     /// What waits in the spool or has, by partition. None: of the topic as a whole.
     pub(crate) spooled: BTreeMap<Option<PartitionId>, Spooled>,
+    pub(crate) last_place: LastPlace,
     renew_at: Timestamp,
 }
 
@@ -78,6 +80,7 @@ impl Topics {
             flushes: Vec::new(),
             timer: None,
             spooled: BTreeMap::new(),
+            last_place: LastPlace::default(),
             renew_at: Timestamp::ZERO,
         };
         let at = match self.free.pop() {

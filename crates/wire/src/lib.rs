@@ -14,9 +14,9 @@ mod tls;
 pub mod varint;
 
 pub use batch::{
-    Attributes, BATCH_HEADER_LEN, BatchError, BatchHeader, BatchView, HeaderRef, HeaderView, RecordParts, RecordSize,
-    RecordTimes, RecordView, Records, Sink, TimestampType, put_record, record_size, single_record_batch_bound,
-    write_record,
+    Attributes, BATCH_HEADER_LEN, BatchError, BatchHeader, BatchView, HeaderRef, HeaderView, Payload, RecordParts,
+    RecordSize, RecordTimes, RecordView, Records, Sink, TimestampType, put_record, record_size,
+    single_record_batch_bound, write_record,
 };
 pub use codec::{Codec, CodecError, CodecFault, Compression, Compressor, LevelError, compress, decompress};
 pub use crc::{PayloadCrc, crc32_ieee};

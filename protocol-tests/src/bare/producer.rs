@@ -214,7 +214,7 @@ impl PlainSession {
             )
         };
         let payload = vec![payload];
-        ProducePartition { index: PartitionId(place.1), header: header.encode(&payload), payload }
+        ProducePartition { index: PartitionId(place.1), header: header.encode(&payload), payload: payload.into() }
     }
 
     fn identity(&mut self, deadline: Instant) -> (ProducerId, ProducerEpoch) {

@@ -58,7 +58,8 @@ impl Cluster {
         };
         let api = (ApiKey::PRODUCE, version);
         let correlation = conn.push(now, Purpose::Produce(id), api, request.acks == 0);
-        let frame = request.encode_frame(version, correlation, Some(&self.ctx.config.client_id));
+        let (arena, client_id) = (&mut self.ctx.arena, Some(self.ctx.config.client_id.as_str()));
+        let frame = request.encode_frame_in(arena, version, correlation, client_id);
         self.ctx.transmit(conn.id, frame);
         let full = conn.slots(now, self.ctx.config.max_in_flight) == 0;
         if full && let Some(link) = self.links.get_mut(&key) {

@@ -26,3 +26,6 @@ pub use in_place::write_record;
 pub use record::{HeaderRef, RecordParts, RecordSize, Sink, put_record, record_size, single_record_batch_bound};
 pub use records::{HeaderView, Headers, RecordIter, RecordTimes, RecordView, Records};
 pub use view::BatchView;
+
+/// The records of a batch as they go behind its header, in the slices they lie in. Most batches are of one slice, which needs no list.
+pub type Payload = smallvec::SmallVec<[bytes::Bytes; 1]>;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use bytes::{BufMut, Bytes};
+use bytes::{BufMut, Bytes, BytesMut};
 
 use super::header::write_request_header;
 use super::leader::{CurrentLeader, NodeEndpoint};
@@ -11,7 +11,7 @@ use super::versions::PRODUCE;
 use crate::frame::Frame;
 use crate::ids::{ApiVersion, CorrelationId, Offset, PartitionId, TopicId, TopicName};
 use crate::primitive::Layout;
-use crate::{BATCH_HEADER_LEN, ErrorCode};
+use crate::{BATCH_HEADER_LEN, ErrorCode, Payload};
 
 /// A Produce request as a client sends it: each partition's batch is a header of its own and a shared payload.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -46,7 +46,7 @@ pub struct ProducePartition {
     /// The batch header, made for this attempt.
     pub header: [u8; BATCH_HEADER_LEN],
     /// The encoded records, back to back.
-    pub payload: Vec<Bytes>,
+    pub payload: Payload,
 }
 
 impl ProducePartition {
@@ -77,10 +77,23 @@ impl ProduceRequest {
     /// one allocation; the payload is shared, not copied.
     #[must_use]
     pub fn encode_frame(&self, version: ApiVersion, correlation: CorrelationId, client_id: Option<&str>) -> Frame {
+        self.encode_frame_in(&mut BytesMut::new(), version, correlation, client_id)
+    }
+
+    /// As [`encode_frame`](Self::encode_frame), but carved from `arena`, which is empty. If it has too little room left it gets as much as it was
+    /// made with, and nothing is allocated for that if what was carved from it before is gone.
+    #[must_use]
+    pub fn encode_frame_in(
+        &self,
+        arena: &mut BytesMut,
+        version: ApiVersion,
+        correlation: CorrelationId,
+        client_id: Option<&str>,
+    ) -> Frame {
         let layout = PRODUCE.layout(version);
         let partitions = self.topics.iter().flat_map(|topic| &topic.partitions);
         let parts = partitions.map(|partition| 1 + partition.payload.len()).sum::<usize>();
-        let mut out = Writer::new(self.protocol_len(client_id), parts + 1);
+        let mut out = Writer::within(std::mem::take(arena), self.protocol_len(client_id), parts + 1);
         write_request_header(&mut out, &PRODUCE, version, correlation, client_id);
         out.nullable_str(self.transactional_id.as_deref(), layout);
         out.out().put_i16(self.acks);
@@ -90,7 +103,9 @@ impl ProduceRequest {
             topic.write(&mut out, version);
         }
         end_struct(&mut out, layout);
-        out.finish()
+        let (frame, rest) = out.finish_within();
+        *arena = rest;
+        frame
     }
 
     /// The most bytes there can be around the payloads, in any version.

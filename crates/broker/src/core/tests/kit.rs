@@ -101,7 +101,7 @@ impl Produce {
                 partitions: vec![ProducePartition {
                     index: self.partition,
                     header: head,
-                    payload: vec![Bytes::copy_from_slice(payload)],
+                    payload: [Bytes::copy_from_slice(payload)].into(),
                 }],
             }],
         };

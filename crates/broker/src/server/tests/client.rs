@@ -45,7 +45,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         let partition = ProducePartition {
             index: PartitionId(0),
             header: header.encode(std::slice::from_ref(payload)),
-            payload: vec![payload.clone()],
+            payload: [payload.clone()].into(),
         };
         let topic = ProduceTopic { name: "t".into(), id: TopicId::ZERO, partitions: vec![partition] };
         let request = ProduceRequest { transactional_id: None, acks: -1, timeout_ms: 30_000, topics: vec![topic] };

@@ -514,7 +514,11 @@ pub(super) fn produce(topic: &str, acks: i16) -> ProduceRequest {
         topics: vec![ProduceTopic {
             name: TopicName::new(topic),
             id: TopicId([1; 16]),
-            partitions: vec![ProducePartition { index: PartitionId(0), header: [0; 61], payload: Vec::new() }],
+            partitions: vec![ProducePartition {
+                index: PartitionId(0),
+                header: [0; 61],
+                payload: milena_wire::Payload::new(),
+            }],
         }],
     }
 }

@@ -80,7 +80,7 @@ impl World {
 
     pub(super) fn send(&mut self, partition: PartitionId, header: [u8; BATCH_HEADER_LEN], payload: &Bytes) -> Request {
         self.sent += 1;
-        let batch = ProducePartition { index: partition, header, payload: vec![payload.clone()] };
+        let batch = ProducePartition { index: partition, header, payload: [payload.clone()].into() };
         let topic = ProduceTopic { name: TopicName::new(TOPIC), id: TopicId::ZERO, partitions: vec![batch] };
         let request = ProduceRequest { transactional_id: None, acks: -1, timeout_ms: 1_000, topics: vec![topic] };
         let correlation = CorrelationId(i32::try_from(self.sent).unwrap());

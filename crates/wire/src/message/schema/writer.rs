@@ -23,9 +23,14 @@ const SIZE_PREFIX: usize = 4;
 impl Writer {
     /// `capacity` bytes of protocol, in `parts` slices: hints.
     pub(crate) fn new(capacity: usize, parts: usize) -> Self {
-        let mut out = BytesMut::with_capacity(capacity + SIZE_PREFIX);
-        out.put_i32(0);
-        Self { out, head: None, parts: Vec::with_capacity(parts), spliced: 0 }
+        Self::within(BytesMut::new(), capacity, parts)
+    }
+
+    /// As [`new`](Self::new), with bytes of `arena`, which is empty; [`finish_within`](Self::finish_within) gives back what is left of it.
+    pub(crate) fn within(mut arena: BytesMut, capacity: usize, parts: usize) -> Self {
+        arena.reserve(capacity + SIZE_PREFIX);
+        arena.put_i32(0);
+        Self { out: arena, head: None, parts: Vec::with_capacity(parts), spliced: 0 }
     }
 
     /// Where bytes are written to.
@@ -56,7 +61,12 @@ impl Writer {
     }
 
     /// The message, its size in front.
-    pub(crate) fn finish(mut self) -> Frame {
+    pub(crate) fn finish(self) -> Frame {
+        self.finish_within().0
+    }
+
+    /// As [`finish`](Self::finish), and what is left of the arena.
+    pub(crate) fn finish_within(mut self) -> (Frame, BytesMut) {
         let len = self.spliced + self.out.len();
         // Nothing larger can be sent; a size that does not fit is refused by any peer.
         let size = i32::try_from(len - SIZE_PREFIX).unwrap_or(i32::MAX);
@@ -67,8 +77,8 @@ impl Writer {
             None => debug_assert!(self.parts.is_empty(), "a splice leaves a head"),
         }
         let mut frame = Frame::from(self.parts);
-        frame.push(self.out.freeze());
-        frame
+        frame.push(self.out.split().freeze());
+        (frame, self.out)
     }
 
     pub(crate) fn uvarint(&mut self, mut value: u32) {

@@ -54,7 +54,7 @@ fn reference(request: &ProduceRequest, version: i16, correlation: i32, client_id
 #[test]
 fn batches_are_grouped_by_topic_in_the_order_they_come() {
     let batch = |topic: &str, id: u8, index: i32| {
-        let partition = ProducePartition { index: PartitionId(index), header: [0; 61], payload: Vec::new() };
+        let partition = ProducePartition { index: PartitionId(index), header: [0; 61], payload: crate::Payload::new() };
         (TopicName::new(topic), TopicId([id; 16]), partition)
     };
     let mut request = ProduceRequest::default();
