@@ -63,9 +63,9 @@ fn a_record_costs_no_allocation_and_a_batch_few() {
         "{asked} allocations for 1,000,000 records in {batches} batches and {requests} requests: {:.2} per batch",
         asked as f64 / batches as f64
     );
-    // A batch: its cell, the list of its chunks, a chunk's shared owner, the list of slices for a request. A request: its frame, its
-    // answer, and lists of topics and partitions on both ways; with debug assertions also the health that is compared with every event.
-    let of_request = if cfg!(debug_assertions) { 100 } else { 28 };
-    let allowed = 4 * batches + of_request * requests;
+    // A batch: its cell and a chunk's shared owner. A request: lists of slices, topics and partitions on both ways, some of which grow; with
+    // debug assertions also the health that is compared with every event.
+    let of_request = if cfg!(debug_assertions) { 60 } else { 11 };
+    let allowed = 2 * batches + of_request * requests + 500;
     assert!(asked as u64 <= allowed, "{asked} allocations, {allowed} allowed: {stats:?}");
 }

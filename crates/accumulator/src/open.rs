@@ -19,7 +19,7 @@ use crate::story::Story;
 /// A batch that still grows. Its first record's timestamp is its base timestamp, so that the size of each record is known when it comes.
 #[derive(Debug)]
 pub(crate) struct OpenBatch {
-    full: SmallVec<[Chunk; 1]>,
+    full: Vec<Chunk>,
     /// The values that are not in a chunk.
     inserts: Vec<Insert>,
     /// Behind `full`. Records are written here; if it is empty, the next begins in what room the last of `full` has.
@@ -56,7 +56,7 @@ impl Place {
 impl OpenBatch {
     pub(crate) fn new(home: Arc<Home>, first: Chunk, created: Timestamp, timestamp_ms: i64) -> Self {
         Self {
-            full: SmallVec::new(),
+            full: Vec::new(),
             inserts: Vec::new(),
             last: first,
             bytes: 0,
@@ -179,15 +179,16 @@ impl OpenBatch {
 
     /// No record goes in any more. None if none ever did.
     pub(crate) fn close(self, core: &Arc<Core>) -> Option<ClosedBatch> {
-        let Self { mut full, last, inserts, bytes, count, base_timestamp, max_timestamp, created, story, urgent: _ } =
-            self;
+        let Self { full, last, inserts, bytes, count, base_timestamp, max_timestamp, created, story, urgent: _ } = self;
         let count = RecordCount::new(count as usize)?;
-        full.push(last);
+        // Most batches are one chunk.
+        let mut chunks = SmallVec::from_vec(full);
+        chunks.push(last);
         let core = Arc::clone(core);
         Some(ClosedBatch {
             core,
             story,
-            chunks: full,
+            chunks,
             inserts,
             bytes,
             count,

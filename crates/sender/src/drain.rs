@@ -18,6 +18,7 @@ use milena_mutants::Mutant;
 use milena_sequence::{Gate, Sent, Turn};
 use milena_wire::message::produce::ProducePartition;
 use milena_wire::{BrokerId, RecordCount};
+use smallvec::SmallVec;
 
 use crate::requests::{Builder, Item, Limits};
 use crate::sender::Sender;
@@ -66,6 +67,9 @@ impl Broker {
     }
 }
 
+/// Slots of partitions that were asked for a batch.
+type Taken = SmallVec<[usize; 16]>;
+
 /// What came of asking one partition for a batch.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Took {
@@ -88,7 +92,7 @@ impl Sender {
             }
             let limits = Limits { bytes: self.config.max_request_size, slices: self.config.max_request_slices };
             let mut builder = Builder::new(limits, self.requests_begun + 1);
-            let mut taken = Vec::new();
+            let mut taken = Taken::new();
             self.requests_begun += 1;
             let grow = self.brokers.get(&broker).is_some_and(|lists| lists.unwritten > 0);
             self.take_due(broker, grow, &mut builder, &mut taken);
@@ -118,7 +122,7 @@ impl Sender {
         })
     }
 
-    fn take_due(&mut self, broker: BrokerId, grow: bool, builder: &mut Builder, taken: &mut Vec<usize>) {
+    fn take_due(&mut self, broker: BrokerId, grow: bool, builder: &mut Builder, taken: &mut Taken) {
         let mut due = match self.brokers.get_mut(&broker) {
             Some(lists) => std::mem::take(&mut lists.due),
             None => return,
@@ -167,7 +171,7 @@ impl Sender {
 
     /// Goes once round the active partitions. Those that were asked are active no more until they are looked at again, which is once the request is sent
     /// for those in it, and with their next news for the others.
-    fn take_companions(&mut self, broker: BrokerId, builder: &mut Builder, taken: &mut Vec<usize>) {
+    fn take_companions(&mut self, broker: BrokerId, builder: &mut Builder, taken: &mut Taken) {
         let round = self.brokers.get(&broker).map_or(0, |lists| lists.active.len());
         for _ in 0..round {
             let Some(slot) = self.brokers.get_mut(&broker).and_then(|lists| lists.active.pop_front()) else { return };

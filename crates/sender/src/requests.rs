@@ -24,7 +24,7 @@ pub(crate) struct TopicItems {
     pub(crate) id: TopicId,
     /// How many items the topics before it have.
     pub(crate) first: usize,
-    pub(crate) items: SmallVec<[Item; 2]>,
+    pub(crate) items: SmallVec<[Item; 4]>,
 }
 
 /// A request in flight.
@@ -198,7 +198,7 @@ mod tests {
             attempt: sent.attempt,
         };
         let topic = |(nth, (name, partitions)): (usize, &(&str, &[i32]))| TopicItems {
-            name: TopicName::new(*name),
+            name: TopicName::new(name),
             id: TopicId([u8::try_from(nth + 1).unwrap_or(0); 16]),
             first: 0,
             items: partitions.iter().map(item).collect(),

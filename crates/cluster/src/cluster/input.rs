@@ -240,8 +240,9 @@ impl Cluster {
         let gave_up = link.is_down() && link.wanted_until.is_some_and(|until| until <= now);
         if gave_up || link.slots(ctx, now) > 0 {
             link.room_awaited = false;
+            // Not for the sake of room alone, which comes with every answer when there is much to send.
+            ctx.health_doubtful |= gave_up || link.wanted_until.is_some();
             link.wanted_until = None;
-            ctx.health_doubtful = true;
             if !Mutant::RoomIsUnheardOf.lives() {
                 ctx.event(Event::Room { broker });
             }
