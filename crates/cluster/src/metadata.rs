@@ -13,7 +13,7 @@ pub(crate) mod topics;
 use std::collections::{BTreeMap, BTreeSet};
 
 use milena_wire::message::metadata::{MetadataRequest, MetadataRequestTopic, MetadataResponse};
-use milena_wire::{ApiVersion, BrokerId, ErrorCode, PartitionId, Timestamp, TopicId, TopicName};
+use milena_wire::{ApiVersion, BrokerId, ErrorCode, PartitionId, Timestamp, TopicId, TopicName, readable};
 
 use crate::config::{ClusterConfig, HostPort};
 use crate::ctx::Ctx;
@@ -99,11 +99,14 @@ impl Metadata {
             ErrorCode::REBOOTSTRAP_REQUIRED => return Err(Useless::Rebootstrap),
             code => return Err(Useless::Code(code)),
         }
-        let nodes: BTreeMap<_, _> = response
-            .brokers
-            .iter()
-            .filter_map(|broker| Some((broker.node, address(broker.node, &broker.host, broker.port)?)))
-            .collect();
+        let mut nodes = BTreeMap::new();
+        let mut impossible = Impossible::default();
+        for broker in &response.brokers {
+            if let Some(address) = impossible.unless_possible(broker.node, &broker.host, broker.port) {
+                nodes.insert(broker.node, address);
+            }
+        }
+        impossible.tell();
         if nodes.is_empty() {
             return Err(Useless::NoBrokers);
         }
@@ -119,15 +122,13 @@ impl Metadata {
     }
 
     fn check_cluster(&mut self, id: Option<&str>) {
-        let Some(id) = id else { return };
+        let Some(id) = id.map(|id| readable(id, CLUSTER_ID_MAX)) else { return };
         if let Some(before) = self.cluster_id.as_deref()
             && before != id
         {
-            tracing::warn!(before, now = id, "the bootstrap servers lead to another cluster than before");
+            tracing::warn!(before, now = id.as_str(), "the bootstrap servers lead to another cluster than before");
         }
-        if self.cluster_id.as_deref() != Some(id) {
-            self.cluster_id = Some(id.to_owned());
-        }
+        self.cluster_id = Some(id);
     }
 
     fn take_topics(&mut self, now: Timestamp, version: ApiVersion, response: &MetadataResponse) -> Verdict {
@@ -174,14 +175,39 @@ impl Metadata {
     }
 }
 
-/// An address as brokers tell it, if it can be one.
-fn address(node: BrokerId, host: &str, port: i32) -> Option<HostPort> {
-    let port = u16::try_from(port).ok().filter(|port| *port > 0);
-    match port {
-        Some(port) if node.0 >= 0 && !host.is_empty() => Some(HostPort::new(host, port)),
-        _ => {
-            tracing::warn!(%node, host, port, "a broker advertises an impossible address");
-            None
+/// Of a cluster's id no more is kept; Kafka's have 22 characters.
+const CLUSTER_ID_MAX: usize = 100;
+
+/// The longest host that is taken. The names of DNS have 253 characters at most.
+const HOST_MAX: usize = 255;
+
+/// Addresses in one answer that can be none. They are told once, however many there are.
+#[derive(Debug, Default)]
+struct Impossible {
+    first: Option<(BrokerId, String, i32)>,
+    count: u64,
+}
+
+impl Impossible {
+    /// An address as brokers tell it, if it can be one: a host may turn up in errors, so it has nothing in it that no host has.
+    fn unless_possible(&mut self, node: BrokerId, host: &str, port: i32) -> Option<HostPort> {
+        let is_host = !host.is_empty()
+            && host.len() <= HOST_MAX
+            && !host.contains(char::is_whitespace)
+            && readable(host, HOST_MAX).len() == host.len();
+        match u16::try_from(port).ok().filter(|port| *port > 0) {
+            Some(port) if node.0 >= 0 && is_host => Some(HostPort::new(host, port)),
+            _ => {
+                self.first.get_or_insert_with(|| (node, readable(host, HOST_MAX), port));
+                self.count += 1;
+                None
+            }
+        }
+    }
+
+    fn tell(self) {
+        if let Some((node, host, port)) = self.first {
+            tracing::warn!(%node, host, port, count = self.count, "brokers advertise impossible addresses");
         }
     }
 }

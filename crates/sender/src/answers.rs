@@ -8,7 +8,7 @@ use milena_cluster::{LeaderHint, ProduceAnswer, Reached, RequestId, RequestLost}
 use milena_mutants::Mutant;
 use milena_sequence::{Answer, BatchKey, Fate, Reply, Verdict};
 use milena_wire::message::produce::{ProducePartitionResponse, ProduceResponse};
-use milena_wire::{BrokerId, ErrorCode, Offset, RecordCount};
+use milena_wire::{BrokerId, ErrorCode, Offset, RecordCount, readable};
 use smallvec::SmallVec;
 
 use crate::partition::LastError;
@@ -312,7 +312,7 @@ impl Sender {
             let mut failure = Failure::new(FailureKind::InvalidRecord, truth, name.clone(), Some(partition.index));
             failure.broker = Some(broker);
             failure.code = Some(code);
-            failure.message = message.map(ToOwned::to_owned);
+            failure.message = message.map(told);
             failure.attempts = batch.attempts;
             failure.waited = self.now.since(batch.sealed.created());
             Arc::new(failure)
@@ -376,15 +376,23 @@ impl Details<'_> {
     fn last_error(&self, broker: BrokerId, code: ErrorCode) -> LastError {
         match (self.lost, self.answer) {
             (Some(lost), _) => LastError::lost(broker, lost),
-            (None, Some(answer)) => {
-                LastError { broker: Some(broker), code, message: answer.error_message.clone(), cause: None }
-            }
+            (None, Some(answer)) => LastError {
+                broker: Some(broker),
+                code,
+                message: answer.error_message.as_deref().map(told),
+                cause: None,
+            },
             (None, None) => {
                 let cause = Some("the answer left this partition out".to_owned());
                 LastError { broker: Some(broker), code, message: None, cause }
             }
         }
     }
+}
+
+/// A broker's words as they are kept: each batch that waits may have its own, so that they must not be long, and they end up on terminals.
+fn told(words: &str) -> String {
+    readable(words, 1000)
 }
 
 fn kind_of(code: ErrorCode) -> FailureKind {

@@ -12,6 +12,7 @@ mod primitive;
 mod time;
 mod tls;
 pub mod varint;
+mod words;
 
 pub use batch::{
     Attributes, BATCH_HEADER_LEN, BatchError, BatchHeader, BatchView, HeaderRef, HeaderView, Payload, RecordParts,
@@ -31,3 +32,4 @@ pub use murmur2::murmur2;
 pub use primitive::{DecodeError, Layout, Reader};
 pub use time::Timestamp;
 pub use tls::{TlsError, TlsFault};
+pub use words::readable;

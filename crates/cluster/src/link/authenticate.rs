@@ -324,9 +324,9 @@ fn send(conn: &Connection, ctx: &mut Ctx, encode: impl FnOnce(Option<&str>) -> F
     ctx.transmit(conn.id, frame);
 }
 
-/// Not more of a broker's words than a person would read, and nothing that would disturb a terminal.
-fn readable(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(300).collect()
+/// Not more of a broker's words than a person would read.
+fn readable(words: &str) -> String {
+    milena_wire::readable(words, 300)
 }
 
 #[cfg(test)]

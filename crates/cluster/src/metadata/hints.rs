@@ -4,12 +4,13 @@
 //! takes at most one per retry backoff. So a broker that hints at itself, at an old epoch, or at ever new ones cannot
 //! make a client spin; what is refused here is left to the refresh of the metadata, which has a backoff.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use milena_wire::message::NodeEndpoint;
 use milena_wire::{BrokerId, Timestamp};
 
-use super::{Metadata, address};
+use super::{Impossible, Metadata};
 use crate::topology::LeaderHint;
 
 impl Metadata {
@@ -21,11 +22,20 @@ impl Metadata {
         endpoints: &[NodeEndpoint],
         pause: Duration,
     ) -> (usize, Vec<BrokerId>) {
+        // There may be any number of them, and a hint for each partition that was sent to.
+        let mut by_node: BTreeMap<BrokerId, &NodeEndpoint> = BTreeMap::new();
+        if !hints.is_empty() {
+            for endpoint in endpoints {
+                by_node.entry(endpoint.node).or_insert(endpoint);
+            }
+        }
+        let mut impossible = Impossible::default();
         let mut taken = 0;
         let mut moved = Vec::new();
         for hint in hints {
-            let endpoint = endpoints.iter().find(|endpoint| endpoint.node == hint.leader);
-            let endpoint = endpoint.and_then(|endpoint| address(endpoint.node, &endpoint.host, endpoint.port));
+            let endpoint = by_node
+                .get(&hint.leader)
+                .and_then(|endpoint| impossible.unless_possible(endpoint.node, &endpoint.host, endpoint.port));
             if endpoint.is_none() && !self.nodes.contains_key(&hint.leader) {
                 continue;
             }
@@ -40,6 +50,7 @@ impl Metadata {
                 moved.push(hint.leader);
             }
         }
+        impossible.tell();
         (taken, moved)
     }
 

@@ -1,7 +1,10 @@
 //! Answers that are errors: one test per code, and what else a broker or a network can do to a batch.
 
+use std::time::Duration;
+
 use milena_accumulator::{FailureKind, Fate};
-use milena_wire::Offset;
+use milena_wire::message::produce::{ProducePartitionResponse, RecordError};
+use milena_wire::{ErrorCode, Offset, PartitionId};
 
 use super::world::*;
 use crate::Guarantee;
@@ -164,6 +167,34 @@ fn the_failure_says_what_failed_where_and_what_to_do() {
     let text = error.to_string();
     for part in ["POLICY_VIOLATION", "topic t", "partition 0", "one or more records were rejected"] {
         assert!(text.contains(part), "{part}: {text}");
+    }
+}
+
+#[test]
+fn a_brokers_words_are_kept_in_part_and_harm_no_terminal() {
+    let words = format!("\u{1b}[2Jno\r\n{}", "!".repeat(1 << 20));
+    let refused = |code| ProducePartitionResponse {
+        error_message: Some(words.clone()),
+        ..refusal(PartitionId(0), ErrorCode(code))
+    };
+    let failure = |answer: ProducePartitionResponse, again: bool| {
+        let mut world = World::with(|s| s.sender.delivery_timeout = Duration::from_secs(1)).warm();
+        for _ in 0..if again { 100 } else { 1 } {
+            world.fault(Fault::Answer(Box::new(answer.clone())));
+        }
+        let delivery = world.send("a");
+        world.run_for(2_000);
+        outcome(delivery).unwrap_err().failure().message.clone().expect("the broker's words")
+    };
+    let named = RecordError { index: 0, message: Some(words.clone()) };
+    // At once, after trying again until time is over, and of a record by itself.
+    for (answer, again) in [
+        (refused(44), false),
+        (refused(7), true),
+        (ProducePartitionResponse { record_errors: vec![named], ..refused(87) }, false),
+    ] {
+        let told = failure(answer, again);
+        assert!(told.starts_with("[2Jno!!") && told.len() == 1000, "{} bytes: {}", told.len(), &told[..20]);
     }
 }
 

@@ -293,6 +293,32 @@ fn a_leader_the_metadata_does_not_list_is_no_leader_and_asked_about_again() {
 }
 
 #[test]
+fn a_broker_whose_host_can_be_none_is_no_broker() {
+    let long = "a".repeat(256);
+    for (host, is_one) in [
+        ("", false),
+        ("two words", false),
+        ("line\nbreak", false),
+        ("\u{1b}[31mred", false),
+        ("\u{202e}moc.elpmaxe", false),
+        (&long, false),
+        (&long[1..], true),
+        ("b-1.example_2.com", true),
+        ("bücher.example", true),
+        ("::1", true),
+        ("fe80::1%eth0", true),
+    ] {
+        let mut world = world(1, &[("a", &[(7, 5)])]);
+        world.script.brokers.insert(7, HostPort::new(host, 9092));
+        world.run_ms(1_000);
+        assert_eq!(world.leader("a", 0), is_one.then_some((7, 5)), "{host}");
+        let hints = [hint("a", 0, 9, 6)];
+        let taken = world.cluster.apply_hints(world.now, &hints, &[endpoint(9, host, 9092)]);
+        assert_eq!(taken, usize::from(is_one), "{host}");
+    }
+}
+
+#[test]
 fn when_all_brokers_were_replaced_the_bootstrap_servers_find_the_new_ones() {
     let kafka = Kafka::of(3).with_topic("a", Topic::led_by(&[(1, 5)]));
     let mut world = World::new(config(&["10.0.0.1:9092"]), kafka);
