@@ -128,10 +128,10 @@ pub(crate) fn run(args: &Args) -> Exit {
 fn build(args: &Args, ear: latency::Ear) -> Result<Producer, String> {
     let mut settings = args.settings.clone();
     if let Some(compression) = &args.compression {
-        settings.properties.push(format!("compression.type={compression}"));
+        settings.properties.push(format!("compression.type={compression}").into());
     }
     if let Some(linger) = args.linger {
-        settings.properties.push(format!("linger.ms={linger}"));
+        settings.properties.push(format!("linger.ms={linger}").into());
     }
     settings.builder(Some(&args.bootstrap))?.delivery_handler(ear).build().map_err(|error| error.to_string())
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use milena::property::Properties;
+use milena::sasl::Secret;
 use milena::{Producer, ProducerBuilder, RefusedIdentity};
 
 use crate::complain;
@@ -17,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(24 * 60 * 60);
 pub(crate) struct Settings {
     /// A setting by its Java or librdkafka name; may be given several times. Passwords are better given as ${file:PATH} or ${env:NAME}
     #[arg(short = 'X', value_name = "NAME=VALUE")]
-    pub(crate) properties: Vec<String>,
+    pub(crate) properties: Vec<Secret>,
     /// A property file; -X wins over it
     #[arg(long, value_name = "FILE.properties")]
     pub(crate) config: Option<PathBuf>,
@@ -44,7 +45,7 @@ impl Settings {
             properties.add_file(path).map_err(|error| format!("{}: {error}", path.display()))?;
         }
         for pair in &self.properties {
-            properties.add_pair(pair);
+            properties.add_pair(pair.expose_str().unwrap_or_default());
         }
         let settings = properties.resolve().settings().map_err(|problems| problems.to_string())?;
         for ignored in &settings.ignored {
@@ -67,7 +68,7 @@ mod tests {
     use super::*;
 
     fn config(properties: &[&str]) -> ProducerConfig {
-        let properties = properties.iter().map(ToString::to_string).collect();
+        let properties = properties.iter().map(|pair| Secret::from(*pair)).collect();
         let settings = Settings { properties, config: None, connect_timeout: 1 };
         settings.builder(Some("localhost:1")).unwrap().build().unwrap().config().clone()
     }
@@ -76,6 +77,13 @@ mod tests {
     fn a_command_waits_for_memory_as_long_as_it_takes_unless_told_otherwise() {
         assert_eq!(config(&[]).max_block, PATIENCE);
         assert_eq!(config(&["max.block.ms=7"]).max_block, Duration::from_millis(7));
+    }
+
+    #[test]
+    fn what_is_on_the_command_line_is_not_shown_by_whoever_shows_the_arguments() {
+        let properties = vec![Secret::from("sasl.password=hunter2")];
+        let settings = Settings { properties, config: None, connect_timeout: 1 };
+        assert!(!format!("{settings:?}").contains("hunter2"));
     }
 
     #[test]
