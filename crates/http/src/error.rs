@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use milena_wire::TlsError;
+use milena_wire::{TlsError, TlsFault};
 
 /// Why there is no answer. Holds no part of the request.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -33,7 +33,7 @@ impl fmt::Display for HttpError {
             Self::NoTls(why) => write!(f, "TLS cannot be set up: {why}"),
             Self::Unresolved(why) => write!(f, "has no address: {why}"),
             Self::Unreachable(why) => write!(f, "cannot be reached: {why}"),
-            Self::Tls(error) => write!(f, "is not trusted: {error}"),
+            Self::Tls(error) => write!(f, "{}: {error}", what_is_wrong(error.fault)),
             Self::ConnectTimeout(after) => write!(f, "was not connected to within {} ms", after.as_millis()),
             Self::AnswerTimeout(after) => write!(f, "did not answer within {} ms", after.as_millis()),
             Self::TooLong(limit) => write!(f, "answers with more than {limit} bytes"),
@@ -43,3 +43,17 @@ impl fmt::Display for HttpError {
 }
 
 impl std::error::Error for HttpError {}
+
+fn what_is_wrong(fault: TlsFault) -> &'static str {
+    match fault {
+        TlsFault::UnknownIssuer => {
+            "shows a certificate of nobody who is trusted here (https.ca.location names other authorities)"
+        }
+        TlsFault::WrongName => "shows a certificate for other names",
+        TlsFault::Expired | TlsFault::NotYetValid => "shows a certificate that is not valid now",
+        TlsFault::BadCertificate => "shows a certificate that cannot be used",
+        TlsFault::CertificateMissing | TlsFault::CertificateRefused => "wants to be shown another certificate",
+        TlsFault::NotTls | TlsFault::NoAnswer => "does not speak TLS",
+        _ => "cannot be spoken to in TLS",
+    }
+}

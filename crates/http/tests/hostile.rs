@@ -196,6 +196,7 @@ async fn nothing_is_sent_to_whoever_cannot_show_who_they_are() {
     let (endpoint, tls, served) = serve(say("HTTP/1.1 200 OK\r\n\r\n"), &["idp.example"]).await;
     let error = HttpClient::new(tls).send(&endpoint, request()).await.unwrap_err();
     assert!(matches!(&error, HttpError::Tls(error) if error.fault == TlsFault::WrongName), "{error:?}");
+    assert!(error.to_string().starts_with("shows a certificate for other names: "), "{error}");
     assert!(served.await.unwrap().is_empty(), "not a byte of the request");
     // By an authority that nobody trusts.
     let (endpoint, _, served) = serve(say("HTTP/1.1 200 OK\r\n\r\n"), &["127.0.0.1"]).await;
@@ -220,6 +221,7 @@ async fn a_server_without_tls_gets_nothing_from_https() {
     let client = HttpClient::new(TlsConfig::new().trust(Authority::new("x").unwrap().trust()));
     let error = client.send(&endpoint, request()).await.unwrap_err();
     assert!(matches!(&error, HttpError::Tls(error) if error.fault == TlsFault::NotTls), "{error:?}");
+    assert!(error.to_string().starts_with("does not speak TLS: "), "{error}");
     assert!(!served.await.unwrap().windows(6).any(|part| part == b"s3cr3t"));
 }
 

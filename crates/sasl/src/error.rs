@@ -55,7 +55,7 @@ impl SaslErrorKind {
     pub fn advice(self) -> &'static str {
         match self {
             Self::NoCredentials => {
-                "check sasl.username and sasl.password or sasl.jaas.config, the file the password comes from, or the token provider"
+                "check sasl.username and sasl.password or sasl.jaas.config, the file that the password or token comes from, the token endpoint, or the token provider"
             }
             Self::NotOffered => {
                 "set sasl.mechanism to one that the broker offers, or add this one to sasl.enabled.mechanisms of that listener"

@@ -145,7 +145,7 @@ async fn why_there_is_no_token_is_told_with_the_endpoint_and_without_secrets() {
     // A server that nobody vouches for is not even asked.
     let stranger = TokenEndpoint::start(Play::Token(60)).await;
     let (text, endpoint) = failing(Play::Token(60), Some(&stranger.ca)).await;
-    assert!(text.contains("is not trusted") && endpoint.asked() == 0, "{text}");
+    assert!(text.contains("nobody who is trusted here (https.ca.location") && endpoint.asked() == 0, "{text}");
 }
 
 #[tokio::test]
