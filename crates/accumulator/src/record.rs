@@ -14,7 +14,7 @@ pub struct RecordRef<'a> {
     pub parts: RecordParts<'a>,
     /// Milliseconds since 1970, not negative; without one the record gets [`At::wall_ms`].
     pub timestamp_ms: Option<i64>,
-    /// The buffer of the value, if it may be kept: a value of 16 KiB and more is then sent from there. It has to be the very slice
+    /// The buffer of the value, if it may be kept: a value of 8 KiB and more is then sent from there. It has to be the very slice
     /// that `parts` has; another one is left alone.
     pub shared: Option<&'a Bytes>,
 }
@@ -29,7 +29,7 @@ impl RecordRef<'_> {
 }
 
 /// To copy less costs less than the two slices more of a request.
-pub(crate) const WORTH_KEEPING: usize = 16 << 10;
+pub(crate) const WORTH_KEEPING: usize = 8 << 10;
 
 /// The time of an operation, by both clocks.
 #[derive(Clone, Copy, Debug)]

@@ -42,7 +42,7 @@ fn a_large_shared_value_is_not_copied_and_the_batch_is_the_same_as_with_a_copy()
 
 #[test]
 fn large_and_small_values_share_a_batch_in_whatever_order_they_come() {
-    let buffers = [large(), large().slice(1..), Bytes::from(vec![9; 16 << 10])];
+    let buffers = [large(), large().slice(1..), Bytes::from(vec![9; 8 << 10])];
     let small = [vec![1; 10], vec![2; 1000], vec![3; 5000]];
     let headers = [HeaderRef { key: "h", value: Some(b"1") }];
     let rig = || Rig::with_partitions(AccumulatorConfig { batch_size: 1 << 20, buffer_memory: 4 << 20, ..config() }, 1);
@@ -135,7 +135,7 @@ fn one_that_finds_the_memory_full_waits_for_as_much_as_it_takes_and_leaves_nothi
 #[test]
 fn what_is_small_or_another_buffer_or_to_be_compressed_is_copied_as_ever() {
     let buffer = large();
-    let small = Bytes::from(vec![7; 500]);
+    let small = Bytes::from(vec![7; (8 << 10) - 1]);
     let other = large();
     let rig = Rig::with_partitions(config(), 1);
     let _small = rig.append(&shared(&small, value(&small)));
