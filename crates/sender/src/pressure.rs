@@ -54,10 +54,6 @@ impl Sender {
         if !self.pressure.is_on || self.pressure.lingering.is_empty() {
             return false;
         }
-        self.check_pressure();
-        if !self.pressure.is_on {
-            return false;
-        }
         if self.requests.is_empty() {
             self.end_lingering();
             return true;

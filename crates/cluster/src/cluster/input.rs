@@ -241,8 +241,7 @@ impl Cluster {
         if gave_up || link.slots(ctx, now) > 0 {
             link.room_awaited = false;
             // Not for the sake of room alone, which comes with every answer when there is much to send.
-            ctx.health_doubtful |= gave_up || link.wanted_until.is_some();
-            link.wanted_until = None;
+            ctx.health_doubtful |= link.wanted_until.take().is_some();
             if !Mutant::RoomIsUnheardOf.lives() {
                 ctx.event(Event::Room { broker });
             }

@@ -120,6 +120,26 @@ fn batches_grow_while_no_request_has_a_slot() {
 }
 
 #[test]
+fn whatever_lingers_goes_along_with_each_request() {
+    let mut world = World::with(|setup| setup.sender.linger = Duration::from_secs(60)).warm();
+    let before = (world.requests, world.seen.len());
+    for round in 1..=3 {
+        let mut deliveries = [1, 2]
+            .map(|partition| world.append("t", Some(partition), "lingers", Urgency::Linger))
+            .into_iter()
+            .collect::<Vec<_>>();
+        world.run();
+        deliveries.push(world.send("now"));
+        assert_eq!(
+            (world.requests, world.seen.len()),
+            (before.0 + round, before.1 + 3 * round),
+            "one request for three"
+        );
+        deliveries.into_iter().for_each(|delivery| drop(delivered(delivery)));
+    }
+}
+
+#[test]
 fn memory_pressure_cuts_linger_for_as_long_as_it_lasts() {
     let mut world = World::with(|s| {
         s.sender.linger = Duration::from_secs(60);
