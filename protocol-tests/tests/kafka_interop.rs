@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use milena_broker::{EmbeddedCluster, Profile};
+use milena::tls::issue::{Authority, Validity};
+use milena::tls::{TlsServer, TlsServerConfig};
+use milena_broker::{EmbeddedCluster, Profile, SaslServer};
 use milena_wire::{Codec, PartitionId};
 use protocol_tests::account::{Content, Sent, Stored, ToSend, check};
 use protocol_tests::bare::Plain;
@@ -95,6 +97,28 @@ fn data_of_first_node(folder: &std::path::Path) -> std::path::PathBuf {
     let inside = std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
     let mut candidates = std::iter::once(folder.to_path_buf()).chain(inside);
     candidates.find(|candidate| candidate.join(format!("{TOPIC}-0")).is_dir()).expect("a folder of the first partition")
+}
+
+#[test]
+fn kcat_speaks_tls_and_each_mechanism_with_the_embedded_broker() {
+    let authority = Authority::new("interop").expect("an authority");
+    let ca = std::env::temp_dir().join(format!("milena-interop-{}-ca.pem", std::process::id()));
+    std::fs::write(&ca, authority.certificate()).expect("the temporary folder can be written");
+    let location = format!("ssl.ca.location={}", ca.display());
+    for mechanism in ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] {
+        let issued = authority.server(&["127.0.0.1", "localhost"], Validity::default()).expect("a certificate");
+        let tls = TlsServer::new(TlsServerConfig::new(issued.identity())).expect("a server's side");
+        let sasl = SaslServer::new(&[mechanism]).user("alice", "pencil");
+        let embedded = Embedded::start(EmbeddedCluster::builder().tls(tls).sasl(sasl).partitions(1));
+        let chosen = format!("sasl.mechanism={mechanism}");
+        let who = ["security.protocol=SASL_SSL", &location, &chosen, "sasl.username=alice", "sasl.password=pencil"];
+        let who: Vec<&str> = who.iter().flat_map(|setting| ["-X", *setting]).collect();
+        let lines: String = (0..1000).map(|i| format!("{i}\n")).collect();
+        let _ = kcat(&embedded.bootstrap(), &[&["-P", "-t", TOPIC], &who[..]].concat(), &lines);
+        let read = kcat(&embedded.bootstrap(), &[&["-C", "-t", TOPIC, "-e", "-q"], &who[..]].concat(), "");
+        assert_eq!(String::from_utf8(read).expect("digits"), lines, "{mechanism}");
+    }
+    std::fs::remove_file(ca).expect("the file can be removed");
 }
 
 /// Sequences of each stream follow one another.

@@ -81,12 +81,13 @@ impl Profile {
     pub const ALL: [Self; 4] = [Self::V2_1, Self::V2_8, Self::V3_9, Self::V4_3];
 
     /// What ApiVersions tells. For Produce it begins at 0, as 4.x tells for old clients' sake (KAFKA-18659), although
-    /// versions below 3 are not served.
+    /// versions below 3 are not served; so it does for SaslHandshake, where librdkafka takes a broker that does not tell 0 for one without.
     pub(crate) fn ranges(self) -> Vec<(ApiKey, ApiVersion, ApiVersion)> {
         let ranges = NEWEST.iter().filter_map(|(key, newest)| {
             let (oldest, known) = client_range(*key)?;
             let newest = ApiVersion(newest[self as usize].min(known.0));
-            let oldest = if *key == ApiKey::PRODUCE { ApiVersion(0) } else { oldest };
+            let from_0 = matches!(*key, ApiKey::PRODUCE | ApiKey::SASL_HANDSHAKE);
+            let oldest = if from_0 { ApiVersion(0) } else { oldest };
             (newest >= oldest).then_some((*key, oldest, newest))
         });
         ranges.collect()
@@ -118,7 +119,11 @@ mod tests {
         assert!(!Profile::V2_1.offers(ApiKey::DESCRIBE_CLUSTER, ApiVersion(0)));
         for profile in Profile::ALL {
             for (key, oldest, newest) in profile.ranges() {
-                let oldest = if key == ApiKey::PRODUCE { ApiVersion(3) } else { oldest };
+                let oldest = match key {
+                    ApiKey::PRODUCE => ApiVersion(3),
+                    ApiKey::SASL_HANDSHAKE => ApiVersion(1),
+                    _ => oldest,
+                };
                 for version in oldest.0..=newest.0 {
                     assert!(profile.offers(key, ApiVersion(version)), "{profile:?} {key} v{version}");
                 }

@@ -45,6 +45,33 @@ fn the_server_of_rfc_7677_answers_as_written_there() {
     assert_eq!(server.finish(proof).unwrap(), "v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=");
 }
 
+/// librdkafka before 2.6.1 puts its part of the nonce in front of the whole once more, which Kafka takes.
+#[test]
+fn the_server_takes_a_nonce_that_ends_as_it_should_and_no_other() {
+    let hash = ScramHash::Sha256;
+    let verifier = ScramVerifier::new(hash, "pencil", b"salt", 4096);
+    let keys = super::keys::Keys::derive(hash, b"pencil", b"salt", 4096);
+    for (nonce, taken) in [
+        ("ourstheirs", true),
+        ("oursourstheirs", true),
+        ("theirs", false),
+        ("ours", false),
+        ("ourstheirsx", false),
+        ("", false),
+    ] {
+        let (server, answer) = ScramServer::start(&verifier, "n=user,r=ours", "theirs").unwrap();
+        let unproven = format!("c=biws,r={nonce}");
+        let signature = hash.hmac(&hash.digest(&keys.client), format!("n=user,r=ours,{answer},{unproven}").as_bytes());
+        let proof: Vec<u8> = keys.client.iter().zip(signature.iter()).map(|(key, byte)| key ^ byte).collect();
+        let told = server.finish(format!("{unproven},p={}", super::text::base64(&proof)).as_bytes());
+        assert_eq!(
+            told.as_ref().map_err(|error| error.kind).err(),
+            (!taken).then_some(Kind::Nonce),
+            "{nonce}: {told:?}"
+        );
+    }
+}
+
 /// As computed by Python's hashlib and hmac: the RFC has no exchange with this hash.
 #[test]
 fn keys_of_sha_512_are_those_of_another_implementation() {
