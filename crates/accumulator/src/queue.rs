@@ -120,14 +120,26 @@ impl QueueState {
 
     /// Closes the open batch, if there is one.
     pub(crate) fn close_open(&mut self, core: &Arc<Core>) -> bool {
-        let Some(open) = self.open.take() else { return false };
-        let urgent = open.urgent;
-        let Some(batch) = open.close(core) else { return false };
+        let urgent = self.open.as_ref().is_some_and(|open| open.urgent);
+        let Some(batch) = self.take_open(core) else { return false };
         self.closed_urgent |= urgent;
-        self.last_batch = batch.bytes();
         self.closed_bytes += batch.bytes();
         self.closed.push_back(batch);
         true
+    }
+
+    /// The open batch, closed. Not by way of the list of closed ones, for which a quiet partition then needs no room.
+    fn take_open(&mut self, core: &Arc<Core>) -> Option<ClosedBatch> {
+        let batch = self.open.take()?.close(core)?;
+        self.last_batch = batch.bytes();
+        Some(batch)
+    }
+
+    fn take_closed(&mut self) -> Option<ClosedBatch> {
+        let newest = Mutant::NewestFirst.lives();
+        let batch = if newest { self.closed.pop_back() } else { self.closed.pop_front() }?;
+        self.closed_bytes -= batch.bytes();
+        Some(batch)
     }
 
     /// As [`close_open`](Self::close_open), for the thread that has written the batch: if its records are large, their bytes are read for
@@ -236,14 +248,12 @@ impl PartitionQueue {
     /// Takes the oldest batch.
     pub fn close_head(&self, take: Take) -> Option<ClosedBatch> {
         let mut state = self.state.lock();
-        if state.closed.is_empty() && take == Take::OpenToo {
-            state.close_open(&self.core);
-        }
-        let newest = Mutant::NewestFirst.lives();
-        let batch = if newest { state.closed.pop_back() } else { state.closed.pop_front() };
+        let batch = match take {
+            Take::OpenToo if state.closed.is_empty() => state.take_open(&self.core),
+            _ => state.take_closed(),
+        };
         match &batch {
-            Some(batch) => {
-                state.closed_bytes -= batch.bytes();
+            Some(_) => {
                 state.closed_urgent &= !state.closed.is_empty();
                 state.notice = Notice::Busy;
                 self.publish_depth(&state);

@@ -185,6 +185,11 @@ impl Sender {
             }
             self.timers.drop_first();
         }
+        if self.timers.is_crowded() {
+            let mut timers = std::mem::take(&mut self.timers);
+            timers.clear_out(|at, timer| self.note_of(timer) == Some(at));
+            self.timers = timers;
+        }
     }
 
     /// Moves the cluster's outputs to where they belong.

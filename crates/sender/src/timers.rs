@@ -1,4 +1,5 @@
-//! Deadlines of many owners in one heap. An owner remembers which entry is its own; any other is stale and is skipped.
+//! Deadlines of many owners in one heap. An owner remembers which entry is its own; any other is stale and is skipped, and now and then all of
+//! those are taken out: else each batch of a partition would leave one behind until its delivery timeout.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -23,7 +24,12 @@ pub(crate) enum Timer {
 #[derive(Debug, Default)]
 pub(crate) struct Timers {
     heap: BinaryHeap<Reverse<(Timestamp, Timer)>>,
+    /// Entries that were of use when that was looked at last.
+    useful: usize,
 }
+
+/// So few entries are never looked through.
+const FEW: usize = 64;
 
 impl Timers {
     /// Makes sure that `timer` fires at `at` or before; `own` is the owner's note of its entry.
@@ -42,6 +48,23 @@ impl Timers {
 
     pub(crate) fn peek(&self) -> Option<(Timestamp, Timer)> {
         self.heap.peek().map(|Reverse(entry)| *entry)
+    }
+
+    /// Whether more than half of the entries may be stale.
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.heap.len() > FEW + 2 * self.useful
+    }
+
+    /// Takes out all entries that are not their owner's own.
+    pub(crate) fn clear_out(&mut self, is_own: impl Fn(Timestamp, Timer) -> bool) {
+        self.heap.retain(|Reverse((at, timer))| is_own(*at, *timer));
+        self.useful = self.heap.len();
+        self.heap.shrink_to(FEW + 2 * self.useful);
+    }
+
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.heap.len()
     }
 
     /// Removes the entry that [`peek`](Self::peek) showed, which the caller knows to be stale.

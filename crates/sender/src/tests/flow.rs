@@ -119,6 +119,18 @@ fn batches_grow_while_no_request_has_a_slot() {
     [a, b, c].into_iter().for_each(|delivery| drop(delivered(delivery)));
 }
 
+/// The delivery timeout of each is minutes away when it is delivered.
+#[test]
+fn batches_that_were_delivered_leave_no_timers_behind() {
+    let mut world = World::with(|setup| setup.sender.linger = Duration::from_millis(5)).warm();
+    for _ in 0..1_000 {
+        let delivery = world.queue("lingers");
+        world.run_for(10);
+        delivered(delivery);
+        assert!(world.sender.timers.len() < 100, "{} timers", world.sender.timers.len());
+    }
+}
+
 #[test]
 fn whatever_lingers_goes_along_with_each_request() {
     let mut world = World::with(|setup| setup.sender.linger = Duration::from_secs(60)).warm();

@@ -57,6 +57,10 @@ impl Stream {
         debug_assert_eq!(self.gate(route), Gate::Open(Turn::New), "a batch is stamped only when the gate is open");
         let attempt = self.attempt();
         let sequence = self.next;
+        if self.entries.len() == self.entries.capacity() {
+            // Most partitions have one at a time, and there may be many partitions: not room for four at once.
+            self.entries.reserve_exact(self.entries.len().max(1));
+        }
         self.entries.push_back(Entry {
             key,
             sequence,
