@@ -42,11 +42,14 @@ fn the_settings_of_each_page_on_sasl_deliver() {
 }
 
 #[test]
-fn the_settings_for_managed_services_are_all_known_and_fit_together() {
-    let blocks = blocks("managed-services.md");
-    assert!(blocks.len() >= 9, "{}", blocks.len());
-    assert!(blocks.iter().any(|block| block.contains("milena.sasl.aws.region")), "IAM of MSK");
-    for block in blocks {
+fn all_settings_in_the_pages_on_security_are_known_and_fit_together() {
+    let services = blocks("managed-services.md");
+    assert!(services.len() >= 9, "{}", services.len());
+    assert!(services.iter().any(|block| block.contains("milena.sasl.aws.region")), "IAM of MSK");
+    let security = blocks("security.md");
+    assert!(security.iter().any(|block| block.contains("token.endpoint.url")), "client credentials");
+    let pages = SASL.iter().flat_map(|page| blocks(&format!("sasl/{page}.md")));
+    for block in services.into_iter().chain(security).chain(pages) {
         let mut properties = milena::property::Properties::new();
         properties.add_text("the page", &block);
         let settings = properties.settings().unwrap_or_else(|error| panic!("{error}: {block}"));
