@@ -53,6 +53,8 @@ pub(crate) struct InFlight {
     number: u64,
     /// `acks=0`: done as soon as it is written.
     unanswered: bool,
+    /// How many topics a produce response may list.
+    pub(crate) entries: usize,
 }
 
 impl InFlight {
@@ -141,6 +143,13 @@ impl Connection {
         correlation
     }
 
+    /// The request just queued is answered with at most so many topics.
+    pub(crate) fn expect_entries(&mut self, entries: usize) {
+        if let Some(request) = self.in_flight.back_mut() {
+            request.entries = entries;
+        }
+    }
+
     /// As [`push`](Self::push), for requests of SASL: their correlation ids are kept apart, as Java's client has it.
     pub(crate) fn push_sasl(&mut self, now: Timestamp, purpose: Purpose, api: (ApiKey, ApiVersion)) -> CorrelationId {
         let correlation = CorrelationId(SASL_CORRELATION + self.sasl_requests % 8);
@@ -169,6 +178,7 @@ impl Connection {
             deadline,
             number: self.sent,
             unanswered,
+            entries: 0,
         });
     }
 

@@ -117,6 +117,12 @@ fn decoding_costs_memory_in_proportion_to_the_bytes_that_came() {
     assert!(bytes <= topics.len() * LARGER, "{bytes} bytes for {}", topics.len());
     assert!(bytes > topics.len() * 4, "the cost is measured: {bytes}");
 
+    // Whoever knows how many topics there can be pays for no more.
+    let limited: Decode = |v, b| produce::ProduceResponse::decode_up_to(v, b, 100).is_ok();
+    assert_eq!(cost(limited, ApiVersion(9), &topics), (false, 0));
+    let few = dense(&[], compact, &[1, 1, 0], &[0, 0, 0, 0, 0], 300);
+    assert!(cost(limited, ApiVersion(9), &few).0, "a hundred topics");
+
     let (_, delete_topics) = REQUESTS[7];
     let names = dense(&[], compact, &[1], &[0, 0, 0, 0, 0], SIZE);
     let (read, bytes) = cost(delete_topics, ApiVersion(5), &names);

@@ -99,13 +99,14 @@ impl Cluster {
         let understood = match request.purpose {
             // Answered where the connection is negotiated.
             Purpose::Versions | Purpose::SaslHandshake | Purpose::SaslAuthenticate => return None,
-            Purpose::Produce(id) => ProduceResponse::decode(request.version, &answered.body).map(|response| {
-                self.understood(now, key, &request, response.throttle_ms);
-                if let Some(broker) = key.broker() {
-                    let answer = Ok(ProduceAnswer::Answered(response));
-                    self.ctx.event(Event::Produced { request: id, broker, answer });
-                }
-            }),
+            Purpose::Produce(id) => ProduceResponse::decode_up_to(request.version, &answered.body, request.entries)
+                .map(|response| {
+                    self.understood(now, key, &request, response.throttle_ms);
+                    if let Some(broker) = key.broker() {
+                        let answer = Ok(ProduceAnswer::Answered(response));
+                        self.ctx.event(Event::Produced { request: id, broker, answer });
+                    }
+                }),
             Purpose::Control(id) => {
                 ControlResponse::decode(request.key, request.version, &answered.body).map(|response| {
                     self.understood(now, key, &request, response.throttle_ms());

@@ -14,6 +14,9 @@ use crate::link::{Class, Link, LinkKey, Node};
 /// The last version of Produce that names topics; later ones give their ids (KIP-516).
 const NAMES_TOPICS: ApiVersion = ApiVersion(12);
 
+/// How many topics that nobody asked about an answer may list, and is still read.
+const ENTRIES_SLACK: usize = 16;
+
 fn key_of(broker: BrokerId) -> LinkKey {
     LinkKey { node: Node::Broker(broker), class: Class::Produce }
 }
@@ -58,6 +61,9 @@ impl Cluster {
         };
         let api = (ApiKey::PRODUCE, version);
         let correlation = conn.push(now, Purpose::Produce(id), api, request.acks == 0);
+        // A broker may list a topic once for each of its partitions.
+        let partitions: usize = request.topics.iter().map(|topic| topic.partitions.len()).sum();
+        conn.expect_entries(request.topics.len() + partitions + ENTRIES_SLACK);
         let (arena, client_id) = (&mut self.ctx.arena, Some(self.ctx.config.client_id.as_str()));
         let frame = request.encode_frame_in(arena, version, correlation, client_id);
         self.ctx.transmit(conn.id, frame);

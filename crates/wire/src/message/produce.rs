@@ -10,7 +10,7 @@ use super::schema::{Field, Writer, write_tagged};
 use super::versions::PRODUCE;
 use crate::frame::Frame;
 use crate::ids::{ApiVersion, CorrelationId, Offset, PartitionId, TopicId, TopicName};
-use crate::primitive::Layout;
+use crate::primitive::{DecodeError, Layout, Reader};
 use crate::{BATCH_HEADER_LEN, ErrorCode, Payload};
 
 /// A Produce request as a client sends it: each partition's batch is a header of its own and a shared payload.
@@ -235,3 +235,20 @@ impl ProduceRequestIn {
 }
 
 response!(ProduceResponse, PRODUCE);
+
+impl ProduceResponse {
+    /// As [`decode`](Self::decode), with at most `entries` topics. Whoever asked knows how many there can be, and an empty one has three bytes
+    /// there and 56 here, which is more than anything else in an answer grows.
+    ///
+    /// # Errors
+    ///
+    /// As with [`decode`](Self::decode), and when there are more.
+    pub fn decode_up_to(version: ApiVersion, body: &[u8], entries: usize) -> Result<Self, DecodeError> {
+        let mut reader = Reader::new(body);
+        let told = reader.nullable_count(PRODUCE.check(version)?.layout, 1)?;
+        if told.is_some_and(|told| told > entries) {
+            return Err(reader.error("more topics than were asked about"));
+        }
+        Self::decode(version, body)
+    }
+}

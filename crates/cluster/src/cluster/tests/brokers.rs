@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use milena_wire::{ApiKey, BrokerId, TopicId};
+use milena_wire::message::produce::{ProduceResponse, ProduceTopicResponse};
+use milena_wire::{ApiKey, ApiVersion, BrokerId, CorrelationId, TopicId};
 
 use super::world::{Kafka, Topic, World, closed, config, produce};
 use crate::config::HostPort;
@@ -147,6 +148,28 @@ fn a_response_that_makes_no_sense_ends_the_connection() {
         world.drain();
         assert_eq!(world.take_events(), NOTHING, "what is still reported of it is ignored");
     }
+}
+
+#[test]
+fn an_answer_that_lists_more_than_was_sent_is_not_even_read() {
+    let answered = |topics: usize| {
+        let mut world = connected();
+        world.script.silent.insert(ApiKey::PRODUCE);
+        send(&mut world, ONE, -1);
+        world.run_ms(10);
+        let conn = world.conn_to("10.0.0.1:9092");
+        let topics = (0..topics).map(|_| ProduceTopicResponse::default()).collect();
+        let response = ProduceResponse { topics, ..ProduceResponse::default() };
+        let frame = bytes::Bytes::from(response.encode_frame(ApiVersion(13), CorrelationId(1)).to_vec()).slice(4..);
+        world.cluster.handle(world.now, Input::Received { conn, frame });
+        world.drain();
+        world.take_events()
+    };
+    // One topic and one partition were sent, and sixteen that nobody asked about do not matter.
+    let events = answered(18);
+    assert!(!events[0].starts_with("lost"), "{events:?}");
+    let events = answered(19);
+    assert!(events[0].starts_with("lost 1 MaybeSent NETWORK_EXCEPTION (13) Malformed"), "{events:?}");
 }
 
 #[test]
