@@ -22,11 +22,12 @@ impl Metadata {
         endpoints: &[NodeEndpoint],
         pause: Duration,
     ) -> (usize, Vec<BrokerId>) {
-        // There may be any number of them, and a hint for each partition that was sent to.
-        let mut by_node: BTreeMap<BrokerId, &NodeEndpoint> = BTreeMap::new();
-        if !hints.is_empty() {
-            for endpoint in endpoints {
-                by_node.entry(endpoint.node).or_insert(endpoint);
+        // Of endpoints there may be any number, of hints one for each partition that was sent to.
+        let mut by_node: BTreeMap<BrokerId, Option<&NodeEndpoint>> =
+            hints.iter().map(|hint| (hint.leader, None)).collect();
+        for endpoint in endpoints {
+            if let Some(first @ None) = by_node.get_mut(&endpoint.node) {
+                *first = Some(endpoint);
             }
         }
         let mut impossible = Impossible::default();
@@ -35,6 +36,7 @@ impl Metadata {
         for hint in hints {
             let endpoint = by_node
                 .get(&hint.leader)
+                .and_then(|first| *first)
                 .and_then(|endpoint| impossible.unless_possible(endpoint.node, &endpoint.host, endpoint.port));
             if endpoint.is_none() && !self.nodes.contains_key(&hint.leader) {
                 continue;
