@@ -379,7 +379,7 @@ pub(crate) fn cluster_config(config: &ProducerConfig) -> ClusterConfig {
 fn sender_config(config: &ProducerConfig) -> SenderConfig {
     SenderConfig {
         guarantee: config.guarantee,
-        linger: config.linger,
+        linger: timed(config.linger),
         delivery_timeout: config.delivery_timeout,
         request_timeout: config.request_timeout,
         max_request_size: config.max_request_size,
@@ -394,6 +394,12 @@ fn sender_config(config: &ProducerConfig) -> SenderConfig {
         seal_inline: config.compression.codec() == Codec::None,
         ..SenderConfig::default()
     }
+}
+
+/// `linger.ms` is the longest a record waits, and the runtime's timers are late by up to a millisecond: they are in its wheel's whole ones.
+fn timed(linger: Duration) -> Duration {
+    const GRAIN: Duration = Duration::from_millis(1);
+    linger.checked_sub(GRAIN).filter(|sooner| *sooner >= GRAIN).unwrap_or(linger)
 }
 
 /// An error and what is below it, on one line.
@@ -428,5 +434,15 @@ impl Drop for Abandon {
 impl fmt::Debug for ProducerBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ProducerBuilder").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_linger_is_shortened_by_what_timers_are_late_while_enough_of_it_is_left() {
+        assert_eq!([0, 1, 2, 5].map(|ms| timed(Duration::from_millis(ms)).as_millis()), [0, 1, 1, 4]);
     }
 }
