@@ -169,8 +169,8 @@ impl Sender {
         }
     }
 
-    /// Goes once round the active partitions. Those that were asked are active no more until they are looked at again, which is once the request is sent
-    /// for those in it, and with their next news for the others.
+    /// Goes once round the active partitions. Those that were asked are active no more until they are looked at again, which is once the
+    /// request is sent for those in it, and with their next news for the others.
     fn take_companions(&mut self, broker: BrokerId, builder: &mut Builder, taken: &mut Taken) {
         let round = self.brokers.get(&broker).map_or(0, |lists| lists.active.len());
         for _ in 0..round {

@@ -1,7 +1,8 @@
 //! What happens while callers wait for memory.
 //!
 //! Memory comes back with answers. As long as some are outstanding, batches go on lingering, for [`PATIENCE`] at most: if each record left as
-//! soon as an answer has made room for it, requests would carry few records, and stay that small. If none is outstanding, whatever lingers leaves at once, because nothing else brings memory back.
+//! soon as an answer has made room for it, requests would carry few records, and stay that small. If none is outstanding, whatever lingers
+//! leaves at once, because nothing else brings memory back.
 
 use std::time::Duration;
 
@@ -58,7 +59,8 @@ impl Sender {
             self.end_lingering();
             return true;
         }
-        if self.config.linger > PATIENCE {
+        // With a shorter linger they leave sooner by themselves, but for what waits for the end of a replay.
+        if self.config.linger > PATIENCE || self.config.spool {
             self.timers.schedule(&mut self.pressure.timer, Timer::Pressure, self.now + PATIENCE);
         }
         false

@@ -221,6 +221,25 @@ fn what_comes_while_the_spool_is_replayed_waits_a_second_and_goes_behind_it_in_o
 }
 
 #[test]
+fn what_waits_for_the_end_of_a_replay_does_not_keep_memory_from_who_waits_for_it() {
+    let mut world = spooling(|s| s.sender.linger = Duration::from_millis(2)).warm();
+    world.input(Input::Divert { topic: name("t"), partition: Some(PartitionId(0)) });
+    world.input(Input::DivertHold { topic: name("t"), partition: PartitionId(0) });
+    world.hold_answers = true;
+    let outstanding = world.send_to("t", 1, "outstanding");
+    let held = world.queue("held");
+    world.run_for(100);
+    let mut waiting = Box::pin(world.accumulator.reserve(world.accumulator.memory().limit));
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    assert!(std::future::Future::poll(waiting.as_mut(), &mut context).is_pending());
+    world.run();
+    assert_eq!(values(&world), [""; 0], "the answer may bring enough");
+    world.run_for(5);
+    assert_eq!(values(&world), ["held"]);
+    drop((waiting, outstanding, held));
+}
+
+#[test]
 fn a_close_waits_for_no_replay() {
     let mut world = spooling(|_| {}).warm();
     world.input(Input::Divert { topic: name("t"), partition: Some(PartitionId(0)) });
