@@ -73,7 +73,7 @@ impl Accumulator {
 
     /// Waits in line for `bytes` of memory, or for the whole memory if that is less.
     ///
-    /// While somebody waits, [`memory`](Self::memory) says so, and the sender should let nothing linger; it is woken for that.
+    /// While somebody waits, [`memory`](Self::memory) says so, and the sender should let nothing linger for long; it is woken for that.
     pub fn reserve(&self, bytes: usize) -> Reserve {
         let core = &self.inner.core;
         let bytes = if Mutant::HalfIsReserved.lives() { bytes / 2 } else { bytes };

@@ -2,7 +2,7 @@
 //!
 //! For a topic that is known and a batch that has room it costs: one comparison of the topic's name with this thread's last topic, the
 //! choice of a partition, one lock, the encoding, and one reference count for the handle. It allocates nothing, reads no clock, makes no
-//! `String`, and wakes nobody. The rest (`begin.rs`) is per batch.
+//! `String`, and wakes nobody. The rest (`begin.rs`) is per batch, and for large records.
 //!
 //! What is `#[inline(always)]` here is so by measurement: it becomes one function per way to hear of an outcome, through which the record
 //! goes in registers. Loops and rare calls of it are kept out of it (`enter_slowly`, `put_again`), since they bring it back to the stack.

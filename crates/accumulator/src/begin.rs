@@ -5,10 +5,11 @@ use std::sync::Arc;
 use milena_wire::{RecordSize, single_record_batch_bound};
 
 use crate::append::{Claim, Entry, Payer, told, write};
-use crate::chunk::Chunk;
+use crate::chunk::{CHUNK_MIN, Chunk};
 use crate::core::Core;
 use crate::lent::Lent;
-use crate::open::{OpenBatch, Place, first_chunk, first_wish, worth_reserving};
+use crate::memory::Funds;
+use crate::open::{OpenBatch, Place, first_chunk, first_wish, little_chunk, worth_reserving};
 use crate::queue::{PartitionQueue, QueueState};
 use crate::sticky::Sticky;
 use crate::sync::MutexGuard;
@@ -58,7 +59,10 @@ impl Topic {
         let (chunk, lent) = match bought {
             Ok(bought) => bought,
             Err(unused) => {
-                let wish = first_wish(core, state.last_batch);
+                let wish = match entry.record.large_value() {
+                    None => first_wish(core, state.last_batch),
+                    Some(_) => CHUNK_MIN,
+                };
                 let tell = closed && queue.announce(&mut state, true);
                 drop(state);
                 drop(unused);
@@ -120,15 +124,19 @@ impl Topic {
             .large_value()
             .filter(|_| room)
             .map(|value| Lent::new(value.clone(), &core.memory, payer.funds()));
-        let copied = match &lent {
-            None => size.total,
-            Some(_) => size.total - entry.record.parts.value.map_or(0, <[u8]>::len),
+        let (copied, wish) = match &lent {
+            None => (size.total, limit),
+            Some(_) => (size.total - entry.record.parts.value.map_or(0, <[u8]>::len), CHUNK_MIN),
         };
         let paid = room && !matches!(lent, Some(None));
-        if !paid || !open.is_prepared(copied) && !open.grow(core, copied, limit, payer.funds()) {
+        let grown = |open: &mut OpenBatch, funds: Funds<'_>| match &lent {
+            None => open.grow(core, copied, limit, funds),
+            Some(_) => open.grow_little(core, copied, funds),
+        };
+        if !paid || !open.is_prepared(copied) && !grown(open, payer.funds()) {
             drop(state);
             drop(lent);
-            return Ok(Err(self.lacks_memory(size.total, limit, claim)));
+            return Ok(Err(self.lacks_memory(size.total, wish, claim)));
         }
         let handle = write_large(core, open, place, size, entry, claim, lent.flatten());
         let tell = entry.urgency == Urgency::Now
@@ -158,7 +166,7 @@ impl Topic {
             return Ok((first_chunk(core, size.total, last_batch, payer.funds()).ok_or(None)?, None));
         };
         let lent = Lent::new(value.clone(), &core.memory, payer.funds()).ok_or(None)?;
-        match first_chunk(core, size.total - value.len(), 0, payer.funds()) {
+        match little_chunk(core, size.total - value.len(), payer.funds()) {
             Some(chunk) => Ok((chunk, Some(lent))),
             None => Err(Some(lent)),
         }

@@ -80,6 +80,11 @@ impl ClosedBatch {
         BATCH_HEADER_LEN + self.bytes
     }
 
+    /// Bytes in its chunks.
+    pub(crate) fn copied(&self) -> usize {
+        self.chunks.iter().map(|chunk| chunk.as_ref().len()).sum()
+    }
+
     /// Whether [`seal`](Self::seal) has to compress, which should not be done on the I/O thread.
     #[must_use]
     pub fn is_compressing(&self) -> bool {

@@ -1,7 +1,7 @@
 //! A large value that is sent from where it lies.
 //!
-//! If the value of a record is large, and a buffer that can be shared, it is not copied: its batch is what goes in front of the value, the
-//! value, and what goes behind it. The value counts against the memory like any other, until nobody needs it any more.
+//! If the value of a record is large, and a buffer that can be shared, it is not copied: what is around it is in the batch's chunks, and the
+//! value goes between their bytes where it belongs. The value counts against the memory like any other, until nobody needs it any more.
 
 use std::fmt;
 use std::ops::Range;

@@ -115,6 +115,13 @@ impl OpenBatch {
         true
     }
 
+    /// As [`grow`](Self::grow), for what goes around a lent value.
+    pub(crate) fn grow_little(&mut self, core: &Core, total: usize, funds: Funds<'_>) -> bool {
+        let Some(chunk) = little_chunk(core, total - self.last.room(), funds) else { return false };
+        self.full.push(std::mem::replace(&mut self.last, chunk));
+        true
+    }
+
     /// Writes a record for which [`is_prepared`](Self::is_prepared) or [`grow`](Self::grow) said yes.
     #[inline(always)]
     pub(crate) fn put(&mut self, place: Place, size: RecordSize, timestamp_ms: i64, parts: &RecordParts<'_>) {
@@ -232,6 +239,15 @@ pub(crate) fn first_wish(core: &Core, last_batch: usize) -> usize {
 pub(crate) fn first_chunk(core: &Core, total: usize, last_batch: usize, funds: Funds<'_>) -> Option<Chunk> {
     let capacity = chunk_capacity(core, total, first_wish(core, last_batch), &funds);
     core.memory.chunk(capacity, funds)
+}
+
+/// A chunk for what goes around a lent value: a reservation has to pay for the value first.
+pub(crate) fn little_chunk(core: &Core, need: usize, funds: Funds<'_>) -> Option<Chunk> {
+    let most = match &funds {
+        Funds::Reserved(reserved) => **reserved,
+        Funds::Budget | Funds::Forced => core.memory.limit(),
+    };
+    core.memory.chunk(capacity_for(need, most), funds)
 }
 
 /// As [`first_chunk`], for what must not wait.

@@ -41,6 +41,9 @@ pub const ENOUGH_BYTES: usize = 64 << 10;
 /// Bytes of a record from which on it is not the caller's thread that limits the rate.
 const LARGE: usize = 512;
 
+/// Bytes of a batch up to which they are read under the partition's lock: those of the default `batch.size`.
+const READ_AT_ONCE: usize = 256 << 10;
+
 /// Behind the partition lock.
 #[derive(Debug, Default)]
 pub(crate) struct QueueState {
@@ -51,7 +54,7 @@ pub(crate) struct QueueState {
     /// One of `closed` should not wait.
     closed_urgent: bool,
     notice: Notice,
-    /// Bytes of the last batch that was closed, from which the size of the next one's first chunk is guessed.
+    /// Bytes in the chunks of the last batch that was closed, from which the size of the next one's first chunk is guessed.
     pub(crate) last_batch: usize,
     /// The accumulator was closed: no more records.
     pub(crate) refusing: bool,
@@ -131,7 +134,7 @@ impl QueueState {
     /// The open batch, closed. Not by way of the list of closed ones, for which a quiet partition then needs no room.
     fn take_open(&mut self, core: &Arc<Core>) -> Option<ClosedBatch> {
         let batch = self.open.take()?.close(core)?;
-        self.last_batch = batch.bytes();
+        self.last_batch = batch.copied();
         Some(batch)
     }
 
@@ -143,12 +146,15 @@ impl QueueState {
     }
 
     /// As [`close_open`](Self::close_open), for the thread that has written the batch: if its records are large, their bytes are read for
-    /// the CRC now, while they are in this processor's cache. (With small ones it is the caller's thread that limits the rate.)
+    /// the CRC now, while they are likely in this processor's cache. (With small ones it is the caller's thread that limits the rate. Of
+    /// more than a usual batch it is left to the I/O thread, as others may wait at the partition's lock.)
     pub(crate) fn close_full(&mut self, core: &Arc<Core>) -> bool {
         let closed = self.close_open(core);
         if closed
-            && let Some(batch) =
-                self.closed.back_mut().filter(|batch| batch.bytes() >= LARGE * batch.count().as_usize())
+            && let Some(batch) = self
+                .closed
+                .back_mut()
+                .filter(|batch| batch.bytes() >= LARGE * batch.count().as_usize() && batch.bytes() <= READ_AT_ONCE)
         {
             batch.read();
         }

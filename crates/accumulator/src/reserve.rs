@@ -49,7 +49,7 @@ impl Future for Reserve {
                 let (turn, ticket) = self.core.memory.join(self.bytes, cx.waker());
                 if matches!(turn, Turn::Waiting) {
                     self.ticket = Some(ticket);
-                    // Memory comes back only when batches are sent, so the sender must not let them linger now.
+                    // Memory comes back only when batches are sent, so the sender has to know.
                     self.core.wake_sender();
                 }
                 turn

@@ -396,10 +396,11 @@ fn sender_config(config: &ProducerConfig) -> SenderConfig {
     }
 }
 
-/// `linger.ms` is the longest a record waits, and the runtime's timers are late by up to a millisecond: they are in its wheel's whole ones.
+/// `linger.ms` is the longest a record waits, and the runtime's timers are late by up to a millisecond, since it counts in whole ones. Of the
+/// last millisecond nothing is taken: shorter lingers stay as late as the timer makes them.
 fn timed(linger: Duration) -> Duration {
     const GRAIN: Duration = Duration::from_millis(1);
-    linger.checked_sub(GRAIN).filter(|sooner| *sooner >= GRAIN).unwrap_or(linger)
+    linger.saturating_sub(GRAIN).max(linger.min(GRAIN))
 }
 
 /// An error and what is below it, on one line.
@@ -443,6 +444,7 @@ mod tests {
 
     #[test]
     fn a_linger_is_shortened_by_what_timers_are_late_while_enough_of_it_is_left() {
-        assert_eq!([0, 1, 2, 5].map(|ms| timed(Duration::from_millis(ms)).as_millis()), [0, 1, 1, 4]);
+        let of = |us| timed(Duration::from_micros(us)).as_micros();
+        assert_eq!([0, 500, 1_000, 1_900, 2_000, 5_000].map(of), [0, 500, 1_000, 1_000, 1_000, 4_000]);
     }
 }

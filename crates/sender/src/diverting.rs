@@ -13,7 +13,7 @@
 //! ```
 //!
 //! Holding is what makes the end come under steady load: a replay works by the batch, with the disk synced for each. While it gets on, what comes is kept
-//! in memory for a moment, until nothing is left before it, or somebody waits for that memory. So at most a few batches a second come after it.
+//! in memory for a moment, until nothing is left before it, or, some milliseconds later, somebody waits for that memory. So at most a few batches a second come after it.
 //!
 //! - **Nothing overtakes what was given out.** Once a batch is kept, no batch of its partition is stamped or sent for the first time. Those that were sent
 //!   before it failed are behind it in the partition's sequence, so that a broker takes none of them unless it has that one.
@@ -29,7 +29,7 @@ use crate::partition::{Hurry, Partition, Standing};
 use crate::sender::Sender;
 
 /// How long new batches wait for a replay that gets on before they go behind it.
-const HOLD: Duration = Duration::from_secs(1);
+pub(crate) const HOLD: Duration = Duration::from_secs(1);
 
 impl Sender {
     /// Whether a failed batch is kept by whoever is given it.
@@ -122,7 +122,7 @@ impl Partition {
         if !self.holds {
             return self.queue_standing(now, hurry);
         }
-        match self.oldest().map(|oldest| oldest + HOLD) {
+        match self.oldest().map(|oldest| oldest + hurry.hold) {
             None => Standing::Idle,
             Some(end) if end > now && !hurry.all => Standing::Until(end),
             Some(_) => Standing::Due,

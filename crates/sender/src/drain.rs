@@ -67,7 +67,7 @@ impl Broker {
     }
 }
 
-/// Slots of partitions that were asked for a batch.
+/// Slots of partitions that are to be looked at once the request is sent.
 type Taken = SmallVec<[usize; 16]>;
 
 /// What came of asking one partition for a batch.
@@ -180,15 +180,17 @@ impl Sender {
                 continue;
             }
             let asked = partition.asked_for == self.requests_begun;
-            let took = if asked || partition.leader() != Some(broker) {
-                Took::Nothing
-            } else {
-                self.take(slot, false, builder)
+            let took = match () {
+                () if asked || partition.leader() != Some(broker) => Took::Nothing,
+                () if builder.is_half_full() && !partition.head_fits(builder) => Took::NoRoom,
+                () => self.take(slot, false, builder),
             };
             if took == Took::NoRoom {
                 if let Some(lists) = self.brokers.get_mut(&broker) {
                     lists.active.push_front(slot);
                 }
+                // If its batch was closed all the same, its queue tells no more news: then it has to be due.
+                taken.push(slot);
                 return;
             }
             if let Some(partition) = self.partitions.get_mut(slot) {

@@ -21,6 +21,7 @@ use crate::api::SealTicket;
 use crate::backoff::Backoff;
 use crate::few::Few;
 use crate::health::Ailment;
+use crate::requests::Builder;
 
 /// The last thing that went wrong with a batch.
 #[derive(Clone, Debug)]
@@ -104,9 +105,11 @@ impl Standing {
 /// What makes an open batch due before its linger is over.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Hurry {
-    /// Somebody waits for memory, or the producer closes.
+    /// Nothing lingers: only that brings memory back to who waits for it, or the producer closes.
     pub(crate) all: bool,
     pub(crate) linger: Duration,
+    /// How long what is to go behind records in the spool waits for the end of their replay.
+    pub(crate) hold: Duration,
 }
 
 #[derive(Debug)]
@@ -142,7 +145,7 @@ pub(crate) struct Partition {
     pub(crate) active_at: Option<BrokerId>,
     /// The last request that it was asked for a batch for, as one that is due.
     pub(crate) asked_for: u64,
-    /// Among those whose open batch lingers.
+    /// Among those whose open batch lingers, or did, or that back off.
     pub(crate) lingers: bool,
     pub(crate) backlog: usize,
     /// As it was told last.
@@ -298,6 +301,12 @@ impl Partition {
                 None => self.queue_standing(now, hurry),
             },
         }
+    }
+
+    /// Whether the batch that is open has room in the request, as far as can be told while it is open.
+    pub(crate) fn head_fits(&self, builder: &Builder) -> bool {
+        let closes = self.front.is_empty() && self.sealing.is_empty() && !self.queue_idle;
+        !closes || builder.fits(self.queue.view().head_bytes, 1)
     }
 
     /// Whether no batch that was sent still waits for its end.

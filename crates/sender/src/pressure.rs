@@ -11,7 +11,7 @@ use milena_wire::Timestamp;
 use crate::sender::Sender;
 use crate::timers::Timer;
 
-/// How long a batch may linger while somebody waits for memory and answers are outstanding.
+/// How long a batch may linger in all while somebody waits for memory and answers are outstanding, or from when somebody began to wait.
 const PATIENCE: Duration = Duration::from_millis(5);
 
 #[derive(Debug, Default)]
@@ -26,6 +26,11 @@ pub(crate) struct Pressure {
 }
 
 impl Pressure {
+    /// What waits may not wait longer than this.
+    pub(crate) fn longest_wait(&self) -> Duration {
+        if self.is_on { PATIENCE } else { Duration::MAX }
+    }
+
     /// A partition waits for its time. What still does when nothing may linger is backing off.
     pub(crate) fn note_lingering(&mut self, slot: usize, listed: &mut bool) {
         if !self.is_urgent && !std::mem::replace(listed, true) {
@@ -42,6 +47,11 @@ impl Sender {
         if self.pressure.is_on && !was_on {
             // Full batches wait for company no more.
             self.dirty.extend(self.brokers.iter().filter(|(_, lists)| lists.has_due()).map(|(broker, _)| *broker));
+            // Who begins to wait from now on is told by when; what waits for longer than that by now is looked at then. With a shorter
+            // linger it leaves sooner by itself, but for what waits for the end of a replay.
+            if self.config.linger > PATIENCE || self.config.spool {
+                self.timers.schedule(&mut self.pressure.timer, Timer::Pressure, self.now + PATIENCE);
+            }
         }
     }
 
@@ -52,29 +62,22 @@ impl Sender {
 
     /// Ends lingering if only that brings memory back. Says whether anything changed.
     pub(crate) fn ease_pressure(&mut self) -> bool {
-        if !self.pressure.is_on || self.pressure.lingering.is_empty() {
-            return false;
+        let ends = self.pressure.is_on && self.requests.is_empty() && !self.pressure.lingering.is_empty();
+        if ends {
+            self.pressure.is_urgent = true;
+            self.look_at_lingering();
+            self.pressure.is_urgent = false;
         }
-        if self.requests.is_empty() {
-            self.end_lingering();
-            return true;
-        }
-        // With a shorter linger they leave sooner by themselves, but for what waits for the end of a replay.
-        if self.config.linger > PATIENCE || self.config.spool {
-            self.timers.schedule(&mut self.pressure.timer, Timer::Pressure, self.now + PATIENCE);
-        }
-        false
+        ends
     }
 
-    /// Lets everything leave that lingers.
-    pub(crate) fn end_lingering(&mut self) {
-        self.pressure.is_urgent = true;
+    /// Looks at what lingers: how long it may has changed.
+    pub(crate) fn look_at_lingering(&mut self) {
         for slot in std::mem::take(&mut self.pressure.lingering) {
             if let Some(partition) = self.partitions.get_mut(slot) {
                 partition.lingers = false;
             }
             self.touch(slot);
         }
-        self.pressure.is_urgent = false;
     }
 }

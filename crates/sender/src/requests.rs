@@ -141,6 +141,11 @@ impl Builder {
             || (self.bytes + bytes <= self.limits.bytes && self.slices + 1 + payload_slices <= self.limits.slices)
     }
 
+    /// Whether a batch may have no room: before its partition is asked for it, which closes it.
+    pub(crate) fn is_half_full(&self) -> bool {
+        self.bytes >= self.limits.bytes / 2 || self.slices >= self.limits.slices / 2
+    }
+
     /// Adds a batch. `last` is the topic's own note.
     pub(crate) fn push(
         &mut self,

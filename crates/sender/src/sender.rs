@@ -13,6 +13,7 @@ use crate::api::{Input, Output, SealTicket};
 use crate::backoff::Backoff;
 use crate::commands::Commands;
 use crate::config::SenderConfig;
+use crate::diverting::HOLD;
 use crate::drain::Broker;
 use crate::flush::Flushes;
 use crate::health::HealthBoard;
@@ -32,7 +33,7 @@ use crate::topics::{Cause, Topics};
 /// Drive it as: [`handle`](Self::handle) one input, [`poll_output`](Self::poll_output) until it is `None`, wait for the next input or for
 /// [`next_timer`](Self::next_timer) (then handle [`Input::Tick`]), repeat. `now` must not decrease.
 ///
-/// All its work is proportional to the partitions that have something to send, not to those that exist.
+/// Its work for a record or an answer is proportional to the partitions that have something to send, not to those that exist.
 #[derive(Debug)]
 pub struct Sender {
     pub(crate) config: SenderConfig,
@@ -281,7 +282,7 @@ impl Sender {
                 self.pressure.timer = None;
                 self.check_pressure();
                 if self.pressure.is_on {
-                    self.end_lingering();
+                    self.look_at_lingering();
                 }
             }
         }
@@ -289,9 +290,10 @@ impl Sender {
 
     /// Takes what the callers have left.
     pub(crate) fn take_work(&mut self) {
-        self.note_pressure();
         self.take_ready();
         self.take_waiting_topics();
+        // Last: who begins to wait after this look rings anew.
+        self.note_pressure();
     }
 
     pub(crate) fn touch_all(&mut self) {
@@ -334,7 +336,12 @@ impl Sender {
     }
 
     pub(crate) fn hurry(&self) -> Hurry {
-        Hurry { all: self.pressure.is_urgent || self.commands.is_closing(), linger: self.config.linger }
+        let most = self.pressure.longest_wait();
+        Hurry {
+            all: self.pressure.is_urgent || self.commands.is_closing(),
+            linger: self.config.linger.min(most),
+            hold: HOLD.min(most),
+        }
     }
 
     /// Looks at a partition after anything has changed: lists it where it belongs and sets its timer.
@@ -355,6 +362,10 @@ impl Sender {
         partition.is_due = standing.is_due();
         if !partition.is_busy() {
             partition.timer = None;
+            if partition.backlog != 0 {
+                partition.backlog = 0;
+                partition.queue.set_backlog(0);
+            }
             self.busy.remove(slot);
             self.note_ailment(slot);
             return;
@@ -368,7 +379,8 @@ impl Sender {
         }
         if let Some(broker) = partition.leader() {
             let lists = self.brokers.entry(broker).or_default();
-            if !matches!(standing, Standing::Idle | Standing::Blocked) {
+            // With a codec there are no companions.
+            if self.config.seal_inline && !matches!(standing, Standing::Idle | Standing::Blocked) {
                 lists.list_active(slot, &mut partition.active_at, broker);
             }
             match standing {

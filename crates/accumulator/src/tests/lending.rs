@@ -132,6 +132,41 @@ fn one_that_finds_the_memory_full_waits_for_as_much_as_it_takes_and_leaves_nothi
     assert_eq!(values(&rig.drain()[0]), [buffer.to_vec()]);
 }
 
+/// A chunk of 64 KiB is what a copy of such values would be written into.
+#[test]
+fn what_goes_around_a_shared_value_takes_little_also_of_who_waited_for_memory() {
+    let buffer = Bytes::from(vec![5; 20_000]);
+    let rig = || {
+        let config =
+            AccumulatorConfig { batch_size: 256 << 10, buffer_memory: 4 << 20, ..AccumulatorConfig::default() };
+        Rig::with_partitions(config, 1)
+    };
+    let filled = rig();
+    let rest = crate::park::block_on(filled.accumulator.reserve(4 << 20)).unwrap();
+    let refused = filled.accumulator.append(at(0), &shared(&buffer, value(&buffer)), Urgency::Linger, None);
+    let Err(Refused::Memory { bytes }) = refused else { panic!("{refused:?}") };
+    assert!(bytes <= 32 << 10, "{bytes}");
+    drop(rest);
+
+    let rig = rig();
+    let key = [1; 90];
+    for batch in 0..3 {
+        for _ in 0..12 {
+            let before = rig.accumulator.memory().used;
+            let memory = crate::park::block_on(rig.accumulator.reserve(bytes)).unwrap();
+            let record = shared(&buffer, keyed(&key, &buffer));
+            drop(rig.accumulator.append(at(0), &record, Urgency::Linger, Some(memory)).expect("it was enough"));
+            let took = rig.accumulator.memory().used - before;
+            assert!(took <= buffer.len() + 1024, "{took} in batch {batch}");
+        }
+        drop(rig.drain());
+        let before = rig.accumulator.memory().used;
+        drop(rig.append(&to_partition(0, value(b"a small record begins a batch"))));
+        assert!(rig.accumulator.memory().used - before <= 2048, "its chunk is as large as the last batch's were");
+        drop(rig.drain());
+    }
+}
+
 #[test]
 fn what_is_small_or_another_buffer_or_to_be_compressed_is_copied_as_ever() {
     let buffer = large();

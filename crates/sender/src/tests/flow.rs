@@ -151,6 +151,45 @@ fn whatever_lingers_goes_along_with_each_request() {
     }
 }
 
+/// Two partitions of a broker whose requests have room for one of their batches: how many requests there were once something was sent to the
+/// first, and then an urgent record to the second.
+fn with_room_for_one(first: usize) -> (usize, usize) {
+    let mut world = World::with(|setup| {
+        setup.sender.linger = Duration::from_secs(60);
+        setup.sender.max_request_size = 1000;
+    })
+    .warm();
+    let before = world.requests;
+    let mut deliveries = vec![world.append("t", Some(1), &"x".repeat(700), Urgency::Linger)];
+    world.run();
+    deliveries.push(world.send(&"y".repeat(first)));
+    let sent = world.requests - before;
+    deliveries.push(world.append("t", Some(1), "urgent", Urgency::Now));
+    world.run();
+    let all = world.requests - before;
+    deliveries.into_iter().for_each(|delivery| drop(delivered(delivery)));
+    (sent, all)
+}
+
+#[test]
+fn a_lingering_batch_that_has_no_room_in_a_request_goes_on_lingering_and_stays_heard_of() {
+    assert_eq!(with_room_for_one(600), (1, 2));
+}
+
+#[test]
+fn a_lingering_batch_that_was_closed_for_a_request_that_has_no_room_is_sent_next() {
+    assert_eq!(with_room_for_one(300), (2, 3), "the urgent record begins another");
+}
+
+#[test]
+fn a_partition_without_work_has_no_backlog() {
+    let mut world = World::new().warm();
+    let delivery = world.send("a");
+    world.run_for(1_000);
+    drop(delivered(delivery));
+    assert_eq!(world.sender.partitions.get(0).map(|partition| partition.backlog), Some(0));
+}
+
 #[test]
 fn memory_pressure_cuts_linger_for_as_long_as_it_lasts() {
     let mut world = World::with(|s| {

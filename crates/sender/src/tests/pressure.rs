@@ -88,6 +88,31 @@ fn who_gives_up_waiting_lets_them_linger_to_the_end() {
     all_arrive(world, deliveries);
 }
 
+/// The answer that brings room for it makes the partition be looked at again.
+#[test]
+fn what_has_lingered_long_enough_leaves_with_the_answer_that_makes_room_for_it() {
+    let mut world = World::with(|setup| {
+        setup.sender.linger = Duration::from_secs(60);
+        setup.cluster.max_in_flight = 1;
+    });
+    world.partition("t", 3).leader = 2;
+    let mut world = world.warm();
+    let warm = world.send_to("t", 3, "warm");
+    world.run_for(50);
+    drop(delivered(warm));
+    world.hold_answers = true;
+    let mut deliveries = vec![world.send("outstanding"), world.send_to("t", 3, "outstanding elsewhere")];
+    deliveries.push(lingering(&mut world, 0));
+    let waiting = want_all(&mut world);
+    world.run_for(6);
+    let requests = world.requests;
+    world.release_one();
+    world.run();
+    assert_eq!(world.requests, requests + 1);
+    drop(waiting);
+    all_arrive(world, deliveries);
+}
+
 /// Nothing is outstanding and nothing can be sent: the machine must come to rest all the same.
 #[test]
 fn a_batch_that_backs_off_keeps_its_time() {
