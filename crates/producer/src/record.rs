@@ -10,7 +10,8 @@ use milena_accumulator::RecordRef;
 use milena_wire::{HeaderRef, PartitionId, RecordParts};
 
 /// Bytes that are borrowed, owned or shared. They are copied once, straight into the batch. Only a shared value of 8 KiB and more is
-/// not: it is sent from where it lies, and kept until its record has its outcome. What is kept is the buffer that it is a slice of; of that the
+/// not: it is sent from where it lies (with a codec compressed from there; copied while its topic is not known yet), and kept until its record
+/// has its outcome. What is kept is the buffer that it is a slice of; of that the
 /// value's own length counts against `buffer_memory`.
 #[derive(Clone, Debug)]
 #[non_exhaustive]

@@ -26,10 +26,11 @@ fn full(world: &mut World, partition: i32) -> Delivery {
     delivery
 }
 
-fn all_arrive(mut world: World, deliveries: Vec<Delivery>) {
+/// Once answers come again, and whatever lingers has done so.
+pub(super) fn all_arrive(mut world: World, deliveries: Vec<Delivery>) {
     world.hold_answers = false;
     world.release_answers();
-    world.run_for(6000);
+    world.run_for(60_000);
     deliveries.into_iter().for_each(|delivery| drop(delivered(delivery)));
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use milena_accumulator::{Delivery, Reserve, Urgency};
 use milena_wire::ErrorCode;
 
+use super::company::all_arrive;
 use super::world::*;
 
 /// Somebody waits for all of the memory.
@@ -34,13 +35,6 @@ fn short_of_memory() -> (World, Vec<Delivery>, Pin<Box<Reserve>>) {
     assert_eq!(world.requests, 1);
     let waiting = want_all(&mut world);
     (world, deliveries, waiting)
-}
-
-fn all_arrive(mut world: World, deliveries: Vec<Delivery>) {
-    world.hold_answers = false;
-    world.release_answers();
-    world.run_for(60_000);
-    deliveries.into_iter().for_each(|delivery| drop(delivered(delivery)));
 }
 
 #[test]

@@ -80,7 +80,7 @@ impl ProduceRequest {
         self.encode_frame_in(&mut BytesMut::new(), version, correlation, client_id)
     }
 
-    /// As [`encode_frame`](Self::encode_frame), but carved from `arena`, which is empty. If it has too little room left it gets as much as it was
+    /// As [`encode_frame`](Self::encode_frame), but carved from `arena`, which is empty. If it has too little room left it gets at least as much as it was
     /// made with, and nothing is allocated for that if what was carved from it before is gone.
     #[must_use]
     pub fn encode_frame_in(
