@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use milena_accumulator::{FailureKind, Urgency};
-use milena_wire::PartitionId;
+use milena_wire::{PartitionId, ProducerEpoch};
 
 use super::callers::Wish;
 use super::ledger::{Place, Word, contents, producers};
@@ -74,6 +74,7 @@ impl World {
                     * if self.plan.identity.is_some() { 3 } else { 1 },
                 partitions: self.partitions.values().map(|count| u64::try_from(*count).unwrap_or(0)).sum(),
                 nodes: u64::try_from(self.plan.nodes).unwrap_or(1),
+                epochs: u64::from(ProducerEpoch::LAST.0.abs_diff(self.plan.first_epoch.0)) + 1,
             },
         };
         self.planted.lose(&self.struck, &mut books);

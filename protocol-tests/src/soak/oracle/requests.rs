@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use milena_wire::Timestamp;
 
 use super::Books;
+use crate::soak::ledger::Word;
 
 /// How often something may be tried, by the settings.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -17,23 +18,31 @@ pub struct Pace {
     pub partitions: u64,
     /// Brokers.
     pub nodes: u64,
+    /// Epochs of a producer id when it is given.
+    pub epochs: u64,
 }
 
 pub(super) fn check(books: &Books, wrong: &mut Vec<String>) {
     // A record explains a request when it comes and, after an outage, when its turn has come at last.
-    let mut progress: BTreeMap<u64, u64> = BTreeMap::new();
+    let (mut progress, mut failures): (BTreeMap<u64, u64>, BTreeMap<u64, u64>) = Default::default();
     let second = |at: Timestamp| at.as_nanos() / 1_000_000_000;
     for entry in &books.ledger.entries {
-        let times = [Some(entry.at), entry.word.map(|(_, at, _)| at)];
-        times.into_iter().flatten().for_each(|at| *progress.entry(second(at)).or_insert(0) += 1);
+        let failed = !matches!(entry.word, Some((Word::Delivered(_), ..)));
+        for at in [Some(entry.at), entry.word.map(|(_, at, _)| at)].into_iter().flatten() {
+            *progress.entry(second(at)).or_insert(0) += 1;
+            *failures.entry(second(at)).or_insert(0) += u64::from(failed);
+        }
     }
-    let Pace { retries, reconnects, partitions, nodes } = books.pace;
+    let Pace { retries, reconnects, partitions, nodes, epochs } = books.pace;
     for (second, (produce, other)) in &books.rates {
-        let near = second.saturating_sub(1)..=second + 1;
-        let fresh: u64 = progress.range(near).map(|(_, records)| *records).sum();
+        let near = |of: &BTreeMap<u64, u64>| -> u64 {
+            of.range(second.saturating_sub(1)..=second + 1).map(|(_, records)| *records).sum()
+        };
+        let fresh = near(&progress);
         // A batch that the broker finds too large is sent, split in two and sent again: of n records that makes 2n - 1 requests.
         let produce_max = 40 + 2 * fresh + retries * 2 * partitions;
-        let other_max = 60 + 4 * retries + 2 * reconnects * nodes;
+        // A batch that fails takes one of its partition's epochs, and where they are used up, another id is asked for.
+        let other_max = 60 + 4 * retries + 2 * reconnects * nodes + near(&failures) / epochs.max(1);
         if *produce > produce_max || *other > other_max {
             wrong.push(format!(
                 "STORM: {produce} Produce and {other} other requests in second {second}, at most {produce_max} and {other_max} are explained"
