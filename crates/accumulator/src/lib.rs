@@ -31,6 +31,7 @@ mod inner;
 #[cfg(test)]
 #[cfg(shuttle)]
 mod interleavings;
+mod lately;
 mod lent;
 mod memory;
 mod open;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use crate::chunk::{Chunk, class_of, is_pooled};
+use crate::lately::Lately;
 use crate::sync::{Mutex, MutexGuard};
 
 /// How the memory is used at one moment.
@@ -44,8 +45,9 @@ struct State {
     used: usize,
     /// Chunks to use again with what they held last, by class, last in first out: the last is likely still in the processor's cache.
     free: [Vec<Vec<u8>>; crate::chunk::CLASSES],
-    /// Capacity of all of `free`. `used + free_bytes <= limit`, unless `used` alone is above it.
+    /// Capacity of all of `free`. `used + free_bytes` is not above what was lately used at once, nor above the limit, unless `used` alone is.
     free_bytes: usize,
+    lately: Lately,
     next_ticket: Ticket,
     /// In line; the lowest ticket is first.
     line: BTreeMap<Ticket, Waiting>,
@@ -115,6 +117,8 @@ impl Memory {
         if again.is_some() {
             state.free_bytes -= capacity;
         }
+        let used = state.used;
+        state.lately.note(used, capacity, self.limit);
         state.trim(self.limit, &mut trimmed);
         drop(state);
         drop(trimmed);
@@ -266,8 +270,10 @@ impl State {
         wakers
     }
 
-    /// Drops free chunks (into `out`, so that the allocator is called outside the lock) that would take the process beyond the limit.
+    /// Drops free chunks (into `out`, so that the allocator is called outside the lock) that would take the process beyond the limit, or
+    /// beyond what it lately needed: with many partitions the sizes of chunks that are wanted change, and those of before would pile up.
     fn trim(&mut self, limit: usize, out: &mut Vec<Vec<u8>>) {
+        let limit = limit.min(self.lately.most());
         let mut class = self.free.len();
         while self.free_bytes > 0 && !self.fits(self.free_bytes, limit) && class > 0 {
             match self.free[class - 1].pop() {
@@ -301,5 +307,35 @@ fn wake_all(wakers: impl IntoIterator<Item = Waker>) {
 impl fmt::Debug for Memory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.usage().fmt(f)
+    }
+}
+
+#[cfg(test)]
+#[cfg(not(shuttle))]
+mod tests {
+    use super::*;
+
+    fn take(memory: &Arc<Memory>, chunks: usize, capacity: usize) -> Vec<Chunk> {
+        (0..chunks).map(|_| memory.chunk(capacity, Funds::Budget).unwrap()).collect()
+    }
+
+    fn kept(memory: &Memory) -> usize {
+        memory.state.lock().free_bytes
+    }
+
+    #[test]
+    fn chunks_that_nobody_wants_any_more_are_not_kept_beyond_what_was_lately_used_at_once() {
+        let memory = Memory::new(1 << 20);
+        drop(take(&memory, 100, 1 << 10));
+        assert_eq!(kept(&memory), 100 << 10, "all that was used may be wanted again");
+        let large = take(&memory, 1, 64 << 10);
+        assert_eq!(kept(&memory), 36 << 10);
+        drop(large);
+        assert_eq!(kept(&memory), 100 << 10);
+        // So much is taken that what was used before that is long ago.
+        for _ in 0..129 {
+            drop(take(&memory, 1, 64 << 10));
+        }
+        assert_eq!(kept(&memory), 64 << 10, "the small ones are gone");
     }
 }
