@@ -34,6 +34,8 @@ pub struct Work {
     pub window: usize,
     /// Threads that produce.
     pub threads: u64,
+    /// Whether the one thread that produces drives the sockets, too.
+    pub alone: bool,
     /// Tasks that send.
     pub tasks: usize,
     /// Records per second.
@@ -91,6 +93,7 @@ impl Work {
             buffer: take(&mut given, "buffer", 32 * 1024 * 1024),
             window: take(&mut given, "window", 65_536),
             threads: take(&mut given, "threads", 1),
+            alone: take(&mut given, "alone", 0) != 0,
             tasks: take(&mut given, "tasks", 1_000),
             rate: take(&mut given, "rate", 10_000),
             seconds: take(&mut given, "seconds", 2.0),

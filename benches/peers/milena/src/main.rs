@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use milena::tls::{Store, TlsConfig, Trust};
 use milena::{
-    BatchReport, Blocking, Codec, Compression, Delivery, DeliveryHandler, EnqueueError, Outcome, Producer, Record,
+    BatchReport, Blocking, Codec, Compression, Delivery, DeliveryHandler, EnqueueError, Io, Outcome, Producer, Record,
 };
 use peer_common::{Client, Ear, HEADERS, Payload, Schedule, Until, Work, fail};
+use tokio::runtime::Runtime;
 
 fn main() {
     peer_common::main::<Milena>();
@@ -19,6 +20,8 @@ struct Milena {
     payload: Payload,
     listener: Arc<Listener>,
     tls: bool,
+    /// What the producer's I/O runs on, where it has no thread of its own.
+    alone: Option<Runtime>,
 }
 
 /// Hears of batches, where records are produced with a token.
@@ -119,6 +122,35 @@ fn with_headers(record: Record<'_>) -> Record<'_> {
     HEADERS.into_iter().fold(record, |record, (name, value)| record.header(name, value))
 }
 
+impl Milena {
+    /// How many records one thread alone produces between two looks at the sockets.
+    const TURN: u64 = 500;
+
+    /// As [`stream`](Client::stream), with the sockets driven by this thread, too.
+    async fn stream_alone(&self, work: &Work, first: u64, until: Until) -> u64 {
+        let mut open: VecDeque<Delivery> = VecDeque::with_capacity(work.window);
+        let mut records = 0;
+        while until.more(records) {
+            if open.len() == work.window {
+                for delivery in open.drain(..work.window / 2) {
+                    drop(delivery.await.unwrap_or_else(|error| fail(error)));
+                }
+            }
+            if records % Self::TURN == 0 {
+                tokio::task::yield_now().await;
+            }
+            let number = first + records;
+            let record = Record::to(work.topic(number)).value(self.payload.of(number));
+            open.push_back(self.producer.enqueue(record).await.unwrap_or_else(|error| fail(error)));
+            records += 1;
+        }
+        for delivery in open {
+            drop(delivery.await.unwrap_or_else(|error| fail(error)));
+        }
+        records
+    }
+}
+
 impl Client for Milena {
     fn connect(work: &Work) -> Self {
         let listener = Arc::new(Listener::default());
@@ -136,8 +168,14 @@ impl Client for Milena {
         if let Some(trusted) = &work.tls {
             builder = builder.tls(TlsConfig::new().trust(Trust::Stores(vec![Store::file(trusted)])));
         }
+        let alone = work.alone.then(|| {
+            tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap_or_else(|error| fail(error))
+        });
+        if let Some(runtime) = &alone {
+            builder = builder.io(Io::Runtime(runtime.handle().clone()));
+        }
         let producer = builder.build().unwrap_or_else(|error| fail(error));
-        Self { producer, payload: Payload::new(work), listener, tls: work.tls.is_some() }
+        Self { producer, payload: Payload::new(work), listener, tls: work.tls.is_some(), alone }
     }
 
     fn settings(&self) -> String {
@@ -157,14 +195,20 @@ impl Client for Milena {
     }
 
     fn one_each(&self, work: &Work) {
-        let blocking = self.producer.blocking();
         let records = work.topics.iter().map(|topic| Record::to(topic).value(self.payload.of(0)));
-        for sent in blocking.send_all(records) {
+        let sent = match &self.alone {
+            Some(runtime) => runtime.block_on(self.producer.send_all(records)),
+            None => self.producer.blocking().send_all(records),
+        };
+        for sent in sent {
             sent.unwrap_or_else(|error| fail(error));
         }
     }
 
     fn stream(&self, work: &Work, first: u64, until: Until) -> u64 {
+        if let Some(runtime) = &self.alone {
+            return runtime.block_on(self.stream_alone(work, first, until));
+        }
         let blocking = self.producer.blocking();
         let window = work.window / work.threads as usize;
         let mut open: VecDeque<Delivery> = VecDeque::with_capacity(window);

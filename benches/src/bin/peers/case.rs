@@ -55,6 +55,8 @@ pub(crate) const CASES: &[Case] = &[
     throughput("100", "100 B", "size=100", Clients::Everybody),
     throughput("1000", "1000 B", "size=1000 window=24000", Clients::Everybody),
     throughput("100-batches", "100 B, heard by batch", "size=100 mode=batches", Clients::Milena),
+    throughput("100-alone", "100 B, one thread for all", "size=100 alone=1", Clients::Milena),
+    throughput("1000-alone", "1000 B, one thread for all", "size=1000 window=24000 alone=1", Clients::Milena),
     Case { tls: true, ..throughput("100-tls", "100 B, TLS", "size=100", Clients::Everybody) },
     Case { tls: true, ..throughput("1000-tls", "1000 B, TLS", "size=1000 window=24000", Clients::Everybody) },
     throughput("100-lz4", "100 B, lz4", "size=100 codec=lz4", Clients::Peers),
