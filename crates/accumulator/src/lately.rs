@@ -14,12 +14,16 @@ pub(crate) struct Lately {
 const SPAN: usize = 4;
 
 impl Lately {
-    /// A chunk of `capacity` was taken, and makes it `used` bytes of `limit`.
-    pub(crate) fn note(&mut self, used: usize, capacity: usize, limit: usize) {
+    /// So much is used at this moment.
+    pub(crate) fn saw(&mut self, used: usize) {
         self.now = self.now.max(used);
+    }
+
+    /// A chunk of `capacity` was taken, of a memory of `limit` bytes.
+    pub(crate) fn took(&mut self, capacity: usize, limit: usize) {
         self.taken = self.taken.saturating_add(capacity);
         if self.taken / SPAN >= limit {
-            *self = Self { now: used, before: self.now, taken: 0 };
+            *self = Self { now: 0, before: self.now, taken: 0 };
         }
     }
 

@@ -117,8 +117,7 @@ impl Memory {
         if again.is_some() {
             state.free_bytes -= capacity;
         }
-        let used = state.used;
-        state.lately.note(used, capacity, self.limit);
+        state.lately.took(capacity, self.limit);
         state.trim(self.limit, &mut trimmed);
         drop(state);
         drop(trimmed);
@@ -273,6 +272,7 @@ impl State {
     /// Drops free chunks (into `out`, so that the allocator is called outside the lock) that would take the process beyond the limit, or
     /// beyond what it lately needed: with many partitions the sizes of chunks that are wanted change, and those of before would pile up.
     fn trim(&mut self, limit: usize, out: &mut Vec<Vec<u8>>) {
+        self.lately.saw(self.used);
         let limit = limit.min(self.lately.most());
         let mut class = self.free.len();
         while self.free_bytes > 0 && !self.fits(self.free_bytes, limit) && class > 0 {
