@@ -13,8 +13,13 @@ pub enum Io {
     /// A thread of the producer's own. A caller that computes for a long time without an await delays nothing. The default.
     #[default]
     OwnThread,
-    /// Tasks on this tokio runtime, which must have I/O and time enabled. A few per cent less CPU; but whatever blocks
-    /// that runtime blocks delivery too, and when it shuts down every open delivery fails.
+    /// Tasks on this tokio runtime, which must have I/O and time enabled. Whatever blocks that runtime blocks delivery too,
+    /// and when it shuts down every open delivery fails.
+    ///
+    /// If the runtime's one thread is the one that produces, records do not cross from one processor to another, which saves
+    /// CPU at the price of a second processor's help (`docs/performance.md`, *one thread for all*). Such a program has to yield
+    /// every few hundred records (`tokio::task::yield_now`): an [`enqueue`](crate::Producer::enqueue) that finds memory is done
+    /// at once, and nothing is sent while the thread goes on producing.
     Runtime(Handle),
 }
 
