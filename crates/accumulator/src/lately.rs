@@ -1,11 +1,11 @@
 //! How much memory was lately used at once: more than that need not be kept for later.
 
-/// The most that was used at once while the last chunks were taken, of [`SPAN`] times the memory in all, and up to as many before them.
+/// The most that was used at once while what was taken last came to [`SPAN`] times the memory, and while as much before that was taken.
 #[derive(Debug, Default)]
 pub(crate) struct Lately {
     now: usize,
     before: usize,
-    /// Bytes taken.
+    /// Bytes taken since `before`.
     taken: usize,
 }
 
@@ -19,11 +19,11 @@ impl Lately {
         self.now = self.now.max(used);
     }
 
-    /// A chunk of `capacity` was taken, of a memory of `limit` bytes.
-    pub(crate) fn took(&mut self, capacity: usize, limit: usize) {
-        self.taken = self.taken.saturating_add(capacity);
-        if self.taken / SPAN >= limit {
-            *self = Self { now: 0, before: self.now, taken: 0 };
+    /// So much of the memory, which has `limit` bytes, was taken, and makes it `used`.
+    pub(crate) fn took(&mut self, bytes: usize, used: usize, limit: usize) {
+        self.taken = self.taken.saturating_add(bytes);
+        if self.taken >= limit.saturating_mul(SPAN) {
+            *self = Self { now: used, before: self.now, taken: 0 };
         }
     }
 

@@ -45,7 +45,8 @@ struct State {
     used: usize,
     /// Chunks to use again with what they held last, by class, last in first out: the last is likely still in the processor's cache.
     free: [Vec<Vec<u8>>; crate::chunk::CLASSES],
-    /// Capacity of all of `free`. `used + free_bytes` is not above what was lately used at once, nor above the limit, unless `used` alone is.
+    /// Capacity of all of `free`. After each chunk taken or given back, and each charge, `used + free_bytes` is neither above what was lately
+    /// used at once nor above the limit, unless `used` alone is.
     free_bytes: usize,
     lately: Lately,
     next_ticket: Ticket,
@@ -107,7 +108,7 @@ impl Memory {
     /// An empty chunk of `capacity` bytes, whether or not there is enough left.
     pub(crate) fn forced_chunk(self: &Arc<Self>, capacity: usize) -> Chunk {
         let mut state = self.state.lock();
-        state.used += capacity;
+        state.promise(capacity);
         self.paid_chunk(state, capacity)
     }
 
@@ -117,7 +118,8 @@ impl Memory {
         if again.is_some() {
             state.free_bytes -= capacity;
         }
-        state.lately.took(capacity, self.limit);
+        let used = state.used;
+        state.lately.took(capacity, used, self.limit);
         state.trim(self.limit, &mut trimmed);
         drop(state);
         drop(trimmed);
@@ -148,6 +150,10 @@ impl Memory {
         let mut trimmed = Vec::new();
         let mut state = self.state.lock();
         let paid = state.pay(bytes, funds, self.limit);
+        if paid {
+            let used = state.used;
+            state.lately.took(bytes, used, self.limit);
+        }
         state.trim(self.limit, &mut trimmed);
         drop(state);
         paid
@@ -245,8 +251,13 @@ impl State {
             }
             Funds::Forced => {}
         }
-        self.used += bytes;
+        self.promise(bytes);
         true
+    }
+
+    fn promise(&mut self, bytes: usize) {
+        self.used += bytes;
+        self.lately.saw(self.used);
     }
 
     fn fits(&self, bytes: usize, limit: usize) -> bool {
@@ -262,7 +273,7 @@ impl State {
                 break;
             }
             let (ticket, waiting) = first.remove_entry();
-            self.used += bytes;
+            self.promise(bytes);
             self.granted.insert(ticket, bytes);
             wakers.push(waiting.waker);
         }
@@ -271,8 +282,8 @@ impl State {
 
     /// Drops free chunks (into `out`, so that the allocator is called outside the lock) that would take the process beyond the limit, or
     /// beyond what it lately needed: with many partitions the sizes of chunks that are wanted change, and those of before would pile up.
+    /// The largest go first, since few calls of the allocator give back most.
     fn trim(&mut self, limit: usize, out: &mut Vec<Vec<u8>>) {
-        self.lately.saw(self.used);
         let limit = limit.min(self.lately.most());
         let mut class = self.free.len();
         while self.free_bytes > 0 && !self.fits(self.free_bytes, limit) && class > 0 {
@@ -332,10 +343,30 @@ mod tests {
         assert_eq!(kept(&memory), 36 << 10);
         drop(large);
         assert_eq!(kept(&memory), 100 << 10);
-        // So much is taken that what was used before that is long ago.
-        for _ in 0..129 {
+        // With those, 4 MiB were taken twice: what was used before that is long ago.
+        for taken in 2..=127 {
+            assert_eq!(kept(&memory), 100 << 10, "before large chunk {taken}");
             drop(take(&memory, 1, 64 << 10));
         }
         assert_eq!(kept(&memory), 64 << 10, "the small ones are gone");
+    }
+
+    #[test]
+    fn what_is_held_elsewhere_or_reserved_counts_as_used_and_ages_what_is_kept() {
+        let memory = Memory::new(1 << 20);
+        drop(take(&memory, 10, 1 << 10));
+        assert!(memory.charge(200 << 10, Funds::Budget));
+        drop(take(&memory, 1, 16 << 10));
+        assert_eq!(kept(&memory), 16 << 10, "beside what is charged there is room for what was used with it");
+        memory.release(200 << 10);
+        let (Turn::Granted, _) = memory.join(400 << 10, Waker::noop()) else { panic!("there is enough") };
+        memory.release(400 << 10);
+        drop(take(&memory, 300, 1 << 10));
+        assert_eq!(kept(&memory), 316 << 10, "as much as the reservation was would be kept");
+        for _ in 0..84 {
+            assert!(memory.charge(100 << 10, Funds::Budget));
+            memory.release(100 << 10);
+        }
+        assert_eq!(kept(&memory), 0, "for 8 MiB nothing but what is held elsewhere was needed");
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use milena_accumulator::{FailureKind, Urgency};
+use milena_sender::Guarantee;
 use milena_wire::{PartitionId, ProducerEpoch};
 
 use super::callers::Wish;
@@ -74,7 +75,10 @@ impl World {
                     * if self.plan.identity.is_some() { 3 } else { 1 },
                 partitions: self.partitions.values().map(|count| u64::try_from(*count).unwrap_or(0)).sum(),
                 nodes: u64::try_from(self.plan.nodes).unwrap_or(1),
-                epochs: u64::from(ProducerEpoch::LAST.0.abs_diff(self.plan.first_epoch.0)) + 1,
+                epochs: match self.plan.sender.guarantee {
+                    Guarantee::ExactlyOnce => u64::from(ProducerEpoch::LAST.0.abs_diff(self.plan.first_epoch.0)) + 1,
+                    _ => 0,
+                },
             },
         };
         self.planted.lose(&self.struck, &mut books);

@@ -9,7 +9,7 @@ use std::time::Duration;
 use milena_accumulator::FailureKind;
 use milena_sender::{Guarantee, RefusedIdentity};
 use milena_wire::Timestamp;
-use protocol_tests::soak::ledger::{Cut, Place, Word};
+use protocol_tests::soak::ledger::{Cut, Entry, Place, Word};
 use protocol_tests::soak::oracle::{Asked, Books, judge};
 use protocol_tests::soak::{Case, Planted, Telling};
 
@@ -370,6 +370,31 @@ fn requests_that_nothing_explains() {
         let second = busy(books);
         books.rates.insert(second, (0, 2000));
     });
+}
+
+#[test]
+fn requests_for_producer_ids_are_explained_by_records_that_failed_and_not_by_others() {
+    let with_word_near_a_rush = |word: Word, epochs| {
+        let mut books = EXACTLY_ONCE.clone();
+        let second = books.rates.iter().next_back().unwrap().0 + 5;
+        books.pace.epochs = epochs;
+        let other_max = 60 + 4 * books.pace.retries + 2 * books.pace.reconnects * books.pace.nodes;
+        books.rates.insert(second, (0, other_max + 100));
+        let entry =
+            books.ledger.entries.iter().find(|entry| entry.word.is_some_and(|(w, ..)| w == word)).unwrap().clone();
+        // Told then, of a time before: no more than that is looked at.
+        let at = Timestamp::from_nanos(second * 1_000_000_000);
+        let told = entry.word.map(|(word, _, kind)| (word, at, kind));
+        let rush = (0..100).map(|_| Entry { word: told, ..entry.clone() });
+        books.ledger.entries.extend(rush);
+        judge(&books).iter().any(|wrong| wrong.starts_with("STORM"))
+    };
+    assert!(!with_word_near_a_rush(Word::NotWritten, 1), "each takes an id");
+    assert!(with_word_near_a_rush(Word::NotWritten, 2), "two take an id");
+    assert!(with_word_near_a_rush(Word::NotWritten, 0), "there are no ids");
+    let delivered = with_word(&EXACTLY_ONCE, is_delivered)[0];
+    let (word, ..) = EXACTLY_ONCE.ledger.entry(delivered).unwrap().word.unwrap();
+    assert!(with_word_near_a_rush(word, 1), "nothing failed");
 }
 
 #[test]

@@ -18,7 +18,7 @@ pub struct Pace {
     pub partitions: u64,
     /// Brokers.
     pub nodes: u64,
-    /// Epochs of a producer id when it is given.
+    /// Epochs of a producer id when it is given; none without ids.
     pub epochs: u64,
 }
 
@@ -27,11 +27,15 @@ pub(super) fn check(books: &Books, wrong: &mut Vec<String>) {
     let (mut progress, mut failures): (BTreeMap<u64, u64>, BTreeMap<u64, u64>) = Default::default();
     let second = |at: Timestamp| at.as_nanos() / 1_000_000_000;
     for entry in &books.ledger.entries {
-        let failed = !matches!(entry.word, Some((Word::Delivered(_), ..)));
-        for at in [Some(entry.at), entry.word.map(|(_, at, _)| at)].into_iter().flatten() {
-            *progress.entry(second(at)).or_insert(0) += 1;
-            *failures.entry(second(at)).or_insert(0) += u64::from(failed);
-        }
+        let times = [Some(entry.at), entry.word.map(|(_, at, _)| at)];
+        times.into_iter().flatten().for_each(|at| *progress.entry(second(at)).or_insert(0) += 1);
+        // Of one whose handle was dropped nobody was told when it failed, or whether.
+        let failed = match entry.word {
+            Some((Word::NotWritten | Word::MaybeWritten, at, _)) => Some(at),
+            None if entry.dropped => Some(entry.at),
+            _ => None,
+        };
+        failed.into_iter().for_each(|at| *failures.entry(second(at)).or_insert(0) += 1);
     }
     let Pace { retries, reconnects, partitions, nodes, epochs } = books.pace;
     for (second, (produce, other)) in &books.rates {
@@ -42,7 +46,8 @@ pub(super) fn check(books: &Books, wrong: &mut Vec<String>) {
         // A batch that the broker finds too large is sent, split in two and sent again: of n records that makes 2n - 1 requests.
         let produce_max = 40 + 2 * fresh + retries * 2 * partitions;
         // A batch that fails takes one of its partition's epochs, and where they are used up, another id is asked for.
-        let other_max = 60 + 4 * retries + 2 * reconnects * nodes + near(&failures) / epochs.max(1);
+        let ids = near(&failures).checked_div(epochs).unwrap_or(0);
+        let other_max = 60 + 4 * retries + 2 * reconnects * nodes + ids;
         if *produce > produce_max || *other > other_max {
             wrong.push(format!(
                 "STORM: {produce} Produce and {other} other requests in second {second}, at most {produce_max} and {other_max} are explained"
