@@ -24,6 +24,9 @@ pub use work::{Until, Work};
 
 /// One client, connected. An outcome that is not a delivery ends the program with [`fail`].
 pub trait Client: Sync + Sized {
+    /// Whether the thread that produces can drive the sockets, too.
+    const ALONE: bool = false;
+
     /// The client with the settings of `work`.
     fn connect(work: &Work) -> Self;
 
@@ -56,6 +59,9 @@ pub trait Client: Sync + Sized {
 /// Does what the command line says with one client, and prints what was measured as one line of JSON.
 pub fn main<C: Client>() {
     let work = Work::from_args(std::env::args().skip(1));
+    if work.alone && !C::ALONE {
+        cannot("it has threads of its own");
+    }
     let built = Instant::now();
     let client = C::connect(&work);
     client.one_each(&work);

@@ -101,6 +101,9 @@ impl Work {
         if let Some(name) = given.keys().next() {
             fail(format_args!("no such setting: {name}"));
         }
+        if work.alone && (work.mode != "stream" || work.threads != 1 || work.keyed || work.headers) {
+            fail("one thread for all is measured with mode=stream, threads=1, and neither keys nor headers");
+        }
         work
     }
 

@@ -152,6 +152,8 @@ impl Milena {
 }
 
 impl Client for Milena {
+    const ALONE: bool = true;
+
     fn connect(work: &Work) -> Self {
         let listener = Arc::new(Listener::default());
         let codec: Codec = work.codec.parse().unwrap_or_else(|_| fail("no such codec"));
