@@ -118,9 +118,7 @@ impl Memory {
         if again.is_some() {
             state.free_bytes -= capacity;
         }
-        let used = state.used;
-        state.lately.took(capacity, used, self.limit);
-        state.trim(self.limit, &mut trimmed);
+        state.note_taken(capacity, self.limit, &mut trimmed);
         drop(state);
         drop(trimmed);
         let buffer = again.map_or_else(|| vec![0; capacity], warmed);
@@ -151,10 +149,8 @@ impl Memory {
         let mut state = self.state.lock();
         let paid = state.pay(bytes, funds, self.limit);
         if paid {
-            let used = state.used;
-            state.lately.took(bytes, used, self.limit);
+            state.note_taken(bytes, self.limit, &mut trimmed);
         }
-        state.trim(self.limit, &mut trimmed);
         drop(state);
         paid
     }
@@ -258,6 +254,12 @@ impl State {
     fn promise(&mut self, bytes: usize) {
         self.used += bytes;
         self.lately.saw(self.used);
+    }
+
+    /// Bytes that were promised are held now: what is kept for reuse ages by that, and makes room for it.
+    fn note_taken(&mut self, bytes: usize, limit: usize, trimmed: &mut Vec<Vec<u8>>) {
+        self.lately.took(bytes, self.used, limit);
+        self.trim(limit, trimmed);
     }
 
     fn fits(&self, bytes: usize, limit: usize) -> bool {
