@@ -427,14 +427,46 @@ impl Shared {
     #[expect(clippy::result_large_err, reason = "inlined: the record is put together only where it is refused")]
     #[inline(always)]
     pub(crate) fn enter<'a>(&self, record: Record<'a>, urgency: Urgency) -> Result<Delivery, (Refused, Record<'a>)> {
-        record.handed_to(|view| self.accumulator.append(self.clock, view, urgency, None))
+        let view = match record.into_view() {
+            Ok(view) => view,
+            Err(record) => return self.enter_owned(record, urgency),
+        };
+        match self.accumulator.append(self.clock, &view, urgency, None) {
+            Ok(delivery) => Ok(delivery),
+            Err(refused) => Err((refused, Record::of(view))),
+        }
+    }
+
+    #[expect(clippy::result_large_err, reason = "nothing else than what was given")]
+    #[inline(never)]
+    fn enter_owned<'a>(&self, record: Record<'a>, urgency: Urgency) -> Result<Delivery, (Refused, Record<'a>)> {
+        match self.append(&record, urgency, None) {
+            Ok(delivery) => Ok(delivery),
+            Err(refused) => Err((refused, record)),
+        }
     }
 
     /// As [`enter`](Self::enter).
     #[expect(clippy::result_large_err, reason = "inlined: the record is put together only where it is refused")]
     #[inline(always)]
     pub(crate) fn enter_with_token<'a>(&self, record: Record<'a>, token: u64) -> Result<(), (Refused, Record<'a>)> {
-        record.handed_to(|view| self.accumulator.append_with_token(self.clock, view, Urgency::Linger, None, token))
+        let view = match record.into_view() {
+            Ok(view) => view,
+            Err(record) => return self.enter_owned_with_token(record, token),
+        };
+        match self.accumulator.append_with_token(self.clock, &view, Urgency::Linger, None, token) {
+            Ok(()) => Ok(()),
+            Err(refused) => Err((refused, Record::of(view))),
+        }
+    }
+
+    #[expect(clippy::result_large_err, reason = "nothing else than what was given")]
+    #[inline(never)]
+    fn enter_owned_with_token<'a>(&self, record: Record<'a>, token: u64) -> Result<(), (Refused, Record<'a>)> {
+        match self.append_with_token(&record, token, None) {
+            Ok(()) => Ok(()),
+            Err(refused) => Err((refused, record)),
+        }
     }
 
     fn append(&self, record: &Record<'_>, urgency: Urgency, memory: Option<Reservation>) -> Result<Delivery, Refused> {

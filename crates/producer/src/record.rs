@@ -56,56 +56,56 @@ impl PartialEq for Payload<'_> {
 impl Eq for Payload<'_> {}
 
 impl<'a> From<&'a [u8]> for Payload<'a> {
-    #[inline]
+    #[inline(always)]
     fn from(bytes: &'a [u8]) -> Self {
         Self::Borrowed(bytes)
     }
 }
 
 impl<'a, const N: usize> From<&'a [u8; N]> for Payload<'a> {
-    #[inline]
+    #[inline(always)]
     fn from(bytes: &'a [u8; N]) -> Self {
         Self::Borrowed(bytes)
     }
 }
 
 impl<'a> From<&'a str> for Payload<'a> {
-    #[inline]
+    #[inline(always)]
     fn from(text: &'a str) -> Self {
         Self::Borrowed(text.as_bytes())
     }
 }
 
 impl<'a> From<&'a String> for Payload<'a> {
-    #[inline]
+    #[inline(always)]
     fn from(text: &'a String) -> Self {
         Self::Borrowed(text.as_bytes())
     }
 }
 
 impl<'a> From<&'a Vec<u8>> for Payload<'a> {
-    #[inline]
+    #[inline(always)]
     fn from(bytes: &'a Vec<u8>) -> Self {
         Self::Borrowed(bytes)
     }
 }
 
 impl From<Vec<u8>> for Payload<'_> {
-    #[inline]
+    #[inline(always)]
     fn from(bytes: Vec<u8>) -> Self {
         Self::Owned(bytes)
     }
 }
 
 impl From<String> for Payload<'_> {
-    #[inline]
+    #[inline(always)]
     fn from(text: String) -> Self {
         Self::Owned(text.into_bytes())
     }
 }
 
 impl From<Bytes> for Payload<'_> {
-    #[inline]
+    #[inline(always)]
     fn from(bytes: Bytes) -> Self {
         Self::Shared(bytes)
     }
@@ -139,6 +139,22 @@ pub struct Record<'a> {
     timestamp_ms: Option<i64>,
 }
 
+/// Drops what a record had in place of a new key or value. For what is borrowed, which is nearly always, that is nothing, and the compiler
+/// sees it here: a record of which a part is dropped in place lies in memory from then on.
+#[inline(always)]
+fn drop_owned(before: Option<Payload<'_>>) {
+    match before {
+        None | Some(Payload::Borrowed(_)) => {}
+        Some(owned) => drop_apart(owned),
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn drop_apart(owned: Payload<'_>) {
+    drop(owned);
+}
+
 /// How many headers are handed to the encoder without an allocation.
 const INLINE_HEADERS: usize = 8;
 
@@ -152,14 +168,16 @@ impl<'a> Record<'a> {
     /// Sets the key: what the partition is chosen by, unless a partition is given.
     #[inline(always)]
     pub fn key(mut self, key: impl Into<Payload<'a>>) -> Self {
-        self.key = Some(key.into());
+        let key = Some(key.into());
+        drop_owned(std::mem::replace(&mut self.key, key));
         self
     }
 
     /// Sets the value.
     #[inline(always)]
     pub fn value(mut self, value: impl Into<Payload<'a>>) -> Self {
-        self.value = Some(value.into());
+        let value = Some(value.into());
+        drop_owned(std::mem::replace(&mut self.value, value));
         self
     }
 
@@ -252,17 +270,19 @@ impl<'a> Record<'a> {
         }
     }
 
-    /// Hands `take` the view of this record that the accumulator encodes from, and gives the record back with what was said against it.
-    #[expect(clippy::result_large_err, reason = "inlined: the record is put together only where it is refused")]
+    /// The view of this record that the accumulator encodes from, if it owns nothing; else the record.
+    ///
+    /// A record that is still to be dropped after a call lies in memory, for the case that the call panics.
+    #[expect(clippy::result_large_err, reason = "inlined: the record is put together only where it owns something")]
     #[inline(always)]
-    pub(crate) fn handed_to<T, E>(self, take: impl Fn(&RecordRef<'_>) -> Result<T, E>) -> Result<T, (E, Self)> {
-        if let Some(view) = self.borrowed() {
-            // Nothing in it needs to be dropped; and a record that is still to be dropped after a call has to be put together in memory for
-            // the case that the call panics.
-            std::mem::forget(self);
-            take(&view).map_err(|error| (error, Self::of(view)))
-        } else {
-            self.with_ref(take).map_err(|error| (error, self))
+    pub(crate) fn into_view(self) -> Result<RecordRef<'a>, Self> {
+        match self.borrowed() {
+            None => Err(self),
+            Some(view) => {
+                // Nothing in it needs to be dropped.
+                std::mem::forget(self);
+                Ok(view)
+            }
         }
     }
 
@@ -290,9 +310,9 @@ impl<'a> Record<'a> {
         })
     }
 
-    /// What [`borrowed`](Self::borrowed) was of.
+    /// What [`into_view`](Self::into_view) was of.
     #[cold]
-    fn of(view: RecordRef<'a>) -> Self {
+    pub(crate) fn of(view: RecordRef<'a>) -> Self {
         Self {
             topic: Cow::Borrowed(view.topic),
             partition: view.partition.map(|partition| partition.0),
@@ -378,19 +398,20 @@ mod tests {
         let plain = Record::to("t").key("k").value("v").partition(3).timestamp_ms(9);
         let kept =
             [plain.clone().into_owned(), plain.clone().header("h", "x"), Record::to("t").value(Bytes::from("v"))];
-        for record in [plain, Record::to("t"), Record::to("t").key("k")].into_iter().chain(kept) {
-            let expected = record.clone();
-            let back = record.handed_to(|view| {
-                assert_eq!((view.topic, view.partition.map(|id| id.0)), ("t", expected.partition_number()));
-                assert_eq!((view.parts.key, view.parts.value), (expected.key_bytes(), expected.value_bytes()));
-                assert_eq!(
-                    (view.timestamp_ms, view.parts.headers.len()),
-                    (expected.timestamp(), expected.headers().len())
-                );
-                assert_eq!(view.shared.is_some(), matches!(expected.value, Some(Payload::Shared(_))));
-                Err::<(), _>("refused")
-            });
-            assert_eq!(back, Err(("refused", expected)));
+        let seen_as_it_is = |view: &RecordRef<'_>, record: &Record<'_>| {
+            assert_eq!((view.topic, view.partition.map(|id| id.0)), ("t", record.partition_number()));
+            assert_eq!((view.parts.key, view.parts.value), (record.key_bytes(), record.value_bytes()));
+            assert_eq!((view.timestamp_ms, view.parts.headers.len()), (record.timestamp(), record.headers().len()));
+            assert_eq!(view.shared.is_some(), matches!(record.value, Some(Payload::Shared(_))));
+        };
+        for record in [plain, Record::to("t"), Record::to("t").key("k")] {
+            let view = record.clone().into_view().unwrap();
+            seen_as_it_is(&view, &record);
+            assert_eq!(Record::of(view), record);
+        }
+        for record in kept {
+            record.with_ref(|view| seen_as_it_is(view, &record));
+            assert_eq!(record.clone().into_view().unwrap_err(), record);
         }
     }
 
