@@ -38,11 +38,15 @@ fn produce(producer: &Producer, open: &mut VecDeque<Delivery>, records: usize) {
     let value = [7; 100];
     for _ in 0..records {
         if open.len() == open.capacity() {
-            open.drain(..open.capacity() / 2).for_each(|delivery| drop(delivery.wait().unwrap()));
+            for delivery in open.drain(..open.capacity() / 2) {
+                delivery.wait().unwrap();
+            }
         }
         open.push_back(producer.blocking().enqueue(Record::to("letters").value(&value)).unwrap());
     }
-    open.drain(..).for_each(|delivery| drop(delivery.wait().unwrap()));
+    for delivery in open.drain(..) {
+        delivery.wait().unwrap();
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use milena_mutants::Mutant;
 use milena_wire::{PartitionId, Timestamp, TopicName};
 
-use crate::append::{ByHandle, ByToken, Payer};
+use crate::append::{ByHandle, ByToken};
 use crate::core::Core;
 use crate::inner::Inner;
 use crate::memory::{MemoryUse, Queued};
@@ -41,6 +41,7 @@ impl Accumulator {
     /// # Errors
     ///
     /// [`Refused`]: nothing was queued. After [`Refused::Memory`] reserve what it says and try again; that attempt has enough.
+    #[inline(always)]
     pub fn append(
         &self,
         clock: impl Clock,
@@ -48,8 +49,7 @@ impl Accumulator {
         urgency: Urgency,
         memory: Option<Reservation>,
     ) -> Result<Delivery, Refused> {
-        let mut payer = memory.map_or(Payer::Budget, Payer::Reserved);
-        self.enter(&clock, record, urgency, &mut payer, ByHandle)
+        self.enter(&clock, record, urgency, memory, ByHandle)
     }
 
     /// Queues a record whose outcome goes to [`Hooks::report`] under `token`, which need not be unique.
@@ -59,6 +59,7 @@ impl Accumulator {
     /// # Errors
     ///
     /// As [`append`](Self::append).
+    #[inline(always)]
     pub fn append_with_token(
         &self,
         clock: impl Clock,
@@ -67,8 +68,7 @@ impl Accumulator {
         memory: Option<Reservation>,
         token: u64,
     ) -> Result<(), Refused> {
-        let mut payer = memory.map_or(Payer::Budget, Payer::Reserved);
-        self.enter(&clock, record, urgency, &mut payer, ByToken(token))
+        self.enter(&clock, record, urgency, memory, ByToken(token))
     }
 
     /// Waits in line for `bytes` of memory, or for the whole memory if that is less.
@@ -138,10 +138,10 @@ impl Accumulator {
     /// not known yet does not linger when it is.
     pub fn hurry(&self, delivery: &Delivery) {
         loop {
-            let Some(cell) = delivery.cell() else { return };
+            let cell = delivery.cell();
             let home = cell.home();
             let queue = home.partition.and_then(|partition| self.inner.queue(home.topic.as_str(), partition));
-            if queue.is_some_and(|queue| queue.hurry(cell)) || cell.hurry() {
+            if queue.is_some_and(|queue| queue.hurry(&cell)) || cell.hurry() {
                 return;
             }
             // It was moved meanwhile.
@@ -183,9 +183,18 @@ impl Accumulator {
         self.inner.core.forget();
     }
 
+    /// The topic of a record.
+    #[inline(always)]
+    pub(crate) fn topic(&self, name: &str) -> Result<Arc<Topic>, Refused> {
+        match self.last_topic(name) {
+            Some(topic) => Ok(topic),
+            None => self.find_topic(name),
+        }
+    }
+
     /// The topic of a record, if it is this thread's last one.
     #[inline(always)]
-    pub(crate) fn last_topic(&self, name: &str) -> Option<Arc<Topic>> {
+    fn last_topic(&self, name: &str) -> Option<Arc<Topic>> {
         let topic = LAST.try_with(Cell::take).ok().flatten()?;
         let same = topic.name.as_str() == name
             && Arc::ptr_eq(&topic.core, &self.inner.core)
@@ -195,7 +204,7 @@ impl Accumulator {
 
     /// The topic of a record from the table, or a new one whose partitions are unknown.
     #[cold]
-    pub(crate) fn find_topic(&self, name: &str) -> Result<Arc<Topic>, Refused> {
+    fn find_topic(&self, name: &str) -> Result<Arc<Topic>, Refused> {
         match self.inner.known(name) {
             Some(topic) => Ok(topic),
             None => self.inner.add(name),

@@ -1,23 +1,24 @@
 //! The way of a record from the caller into its batch. This is the path that every record takes, so it is all here.
 //!
-//! For a topic that is known and a batch that has room it costs: one comparison of the topic's name with this thread's last topic, the
-//! choice of a partition, one lock, the encoding, and one reference count for the handle. It allocates nothing, reads no clock, makes no
-//! `String`, and wakes nobody. The rest (`begin.rs`) is per batch, and for large records.
+//! For a topic that is known and a batch that has room (`enter_quickly`) it costs: one comparison of the topic's name with this thread's last
+//! topic, the choice of a partition, one lock, and the encoding. It allocates nothing, counts no reference, reads no clock, makes no `String`,
+//! and wakes nobody. The rest (`enter_slowly`, `begin.rs`) is per batch, for large records, and for whoever has to wait.
 //!
-//! What is `#[inline(always)]` here is so by measurement: it becomes one function per way to hear of an outcome, through which the record
-//! goes in registers. Loops and rare calls of it are kept out of it (`enter_slowly`, `put_again`), since they bring it back to the stack.
+//! What bounds it is no count of instructions: the lock waits until the processor has finished the stores in front of it, and so does every
+//! read that is wider than the write it reads from. Hence the shapes here, all by measurement (docs/performance.md): what goes from function to
+//! function fits two registers, the handle is made last, and in the caller's own function.
 
 use milena_wire::RecordSize;
-use std::sync::Arc;
 
 use crate::accumulator::Accumulator;
-use crate::cell::BatchCell;
 use crate::core::Core;
 use crate::delivery::{Delivery, Sizes};
 use crate::hooks::Tagged;
 use crate::memory::Funds;
 use crate::open::{OpenBatch, Place};
 use crate::reserve::Reservation;
+use crate::stake::Promise;
+use crate::story::Story;
 use crate::topic::{Target, Topic};
 use crate::{Clock, RecordRef, Refused, Urgency};
 
@@ -34,17 +35,16 @@ pub(crate) trait Claim: Copy {
     /// What the caller gets at once.
     type Handle;
 
+    /// What is known of the handle once the record is written.
+    type Promise;
+
     /// What the report will call the record, if its caller waits for a report.
     fn token(self) -> Option<u64>;
 
-    /// What the handle holds of its batch.
-    type Stake;
+    /// For a record that goes to `index` of a batch and takes `total` bytes there.
+    fn promise(self, story: &mut Story, index: u32, total: usize) -> Self::Promise;
 
-    /// Taken before the record is written: a counter is counted up by an instruction that waits for all stores in front of it.
-    fn stake(self, cell: &Arc<BatchCell>) -> Self::Stake;
-
-    /// For a record that went to `index` of the batch and takes `total` bytes there.
-    fn handle(self, stake: Self::Stake, index: u32, entry: &Entry<'_>, total: usize) -> Self::Handle;
+    fn handle(self, promise: Self::Promise, record: &RecordRef<'_>, timestamp_ms: i64) -> Self::Handle;
 }
 
 /// By a [`Delivery`].
@@ -72,51 +72,53 @@ pub(crate) enum Detour {
 
 impl Claim for ByHandle {
     type Handle = Delivery;
+    type Promise = Promise;
 
     #[inline]
     fn token(self) -> Option<u64> {
         None
     }
 
-    type Stake = Arc<BatchCell>;
-
     #[inline(always)]
-    fn stake(self, cell: &Arc<BatchCell>) -> Arc<BatchCell> {
-        Arc::clone(cell)
+    fn promise(self, story: &mut Story, index: u32, total: usize) -> Promise {
+        story.promise(index, total)
     }
 
     #[inline(always)]
-    fn handle(self, cell: Arc<BatchCell>, index: u32, entry: &Entry<'_>, total: usize) -> Delivery {
-        Delivery::new(cell, index, Sizes::new(&entry.record.parts, total), entry.timestamp_ms)
+    fn handle(self, promise: Promise, record: &RecordRef<'_>, timestamp_ms: i64) -> Delivery {
+        let sizes = Sizes::new(&record.parts, promise.total());
+        Delivery::new(promise.keep(), sizes, timestamp_ms)
     }
 }
 
 impl Claim for ByToken {
     type Handle = ();
+    type Promise = ();
 
     #[inline]
     fn token(self) -> Option<u64> {
         Some(self.0)
     }
 
-    type Stake = ();
+    #[inline]
+    fn promise(self, _: &mut Story, _: u32, _: usize) {}
 
     #[inline]
-    fn stake(self, _: &Arc<BatchCell>) {}
-
-    #[inline]
-    fn handle(self, (): (), _: u32, _: &Entry<'_>, _: usize) {}
+    fn handle(self, (): (), _: &RecordRef<'_>, _: i64) {}
 }
 
 impl Accumulator {
-    /// Appends a record. `payer` outlives every lock taken here: dropping what is left of a reservation may wake others.
+    /// Appends a record. `memory` pays for a chunk, if one is needed.
+    ///
+    /// All of this but `enter_quickly` becomes part of the caller's own code, so that the handle is made there where it will be: one that is
+    /// handed on in memory is read again at once, by reads that are wider than the writes were and wait for all of them.
     #[inline(always)]
     pub(crate) fn enter<C: Claim>(
         &self,
         clock: &dyn Clock,
         record: &RecordRef<'_>,
         urgency: Urgency,
-        payer: &mut Payer,
+        memory: Option<Reservation>,
         claim: C,
     ) -> Result<C::Handle, Refused> {
         let timestamp_ms = match record.timestamp_ms {
@@ -124,79 +126,114 @@ impl Accumulator {
             Some(timestamp_ms) if timestamp_ms >= 0 => timestamp_ms,
             Some(timestamp_ms) => return Err(Refused::InvalidTimestamp { timestamp_ms }),
         };
-        let entry = Entry { record, timestamp_ms, clock, urgency };
-        let topic = match self.last_topic(record.topic) {
-            Some(topic) => topic,
-            None => self.find_topic(record.topic)?,
-        };
-        let Some(target) = topic.choose_quickly(record.partition, record.parts.key) else {
-            return self.enter_slowly(topic, &entry, payer, claim);
-        };
-        let result = topic.put(target, &entry, payer, claim);
-        self.keep(topic);
-        result
+        match self.enter_quickly(record, timestamp_ms, urgency, claim) {
+            Some(promise) => {
+                let handle = claim.handle(promise, record, timestamp_ms);
+                drop(memory);
+                Ok(handle)
+            }
+            None => self.enter_slowly(&Entry { record, timestamp_ms, clock, urgency }, memory, claim),
+        }
     }
 
-    /// For a topic whose partitions are not known, or whose partitioner takes its time.
+    /// Appends a record where all that is needed for it is there.
+    #[inline(never)]
+    fn enter_quickly<C: Claim>(
+        &self,
+        record: &RecordRef<'_>,
+        timestamp_ms: i64,
+        urgency: Urgency,
+        claim: C,
+    ) -> Option<C::Promise> {
+        let topic = self.topic(record.topic).ok()?;
+        let target = topic.choose_quickly(record.partition, record.parts.key);
+        let promise = target.and_then(|target| topic.put_quickly(target, record, timestamp_ms, urgency, claim));
+        self.keep(topic);
+        promise
+    }
+
+    /// Appends any record.
     #[cold]
+    #[inline(never)]
     fn enter_slowly<C: Claim>(
         &self,
-        mut topic: Arc<Topic>,
         entry: &Entry<'_>,
-        payer: &mut Payer,
+        memory: Option<Reservation>,
         claim: C,
     ) -> Result<C::Handle, Refused> {
+        // It outlives every lock that is taken here: dropping what is left of a reservation may wake others.
+        let mut payer = memory.map_or(Payer::Budget, Payer::Reserved);
         loop {
-            match topic.enter_slowly(entry, payer, claim) {
-                Err(Detour::Stale) => topic = self.find_topic(entry.record.topic)?,
-                Err(Detour::Refused(refused)) => return Err(refused),
-                Ok(handle) => {
-                    self.keep(topic);
-                    return Ok(handle);
-                }
-            }
+            let topic = self.topic(entry.record.topic)?;
+            let result = match topic.enter(entry, &mut payer, claim) {
+                Err(Detour::Stale) => continue,
+                Err(Detour::Refused(refused)) => Err(refused),
+                Ok(handle) => Ok(handle),
+            };
+            self.keep(topic);
+            return result;
         }
     }
 }
 
 impl Topic {
-    fn enter_slowly<C: Claim>(&self, entry: &Entry<'_>, payer: &mut Payer, claim: C) -> Result<C::Handle, Detour> {
+    /// Writes a record into a partition's open batch, if there is room, nothing to pay for and nobody to tell.
+    #[inline(always)]
+    fn put_quickly<C: Claim>(
+        &self,
+        target: Target,
+        record: &RecordRef<'_>,
+        timestamp_ms: i64,
+        urgency: Urgency,
+        claim: C,
+    ) -> Option<C::Promise> {
+        let queue = &self.queues[target.partition as usize];
+        let mut state = queue.lock();
+        let refusing = state.refusing;
+        let open = state.open.as_mut()?;
+        let place = open.next(timestamp_ms);
+        let size = place.size(&record.parts);
+        let simple = open.has_room(size.total, self.core.config.batch_size)
+            && open.is_prepared(size.total)
+            && size.total <= self.core.small
+            && (claim.token().is_none() || open.story.tokens.has_room())
+            && (urgency == Urgency::Linger || open.urgent);
+        if !simple || refusing {
+            return None;
+        }
+        let promise = write(&self.core, open, place, size, record, timestamp_ms, claim);
+        drop(state);
+        if let Some(choice) = target.choice() {
+            self.sticky.used(choice, size.total, self.core.config.sticky_bytes, self);
+        }
+        Some(promise)
+    }
+
+    fn enter<C: Claim>(&self, entry: &Entry<'_>, payer: &mut Payer, claim: C) -> Result<C::Handle, Detour> {
         if self.queues.is_empty() {
             self.refuse_too_large(entry)?;
             return self.wait(entry, payer, claim);
         }
         let target = self.choose(entry.record.partition, &entry.record.parts)?;
-        Ok(self.put_again(target, entry, payer, claim)?)
+        Ok(self.put(target, entry, payer, claim)?)
     }
 
-    /// As [`put`](Self::put).
-    #[cold]
-    pub(crate) fn put_again<C: Claim>(
+    /// Writes a record into a partition's open batch, or begins one with it.
+    pub(crate) fn put<C: Claim>(
         &self,
         target: Target,
         entry: &Entry<'_>,
         payer: &mut Payer,
         claim: C,
     ) -> Result<C::Handle, Refused> {
-        self.put(target, entry, payer, claim)
-    }
-
-    /// Writes a record into a partition's open batch.
-    #[inline(always)]
-    fn put<C: Claim>(
-        &self,
-        target: Target,
-        entry: &Entry<'_>,
-        payer: &mut Payer,
-        claim: C,
-    ) -> Result<C::Handle, Refused> {
+        let Entry { record, timestamp_ms, urgency, .. } = *entry;
         let limit = self.core.config.batch_size;
         let queue = &self.queues[target.partition as usize];
         let mut state = queue.lock();
         let refusing = state.refusing;
         let Some(open) = &mut state.open else { return self.begin(queue, state, target, entry, payer, claim) };
-        let place = open.next(entry.timestamp_ms);
-        let size = place.size(&entry.record.parts);
+        let place = open.next(timestamp_ms);
+        let size = place.size(&record.parts);
         if !open.has_room(size.total, limit) || size.total > self.core.small || refusing {
             return self.begin(queue, state, target, entry, payer, claim);
         }
@@ -207,10 +244,9 @@ impl Topic {
         if !room || !open.is_prepared(size.total) && !open.grow(&self.core, size.total, limit, payer.funds()) {
             return Err(self.lacks_memory(size.total, limit, claim));
         }
-        let handle = write(&self.core, open, place, size, entry, claim);
-        let tell = entry.urgency == Urgency::Now
-            && !std::mem::replace(&mut open.urgent, true)
-            && queue.announce(&mut state, true);
+        let promise = write(&self.core, open, place, size, record, timestamp_ms, claim);
+        let tell =
+            urgency == Urgency::Now && !std::mem::replace(&mut open.urgent, true) && queue.announce(&mut state, true);
         drop(state);
         if tell {
             self.core.wake_sender();
@@ -218,7 +254,7 @@ impl Topic {
         if let Some(choice) = target.choice() {
             self.sticky.used(choice, size.total, self.core.config.sticky_bytes, self);
         }
-        Ok(handle)
+        Ok(claim.handle(promise, record, timestamp_ms))
     }
 }
 
@@ -228,12 +264,12 @@ pub(crate) fn write<C: Claim>(
     open: &mut OpenBatch,
     place: Place,
     size: RecordSize,
-    entry: &Entry<'_>,
+    record: &RecordRef<'_>,
+    timestamp_ms: i64,
     claim: C,
-) -> C::Handle {
-    let stake = claim.stake(open.story.cell());
-    open.put(place, size, entry.timestamp_ms, &entry.record.parts);
-    told(core, open, place, size, entry, claim, stake)
+) -> C::Promise {
+    open.put(place, size, timestamp_ms, &record.parts);
+    told(core, open, place, size, timestamp_ms, claim)
 }
 
 /// Sees to it that the record's caller will hear of its outcome.
@@ -243,15 +279,13 @@ pub(crate) fn told<C: Claim>(
     open: &mut OpenBatch,
     place: Place,
     size: RecordSize,
-    entry: &Entry<'_>,
+    timestamp_ms: i64,
     claim: C,
-    stake: C::Stake,
-) -> C::Handle {
+) -> C::Promise {
     if let Some(token) = claim.token() {
-        let tagged = Tagged { token, timestamp_ms: entry.timestamp_ms, index: place.index };
-        open.story.tokens.push(&core.memory, tagged);
+        open.story.tokens.push(&core.memory, Tagged { token, timestamp_ms, index: place.index });
     }
-    claim.handle(stake, place.index, entry, size.total)
+    claim.promise(&mut open.story, place.index, size.total)
 }
 
 impl Payer {

@@ -7,12 +7,12 @@ use milena_wire::{RecordSize, single_record_batch_bound};
 use crate::append::{Claim, Entry, Payer, told, write};
 use crate::chunk::{CHUNK_MIN, Chunk};
 use crate::core::Core;
+use crate::latch::LatchGuard;
 use crate::lent::Lent;
 use crate::memory::Funds;
 use crate::open::{OpenBatch, Place, first_chunk, first_wish, little_chunk, worth_reserving};
 use crate::queue::{PartitionQueue, QueueState};
 use crate::sticky::Sticky;
-use crate::sync::MutexGuard;
 use crate::tokens::{self, Tokens};
 use crate::topic::{Target, Topic};
 use crate::{Refused, Urgency};
@@ -23,7 +23,7 @@ impl Topic {
     pub(crate) fn begin<C: Claim>(
         &self,
         queue: &Arc<PartitionQueue>,
-        state: MutexGuard<'_, QueueState>,
+        state: LatchGuard<'_, QueueState>,
         target: Target,
         entry: &Entry<'_>,
         payer: &mut Payer,
@@ -50,7 +50,7 @@ impl Topic {
             if tell {
                 core.wake_sender();
             }
-            return self.put_again(Target::stuck_to(self.sticky.move_on(choice, self)), entry, payer, claim);
+            return self.put(Target::stuck_to(self.sticky.move_on(choice, self)), entry, payer, claim);
         }
         let size = Place::FIRST.size(&entry.record.parts);
         let mut tokens = Tokens::default();
@@ -77,7 +77,7 @@ impl Topic {
         open.story.tokens = tokens;
         open.urgent = entry.urgency == Urgency::Now;
         let mut pressing = closed || open.urgent;
-        let handle = write_large(core, open, Place::FIRST, size, entry, claim, lent);
+        let promise = write_large(core, open, Place::FIRST, size, entry, claim, lent);
         let bytes = open.wire_bytes();
         if bytes >= core.config.batch_size {
             state.close_full(core);
@@ -92,19 +92,19 @@ impl Topic {
         if let Some(choice) = target.choice() {
             self.sticky.used(choice, bytes, core.config.sticky_bytes, self);
         }
-        Ok(handle)
+        Ok(claim.handle(promise, entry.record, entry.timestamp_ms))
     }
 
     /// Writes a large record into the open batch, if there is one with room for it.
     fn join<'a, C: Claim>(
         &self,
         queue: &Arc<PartitionQueue>,
-        mut state: MutexGuard<'a, QueueState>,
+        mut state: LatchGuard<'a, QueueState>,
         target: Target,
         entry: &Entry<'_>,
         payer: &mut Payer,
         claim: C,
-    ) -> Result<Result<C::Handle, Refused>, MutexGuard<'a, QueueState>> {
+    ) -> Result<Result<C::Handle, Refused>, LatchGuard<'a, QueueState>> {
         let core = &self.core;
         let limit = core.config.batch_size;
         if state.refusing {
@@ -138,7 +138,7 @@ impl Topic {
             drop(lent);
             return Ok(Err(self.lacks_memory(size.total, wish, claim)));
         }
-        let handle = write_large(core, open, place, size, entry, claim, lent.flatten());
+        let promise = write_large(core, open, place, size, entry, claim, lent.flatten());
         let tell = entry.urgency == Urgency::Now
             && !std::mem::replace(&mut open.urgent, true)
             && queue.announce(&mut state, true);
@@ -149,7 +149,7 @@ impl Topic {
         if let Some(choice) = target.choice() {
             self.sticky.used(choice, size.total, core.config.sticky_bytes, self);
         }
-        Ok(Ok(handle))
+        Ok(Ok(claim.handle(promise, entry.record, entry.timestamp_ms)))
     }
 
     /// The first chunk of a batch, and the record's value, if that is large and need not be copied. If the funds do not suffice it
@@ -196,9 +196,9 @@ fn write_large<C: Claim>(
     entry: &Entry<'_>,
     claim: C,
     lent: Option<Lent>,
-) -> C::Handle {
-    let Some(lent) = lent else { return write(core, open, place, size, entry, claim) };
-    let stake = claim.stake(open.story.cell());
-    open.put_around(place, size, entry.timestamp_ms, &entry.record.parts, lent);
-    told(core, open, place, size, entry, claim, stake)
+) -> C::Promise {
+    let Entry { record, timestamp_ms, .. } = *entry;
+    let Some(lent) = lent else { return write(core, open, place, size, record, timestamp_ms, claim) };
+    open.put_around(place, size, timestamp_ms, &record.parts, lent);
+    told(core, open, place, size, timestamp_ms, claim)
 }

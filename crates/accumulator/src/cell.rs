@@ -8,17 +8,23 @@ use milena_mutants::Mutant;
 use milena_wire::{PartitionId, TopicName};
 
 use crate::dropped::{Dropped, Timing};
-use crate::sync::{AtomicBool, Mutex, OnceLock, Ordering};
+use crate::sync::{AtomicBool, AtomicU32, Mutex, OnceLock, Ordering};
 use crate::waiters::{Seat, Waiters};
-use crate::{Hooks, Outcome};
+use crate::{Hooks, Outcome, names};
 
 /// Where records are going, and whom to tell of what nobody else hears.
 #[derive(Debug)]
 pub(crate) struct Home {
-    pub(crate) topic: TopicName,
+    pub(crate) topic: &'static TopicName,
     /// None while the topic's partitions are not known.
     pub(crate) partition: Option<PartitionId>,
     pub(crate) hooks: Arc<dyn Hooks>,
+}
+
+impl Home {
+    pub(crate) fn new(topic: &TopicName, partition: Option<PartitionId>, hooks: &Arc<dyn Hooks>) -> Arc<Self> {
+        Arc::new(Self { topic: names::lasting(topic), partition, hooks: Arc::clone(hooks) })
+    }
 }
 
 /// Shared by a batch and the handles of its records.
@@ -31,6 +37,8 @@ pub(crate) struct BatchCell {
     /// Somebody wants the records not to linger. Written under the lock of `waiters`, which whoever forwards takes after the
     /// verdict: so either the wish is seen there, or who has it sees where the records went.
     hurried: AtomicBool,
+    /// How many stakes were given in it; beyond any number until that is final.
+    stakes: AtomicU32,
 }
 
 enum Verdict {
@@ -56,6 +64,21 @@ pub(crate) enum Status<'a> {
     Moved(&'a Arc<BatchCell>, u32),
 }
 
+/// Where a record is, after so many moves.
+#[derive(Clone, Copy)]
+pub(crate) struct Place<'a> {
+    pub(crate) cell: &'a Arc<BatchCell>,
+    pub(crate) index: u32,
+    pub(crate) moves: u32,
+}
+
+impl<'a> Place<'a> {
+    #[inline]
+    pub(crate) fn status(self) -> Status<'a> {
+        self.cell.status(self.index)
+    }
+}
+
 impl BatchCell {
     pub(crate) fn new(home: Arc<Home>) -> Arc<Self> {
         Arc::new(Self {
@@ -64,6 +87,7 @@ impl BatchCell {
             waiters: Mutex::default(),
             dropped: Dropped::default(),
             hurried: AtomicBool::new(false),
+            stakes: AtomicU32::new(u32::MAX),
         })
     }
 
@@ -83,6 +107,25 @@ impl BatchCell {
                 Status::Moved(&piece.cell, piece.at + further)
             }
         }
+    }
+
+    #[inline]
+    pub(crate) fn stakes(&self) -> u32 {
+        self.stakes.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_stakes(&self, given: u32) {
+        self.stakes.store(given, Ordering::Relaxed);
+    }
+
+    /// Where the record at `index` is by now.
+    #[inline]
+    pub(crate) fn follow(self: &Arc<Self>, index: u32) -> Place<'_> {
+        let mut place = Place { cell: self, index, moves: 0 };
+        while let Status::Moved(cell, index) = place.status() {
+            place = Place { cell, index, moves: place.moves + 1 };
+        }
+        place
     }
 
     /// Has `waker` woken when there is news. Call [`status`](Self::status) afterwards: the news may have come before.

@@ -53,7 +53,7 @@ impl ClosedBatch {
     /// Where it goes.
     #[must_use]
     pub fn topic(&self) -> &TopicName {
-        &self.story.home().topic
+        self.story.home().topic
     }
 
     /// Where it goes.

@@ -69,7 +69,7 @@ impl Diverted {
     /// Where the records were to go.
     #[must_use]
     pub fn topic(&self) -> &TopicName {
-        &self.home.topic
+        self.home.topic
     }
 
     /// Where they were to go; none if they failed before they had a partition, and named none.

@@ -90,7 +90,7 @@ impl Heard {
 
 fn home(hooks: &Arc<Heard>) -> Arc<Home> {
     let hooks = Arc::clone(hooks) as Arc<dyn Hooks>;
-    Arc::new(Home { topic: TopicName::new(TOPIC), partition: Some(PartitionId(0)), hooks })
+    Home::new(&TopicName::new(TOPIC), Some(PartitionId(0)), &hooks)
 }
 
 fn failure(fate: Fate) -> Failure {

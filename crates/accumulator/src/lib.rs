@@ -31,9 +31,11 @@ mod inner;
 #[cfg(test)]
 #[cfg(shuttle)]
 mod interleavings;
+mod latch;
 mod lately;
 mod lent;
 mod memory;
+mod names;
 mod open;
 mod outcome;
 mod park;
@@ -45,6 +47,7 @@ mod reserve;
 mod rng;
 mod sealed;
 mod split;
+mod stake;
 mod sticky;
 mod story;
 mod sync;

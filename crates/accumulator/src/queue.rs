@@ -8,8 +8,9 @@ use milena_wire::{PartitionId, Timestamp, TopicName};
 use crate::ClosedBatch;
 use crate::cell::{BatchCell, Home};
 use crate::core::Core;
+use crate::latch::{Latch, LatchGuard};
 use crate::open::OpenBatch;
-use crate::sync::{AtomicBool, AtomicU32, Mutex, MutexGuard, Ordering};
+use crate::sync::{AtomicBool, AtomicU32, Ordering};
 
 /// The batches of one partition that the sender has not taken yet: closed ones, oldest first, and the open one.
 ///
@@ -26,7 +27,7 @@ pub struct PartitionQueue {
     home: Arc<Home>,
     partition: PartitionId,
     slot: usize,
-    state: Mutex<QueueState>,
+    state: Latch<QueueState>,
     /// In the list that `take_ready` empties.
     listed: AtomicBool,
     /// Batches in this queue, for the adaptive partitioner, who takes no locks.
@@ -186,10 +187,10 @@ impl QueueState {
 impl PartitionQueue {
     pub(crate) fn new(core: &Arc<Core>, topic: TopicName, partition: PartitionId) -> Arc<Self> {
         Arc::new(Self {
-            home: Arc::new(Home { topic, partition: Some(partition), hooks: Arc::clone(&core.hooks) }),
+            home: Home::new(&topic, Some(partition), &core.hooks),
             partition,
             slot: core.claim_slot(),
-            state: Mutex::new(QueueState::default()),
+            state: Latch::new(QueueState::default()),
             listed: AtomicBool::new(false),
             depth: AtomicU32::new(0),
             backlog: AtomicU32::new(0),
@@ -200,7 +201,7 @@ impl PartitionQueue {
     /// The topic.
     #[must_use]
     pub fn topic(&self) -> &TopicName {
-        &self.home.topic
+        self.home.topic
     }
 
     /// The partition.
@@ -291,7 +292,7 @@ impl PartitionQueue {
     }
 
     #[inline]
-    pub(crate) fn lock(&self) -> MutexGuard<'_, QueueState> {
+    pub(crate) fn lock(&self) -> LatchGuard<'_, QueueState> {
         self.state.lock()
     }
 

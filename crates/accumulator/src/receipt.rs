@@ -2,11 +2,8 @@
 
 use std::fmt;
 use std::ops::Deref;
-use std::sync::Arc;
 
 use milena_wire::{Offset, PartitionId, TopicName};
-
-use crate::cell::BatchCell;
 
 /// A record was delivered, or was handed over without asking for an answer.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -33,15 +30,14 @@ pub struct Receipt {
 
 /// The topic of a [`Receipt`]: a [`TopicName`] to look at or to clone.
 ///
-/// It is shared with all receipts of a batch, by the reference that the record's handle had: a name of its own would be one more counter
-/// to count up and down for every record, and that of the name's is the one that all threads share.
-#[derive(Clone)]
-pub struct ReceiptTopic(Arc<BatchCell>);
+/// A name of its own would be counted up and down for every record, by a counter that all threads share.
+#[derive(Clone, Copy)]
+pub struct ReceiptTopic(&'static TopicName);
 
 impl ReceiptTopic {
     #[inline]
-    pub(crate) fn of(cell: Arc<BatchCell>) -> Self {
-        Self(cell)
+    pub(crate) fn of(name: &'static TopicName) -> Self {
+        Self(name)
     }
 }
 
@@ -50,7 +46,7 @@ impl Deref for ReceiptTopic {
 
     #[inline]
     fn deref(&self) -> &TopicName {
-        &self.0.home().topic
+        self.0
     }
 }
 

@@ -52,7 +52,7 @@ impl SealedBatch {
     /// Where it goes.
     #[must_use]
     pub fn topic(&self) -> &TopicName {
-        &self.story.home().topic
+        self.story.home().topic
     }
 
     /// Where it goes.

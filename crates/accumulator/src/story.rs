@@ -7,6 +7,7 @@ use milena_wire::PartitionId;
 
 use crate::cell::{BatchCell, Home};
 use crate::hooks::BatchReport;
+use crate::stake::{Promise, Stakes};
 use crate::sync::{AtomicBool, Ordering};
 use crate::tokens::Tokens;
 use crate::{Failure, FailureKind, Fate, Outcome};
@@ -17,6 +18,7 @@ use crate::{Failure, FailureKind, Fate, Outcome};
 #[derive(Debug)]
 pub(crate) struct Story {
     cell: Arc<BatchCell>,
+    stakes: Stakes,
     pub(crate) tokens: Tokens,
     /// Whether a header was made, so that an attempt may have reached a broker.
     attempted: AtomicBool,
@@ -25,12 +27,24 @@ pub(crate) struct Story {
 
 impl Story {
     pub(crate) fn new(home: Arc<Home>) -> Self {
-        Self { cell: BatchCell::new(home), tokens: Tokens::default(), attempted: AtomicBool::new(false), told: false }
+        Self {
+            cell: BatchCell::new(home),
+            stakes: Stakes::default(),
+            tokens: Tokens::default(),
+            attempted: AtomicBool::new(false),
+            told: false,
+        }
     }
 
     #[inline]
     pub(crate) fn cell(&self) -> &Arc<BatchCell> {
         &self.cell
+    }
+
+    /// What the handle of the record at `index` gets.
+    #[inline(always)]
+    pub(crate) fn promise(&mut self, index: u32, total: usize) -> Promise {
+        self.stakes.promise(&self.cell, index, total)
     }
 
     pub(crate) fn home(&self) -> &Arc<Home> {
@@ -53,6 +67,7 @@ impl Story {
     /// Hands the records on to other stories: their cells by `forward`ing, their tokens by what this returns.
     pub(crate) fn end(mut self) -> (Arc<BatchCell>, Tokens) {
         self.told = true;
+        self.stakes.end(&self.cell);
         (Arc::clone(&self.cell), std::mem::take(&mut self.tokens))
     }
 
@@ -64,6 +79,7 @@ impl Story {
 
     fn tell(&mut self, outcome: Outcome, memory: impl Any + Send + Sync) {
         self.told = true;
+        self.stakes.end(&self.cell);
         let tokens = std::mem::take(&mut self.tokens);
         if tokens.is_empty() {
             return self.cell.settle(outcome);

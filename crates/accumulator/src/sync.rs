@@ -9,11 +9,15 @@ pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard, RwLock};
 pub(crate) use std::sync::OnceLock;
 #[cfg(not(shuttle))]
 pub(crate) use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+#[cfg(not(shuttle))]
+pub(crate) use std::thread_local;
 
 #[cfg(shuttle)]
 pub(crate) use self::checked::{Condvar, Mutex, MutexGuard, OnceLock, RwLock};
 #[cfg(shuttle)]
 pub(crate) use shuttle::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+#[cfg(shuttle)]
+pub(crate) use shuttle::thread_local;
 
 /// shuttle's locks with parking_lot's manners.
 #[cfg(shuttle)]

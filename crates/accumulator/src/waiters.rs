@@ -19,13 +19,24 @@ struct Entry {
 
 /// The place of a handle among a batch's waiters, or none.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct Seat(u32);
+pub(crate) struct Seat {
+    at: u32,
+    /// Which batch's: the one that held the handle's record after so many moves.
+    moves: u32,
+}
 
 /// How many entries a new task is compared with.
 const RECENT: usize = 8;
 
 impl Seat {
-    pub(crate) const NONE: Self = Self(u32::MAX);
+    pub(crate) const NONE: Self = Self { at: u32::MAX, moves: 0 };
+
+    /// The record is in the batch that it came to by so many moves. In another than before it has no seat yet.
+    pub(crate) fn set_moves(&mut self, moves: u32) {
+        if self.moves != moves {
+            *self = Self { moves, ..Self::NONE };
+        }
+    }
 }
 
 impl Waiters {
@@ -36,14 +47,15 @@ impl Waiters {
     /// is woken once.
     pub(crate) fn seat(&mut self, waker: &Waker, seat: &mut Seat) -> Option<Waker> {
         let mut old = None;
-        if let Some(entry) = self.entries.get_mut(seat.0 as usize) {
+        // A place that nobody has is not this handle's: its own went when the others were woken, and this is a new list.
+        if let Some(entry) = self.entries.get_mut(seat.at as usize).filter(|entry| entry.waker.is_some()) {
             if entry.is(waker) {
                 return None;
             }
             entry.handles -= 1;
             if entry.handles == 0 {
                 old = entry.waker.take();
-                self.free.push(seat.0);
+                self.free.push(seat.at);
             }
         }
         let recent = self.entries.len().saturating_sub(RECENT);
@@ -68,7 +80,7 @@ impl Waiters {
             }
         };
         // A batch has less than 2^31 records.
-        *seat = u32::try_from(at).map_or(Seat::NONE, Seat);
+        seat.at = u32::try_from(at).unwrap_or(Seat::NONE.at);
         old
     }
 

@@ -14,7 +14,7 @@ use crate::open::{Place, worth_reserving};
 use crate::reserve::Reservation;
 use crate::story::Story;
 use crate::topic::Topic;
-use crate::{At, Diverted, Failure, FailureKind, Fate, Outcome, Refused, Urgency};
+use crate::{At, Diverted, Failure, FailureKind, Fate, Outcome, RecordRef, Refused, Urgency};
 
 /// What a waiting record costs beside its bytes: its place in the queue, its cell, the allocator's share.
 const OVERHEAD: usize = 512;
@@ -49,18 +49,18 @@ struct Moved {
 
 impl Claim for Moved {
     type Handle = (Arc<BatchCell>, u32);
-    type Stake = Arc<BatchCell>;
+    type Promise = (Arc<BatchCell>, u32);
 
     fn token(self) -> Option<u64> {
         self.token
     }
 
-    fn stake(self, cell: &Arc<BatchCell>) -> Arc<BatchCell> {
-        Arc::clone(cell)
+    fn promise(self, story: &mut Story, index: u32, _: usize) -> Self::Promise {
+        (Arc::clone(story.cell()), index)
     }
 
-    fn handle(self, cell: Arc<BatchCell>, index: u32, _: &Entry<'_>, _: usize) -> Self::Handle {
-        (cell, index)
+    fn handle(self, promise: Self::Promise, _: &RecordRef<'_>, _: i64) -> Self::Handle {
+        promise
     }
 }
 
@@ -88,11 +88,7 @@ impl Topic {
             return Err(Refused::Memory { bytes }.into());
         }
         let mut counted = Reservation::counted(&self.core.memory, cost);
-        let home = Arc::new(Home {
-            topic: self.name.clone(),
-            partition: entry.record.partition,
-            hooks: Arc::clone(&self.core.hooks),
-        });
+        let home = Home::new(&self.name, entry.record.partition, &self.core.hooks);
         let mut story = Story::new(home);
         let token = claim.token();
         if let Some(token) = token {
@@ -101,8 +97,7 @@ impl Topic {
             let tagged = Tagged { token, timestamp_ms: entry.timestamp_ms, index: 0 };
             story.tokens.push(&self.core.memory, tagged);
         }
-        let cell = Arc::clone(story.cell());
-        let record = WaitingRecord {
+        let mut record = WaitingRecord {
             story,
             token,
             partition: entry.record.partition,
@@ -112,7 +107,7 @@ impl Topic {
             fields: OwnedFields::copy(parts),
             _counted: counted,
         };
-        let first = {
+        let (first, promise) = {
             let mut waiting = self.waiting.lock();
             if waiting.moved || waiting.refusing {
                 let detour = if waiting.moved { Detour::Stale } else { Refused::Closed.into() };
@@ -121,16 +116,17 @@ impl Topic {
                 return Err(detour);
             }
             let first = waiting.records.is_empty();
+            let promise = claim.promise(&mut record.story, 0, total);
             waiting.records.push_back(record);
             if first {
                 self.core.list_topic(&self.name);
             }
-            first
+            (first, promise)
         };
         if first {
             self.core.wake_sender();
         }
-        Ok(claim.handle(claim.stake(&cell), 0, entry, total))
+        Ok(claim.handle(promise, entry.record, entry.timestamp_ms))
     }
 
     /// Takes what waits. If nothing does, `done` is called before anything else can begin to wait, and nothing ever will again.
@@ -189,7 +185,7 @@ impl WaitingRecord {
             }
         };
         let entry = Entry {
-            record: &crate::RecordRef {
+            record: &RecordRef {
                 topic: topic.name.as_str(),
                 partition: self.partition,
                 parts,
@@ -200,7 +196,7 @@ impl WaitingRecord {
             clock: &At { now: self.created, wall_ms: self.timestamp_ms },
             urgency: self.urgency,
         };
-        match topic.put_again(target, &entry, &mut Payer::Forced, Moved { token: self.token }) {
+        match topic.put(target, &entry, &mut Payer::Forced, Moved { token: self.token }) {
             Ok((cell, at)) => {
                 let (old, _) = self.story.end();
                 if self.token.is_none() {

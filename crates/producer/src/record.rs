@@ -189,12 +189,14 @@ impl<'a> Record<'a> {
     }
 
     /// Adds a header after those already there.
+    #[inline(always)]
     pub fn header(mut self, key: impl Into<Cow<'a, str>>, value: impl Into<Payload<'a>>) -> Self {
         self.headers.push(Header { key: key.into(), value: Some(value.into()) });
         self
     }
 
     /// Adds a header whose value is null.
+    #[inline(always)]
     pub fn null_header(mut self, key: impl Into<Cow<'a, str>>) -> Self {
         self.headers.push(Header { key: key.into(), value: None });
         self

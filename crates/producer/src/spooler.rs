@@ -68,6 +68,7 @@ enum Item {
 }
 
 /// What the thread does next.
+#[expect(clippy::large_enum_variant, reason = "made to be matched at once; most are items")]
 enum Next {
     Item(Item),
     /// It is the time until which it was to wait.

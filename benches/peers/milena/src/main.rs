@@ -133,7 +133,7 @@ impl Milena {
         while until.more(records) {
             if open.len() == work.window {
                 for delivery in open.drain(..work.window / 2) {
-                    drop(delivery.await.unwrap_or_else(|error| fail(error)));
+                    delivery.await.unwrap_or_else(|error| fail(error));
                 }
             }
             if records % Self::TURN == 0 {
@@ -145,7 +145,7 @@ impl Milena {
             records += 1;
         }
         for delivery in open {
-            drop(delivery.await.unwrap_or_else(|error| fail(error)));
+            delivery.await.unwrap_or_else(|error| fail(error));
         }
         records
     }
@@ -214,7 +214,9 @@ impl Client for Milena {
         let blocking = self.producer.blocking();
         let window = work.window / work.threads as usize;
         let mut open: VecDeque<Delivery> = VecDeque::with_capacity(window);
-        let settle = |delivery: Delivery| drop(delivery.wait().unwrap_or_else(|error| fail(error)));
+        let settle = |delivery: Delivery| {
+            delivery.wait().unwrap_or_else(|error| fail(error));
+        };
         let mut records = 0;
         while until.more(records) {
             if open.len() == window {

@@ -10,11 +10,15 @@ use shuttle::thread;
 use super::*;
 use crate::cell::{BatchCell, Piece};
 use crate::delivery::Sizes;
+use crate::stake::Stakes;
 use crate::{Delivery, Urgency};
 
 /// The handle of a record of 20 bytes.
 fn handle(cell: &Arc<BatchCell>, index: u32) -> Delivery {
-    Delivery::new(Arc::clone(cell), index, Sizes::new(&record(0).parts, 20), 0)
+    let mut stakes = Stakes::default();
+    let promise = stakes.promise(cell, index, 20);
+    stakes.end(cell);
+    Delivery::new(promise.keep(), Sizes::new(&record(0).parts, 20), 0)
 }
 
 fn poll(delivery: &mut Delivery) -> Poll<bool> {
@@ -165,4 +169,37 @@ fn an_outcome_told_while_a_task_begins_to_wait_is_not_missed() {
         assert!(waiter.join().unwrap());
     };
     explore(check);
+}
+
+/// Handles of two batches, dropped by two threads while one batch ends and the other has ended, in every order.
+#[test]
+fn a_batch_is_let_go_of_with_its_last_handle_and_not_before() {
+    explore(|| {
+        let heard = Arc::new(Heard::default());
+        let [open, ended] = [(); 2].map(|()| BatchCell::new(home(&heard)));
+        let seen = [&open, &ended].map(Arc::downgrade);
+        let handle = |stakes: &mut Stakes, cell: &Arc<BatchCell>, index| {
+            Delivery::new(stakes.promise(cell, index, 20).keep(), Sizes::new(&record(0).parts, 20), 0)
+        };
+        let (mut of_open, mut of_ended) = (Stakes::default(), Stakes::default());
+        let [mine, mut theirs]: [Vec<_>; 2] = std::array::from_fn(|thread| {
+            let first = u32::try_from(2 * thread).unwrap();
+            vec![
+                handle(&mut of_open, &open, first),
+                handle(&mut of_ended, &ended, first),
+                handle(&mut of_open, &open, first + 1),
+            ]
+        });
+        of_ended.end(&ended);
+        ended.settle(Outcome::Unacknowledged);
+        let last = theirs.pop().unwrap();
+        let threads = [mine, theirs].map(|handles| thread::spawn(move || handles.into_iter().for_each(drop)));
+        of_open.end(&open);
+        open.settle(Outcome::Unacknowledged);
+        drop((open, ended));
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        assert!(seen[0].upgrade().is_some() && seen[1].upgrade().is_none(), "one handle of one of them is left");
+        thread::spawn(move || assert!(last.wait().is_ok())).join().unwrap();
+        assert!(seen[0].upgrade().is_none(), "something holds a batch that nobody has a handle of");
+    });
 }

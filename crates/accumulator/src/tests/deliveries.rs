@@ -180,11 +180,8 @@ fn drops_that_race_with_the_failure_count_exactly_once() {
 #[test]
 fn handles_follow_records_that_went_on_and_so_do_drops() {
     let heard = Arc::new(Heard::default());
-    let home = Arc::new(Home {
-        topic: TopicName::new(TOPIC),
-        partition: Some(PartitionId(0)),
-        hooks: Arc::clone(&heard) as Arc<dyn Hooks>,
-    });
+    let hooks = Arc::clone(&heard) as Arc<dyn Hooks>;
+    let home = Home::new(&TopicName::new(TOPIC), Some(PartitionId(0)), &hooks);
     let [old, left, right] = [(); 3].map(|()| BatchCell::new(Arc::clone(&home)));
     for index in [0, 2, 3] {
         old.abandon(index);

@@ -165,7 +165,9 @@ fn delivered_batches_and_those_of_an_accumulator_without_the_policy_are_not_hand
     let rig = rig(Codec::None);
     let deliveries = fill(&rig, 4);
     fail_at(&rig, 3, delivered(0));
-    deliveries.into_iter().for_each(|delivery| drop(delivery.wait().unwrap()));
+    for delivery in deliveries {
+        delivery.wait().unwrap();
+    }
     let plain = Rig::with_partitions(AccumulatorConfig::default(), 1);
     let deliveries = fill(&plain, 4);
     fail_at(&plain, 0, failed(FailureKind::Purged, Fate::NotWritten));

@@ -105,7 +105,7 @@ fn a_shared_value_counts_against_the_memory_until_its_batch_and_every_slice_of_i
     let batch = rig.drain().pop().unwrap();
     let in_flight = batch.payload().to_vec();
     batch.settle(delivered(3));
-    drop(delivery.wait().unwrap());
+    delivery.wait().unwrap();
     assert!(rig.accumulator.memory().used >= LARGE);
     drop(in_flight);
     assert_eq!(rig.accumulator.memory().used, 0);

@@ -168,7 +168,9 @@ async fn records_wait_for_an_endpoint_that_comes_back() {
     until(|| endpoint.asked() >= 2).await;
     endpoint.play(Play::Token(3600));
     match delivery {
-        Ok(delivery) => drop(delivery.await.unwrap()),
+        Ok(delivery) => {
+            delivery.await.unwrap();
+        }
         Err(error) => panic!("{error}"),
     }
     assert!(endpoint.last().contains(BASIC));

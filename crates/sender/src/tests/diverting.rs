@@ -131,7 +131,9 @@ fn records_that_the_broker_names_and_not_those_beside_them() {
     let mut deliveries: Vec<_> = ["a", "b", "c"].map(|value| world.queue(value)).into();
     world.run_for(3_000);
     let named = deliveries.remove(1);
-    deliveries.into_iter().for_each(|delivery| drop(delivered(delivery)));
+    deliveries.into_iter().for_each(|delivery| {
+        delivered(delivery);
+    });
     assert_eq!(world.log(), ["warm", "a", "c"]);
     expect(world, vec![named], FailureKind::InvalidRecord, &[("b", Fate::NotWritten)]);
 }
@@ -143,7 +145,7 @@ fn pieces_of_a_batch_that_was_too_large_and_still_are() {
     world.fault(Fault::Refuse(10));
     let mut deliveries: Vec<_> = ["a", "b"].map(|value| world.queue(value)).into();
     world.run_for(3_000);
-    drop(delivered(deliveries.remove(1)));
+    delivered(deliveries.remove(1));
     expect(world, deliveries, FailureKind::RecordTooLarge, &[("a", Fate::NotWritten)]);
 }
 

@@ -210,7 +210,9 @@ fn a_batch_that_is_too_large_is_split_until_it_fits_and_stays_in_order() {
     world.release_answers();
     world.run_for(3000);
     delivered(first);
-    deliveries.into_iter().for_each(|delivery| drop(delivered(delivery)));
+    deliveries.into_iter().for_each(|delivery| {
+        delivered(delivery);
+    });
     delivered(behind);
     let log = world.log();
     let order: Vec<&str> = log[2..].iter().map(|value| &value[..1]).collect();
@@ -365,7 +367,9 @@ fn a_connection_lost_with_five_in_flight_loses_and_doubles_nothing() {
         world.cut(1);
         world.hold_answers = false;
         world.run_for(3000);
-        deliveries.into_iter().for_each(|delivery| drop(delivered(delivery)));
+        deliveries.into_iter().for_each(|delivery| {
+            delivered(delivery);
+        });
         assert_eq!(world.log().concat(), "warm01234", "{answered} answers had arrived");
     }
 }
@@ -451,7 +455,9 @@ fn a_plain_producer_keeps_order_on_a_retry_by_default() {
     world.fault(Fault::Refuse(19));
     let deliveries: Vec<_> = (0..4).map(|n| world.send(&n.to_string())).collect();
     world.run_for(1000);
-    deliveries.into_iter().for_each(|delivery| drop(delivered(delivery)));
+    deliveries.into_iter().for_each(|delivery| {
+        delivered(delivery);
+    });
     assert_eq!(world.log().concat(), "warm0123");
 }
 

@@ -70,7 +70,9 @@ fn a_full_batch_does_not_linger() {
     assert_eq!(world.seen.len(), 1, "two records fit, the third closed their batch");
     assert_eq!(world.seen[0].values.len(), 2);
     world.run_for(5000);
-    deliveries.into_iter().for_each(|delivery| drop(delivered(delivery)));
+    deliveries.into_iter().for_each(|delivery| {
+        delivered(delivery);
+    });
 }
 
 #[test]
@@ -101,7 +103,9 @@ fn batches_grow_while_the_connection_has_unwritten_bytes() {
     world.run();
     assert_eq!(world.seen[1].values, ["b", "c", "d"]);
     delivered(a);
-    later.into_iter().for_each(|delivery| drop(delivered(delivery)));
+    later.into_iter().for_each(|delivery| {
+        delivered(delivery);
+    });
 }
 
 #[test]
@@ -116,7 +120,9 @@ fn batches_grow_while_no_request_has_a_slot() {
     assert_eq!(world.seen.len(), 1);
     world.release_answers();
     assert_eq!(world.seen[1].values, ["b", "c"]);
-    [a, b, c].into_iter().for_each(|delivery| drop(delivered(delivery)));
+    [a, b, c].into_iter().for_each(|delivery| {
+        delivered(delivery);
+    });
 }
 
 /// The delivery timeout of each is minutes away when it is delivered.
@@ -147,7 +153,9 @@ fn whatever_lingers_goes_along_with_each_request() {
             (before.0 + round, before.1 + 3 * round),
             "one request for three"
         );
-        deliveries.into_iter().for_each(|delivery| drop(delivered(delivery)));
+        deliveries.into_iter().for_each(|delivery| {
+            delivered(delivery);
+        });
     }
 }
 
@@ -167,7 +175,9 @@ fn with_room_for_one(first: usize) -> (usize, usize) {
     deliveries.push(world.append("t", Some(1), "urgent", Urgency::Now));
     world.run();
     let all = world.requests - before;
-    deliveries.into_iter().for_each(|delivery| drop(delivered(delivery)));
+    deliveries.into_iter().for_each(|delivery| {
+        delivered(delivery);
+    });
     (sent, all)
 }
 
@@ -186,7 +196,7 @@ fn a_partition_without_work_has_no_backlog() {
     let mut world = World::new().warm();
     let delivery = world.send("a");
     world.run_for(1_000);
-    drop(delivered(delivery));
+    delivered(delivery);
     assert_eq!(world.sender.partitions.get(0).map(|partition| partition.backlog), Some(0));
 }
 
@@ -227,7 +237,9 @@ fn a_request_is_no_larger_than_its_limit() {
     world.jammed = false;
     world.run_for(50);
     delivered(warm);
-    deliveries.into_iter().for_each(|delivery| drop(delivered(delivery)));
+    deliveries.into_iter().for_each(|delivery| {
+        delivered(delivery);
+    });
     for request in 1..=world.requests {
         let bytes: usize = world.seen.iter().filter(|s| s.request == request).map(|s| s.bytes).sum();
         assert!(bytes <= 1000, "{bytes}");
@@ -239,7 +251,9 @@ fn a_request_has_no_more_slices_than_its_limit() {
     let mut world = World::with(|s| s.sender.max_request_slices = 5).warm();
     let deliveries: Vec<_> = [0, 1, 2, 3].map(|p| world.append("t", Some(p), "v", Urgency::Now)).into();
     world.run_for(50);
-    deliveries.into_iter().for_each(|delivery| drop(delivered(delivery)));
+    deliveries.into_iter().for_each(|delivery| {
+        delivered(delivery);
+    });
     for request in 1..=world.requests {
         assert!(world.seen.iter().filter(|s| s.request == request).count() <= 2, "a header and a payload slice each");
     }
@@ -262,7 +276,9 @@ fn every_partition_gets_its_turn_when_requests_are_small() {
     }
     world.jammed = false;
     world.run_for(200);
-    deliveries.into_iter().for_each(|delivery| drop(delivered(delivery)));
+    deliveries.into_iter().for_each(|delivery| {
+        delivered(delivery);
+    });
     let first: std::collections::BTreeSet<i32> = world.seen.iter().skip(1).take(8).map(|s| s.partition).collect();
     assert_eq!(first.len(), 4, "{:?}", world.seen.iter().map(|s| s.partition).collect::<Vec<_>>());
 }
@@ -277,7 +293,9 @@ fn a_shut_gate_stops_its_own_partition_only() {
     let c = world.send_to("t", 2, "c");
     assert_eq!(world.seen.iter().map(|s| s.values[0].as_str()).collect::<Vec<_>>(), ["a", "c"]);
     world.release_answers();
-    [a, b, c].into_iter().for_each(|delivery| drop(delivered(delivery)));
+    [a, b, c].into_iter().for_each(|delivery| {
+        delivered(delivery);
+    });
 }
 
 #[test]
@@ -299,7 +317,9 @@ fn batches_come_back_from_the_codec_in_any_order_and_are_sent_in_theirs() {
     }
     world.hold_seals = false;
     world.run_for(100);
-    deliveries.into_iter().for_each(|delivery| drop(delivered(delivery)));
+    deliveries.into_iter().for_each(|delivery| {
+        delivered(delivery);
+    });
     let log = world.log();
     assert_eq!(log[1..], (0..4).map(value).collect::<Vec<_>>());
 }
@@ -332,7 +352,9 @@ fn at_least_once_has_one_batch_in_flight_per_partition_by_default() {
     assert_eq!(world.seen.len(), 1);
     world.release_answers();
     assert_eq!(world.seen[1].values, ["b"]);
-    [a, b].into_iter().for_each(|delivery| drop(delivered(delivery)));
+    [a, b].into_iter().for_each(|delivery| {
+        delivered(delivery);
+    });
 }
 
 #[test]
@@ -343,7 +365,9 @@ fn five_batches_of_a_partition_are_in_flight_at_most() {
     assert_eq!(world.seen.len(), 5);
     world.release_answers();
     world.run_for(10);
-    deliveries.into_iter().for_each(|delivery| drop(delivered(delivery)));
+    deliveries.into_iter().for_each(|delivery| {
+        delivered(delivery);
+    });
     assert_eq!(world.log()[1..].concat(), "012345678");
 }
 

@@ -52,7 +52,9 @@ fn the_first_is_refused_and_those_behind_are_out_of_order() {
     let deliveries: Vec<_> = (0..5).map(|n| world.send(&n.to_string())).collect();
     world.release_answers();
     world.run_for(3000);
-    deliveries.into_iter().for_each(|delivery| drop(delivered(delivery)));
+    deliveries.into_iter().for_each(|delivery| {
+        delivered(delivery);
+    });
     assert_eq!(world.log().concat(), "warm01234");
     assert_eq!(world.sender.metrics().snapshot().epoch_bumps, 0);
     let again: Vec<u64> = world.seen[5..].iter().map(|seen| seen.at_ms).collect();
@@ -86,7 +88,9 @@ fn the_first_batch_of_a_new_producer_is_alone_until_it_is_accepted() {
     assert_eq!(world.seen.len(), 1, "a broker without memory would take the second for the first");
     world.release_answers();
     world.run_for(1000);
-    deliveries.into_iter().for_each(|delivery| drop(delivered(delivery)));
+    deliveries.into_iter().for_each(|delivery| {
+        delivered(delivery);
+    });
     assert_eq!(world.log().concat(), "012");
 }
 

@@ -27,7 +27,9 @@ fn a_flush_overrides_linger_and_ends_when_all_is_settled() {
     assert!(!world.done.contains_key(&flush));
     world.release_answers();
     assert!(matches!(world.done[&flush], CommandResult::Flushed));
-    deliveries.into_iter().for_each(|delivery| drop(delivered(delivery)));
+    deliveries.into_iter().for_each(|delivery| {
+        delivered(delivery);
+    });
 }
 
 #[test]
@@ -149,7 +151,9 @@ fn a_flush_waits_for_the_pieces_of_a_split_batch() {
         world.release_one();
     }
     assert!(world.done.contains_key(&flush));
-    deliveries.into_iter().for_each(|delivery| drop(delivered(delivery)));
+    deliveries.into_iter().for_each(|delivery| {
+        delivered(delivery);
+    });
 }
 
 #[test]
@@ -176,7 +180,9 @@ fn a_purge_of_what_is_queued_leaves_what_is_in_flight() {
     assert!(matches!(world.done[&purge], CommandResult::Purged { records: 1 }));
     assert_eq!(failed(queued), (FailureKind::Purged, Fate::NotWritten));
     world.release_answers();
-    in_flight.into_iter().for_each(|delivery| drop(delivered(delivery)));
+    in_flight.into_iter().for_each(|delivery| {
+        delivered(delivery);
+    });
     delivered(world.send("after"));
     assert_eq!(world.log().concat(), "warm01234after");
 }

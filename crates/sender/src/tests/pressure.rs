@@ -93,7 +93,7 @@ fn what_has_lingered_long_enough_leaves_with_the_answer_that_makes_room_for_it()
     let mut world = world.warm();
     let warm = world.send_to("t", 3, "warm");
     world.run_for(50);
-    drop(delivered(warm));
+    delivered(warm);
     world.hold_answers = true;
     let mut deliveries = vec![world.send("outstanding"), world.send_to("t", 3, "outstanding elsewhere")];
     deliveries.push(lingering(&mut world, 0));

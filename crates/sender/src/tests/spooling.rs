@@ -62,7 +62,8 @@ fn what_comes_after_a_kept_batch_is_given_out_unsent_until_all_of_it_was_seen() 
     end(&mut world, Some(0), 3);
     let e = world.send("e");
     world.run_for(1_000);
-    drop((delivered(d), delivered(e)));
+    delivered(d);
+    delivered(e);
     assert_eq!(world.log(), ["warm", "d", "e"]);
     // Counted on, not anew.
     world.fault(Fault::Refuse(19));
@@ -75,7 +76,7 @@ fn what_comes_after_a_kept_batch_is_given_out_unsent_until_all_of_it_was_seen() 
     end(&mut world, Some(0), 5);
     let i = world.send("i");
     world.run_for(1_000);
-    drop(delivered(i));
+    delivered(i);
 }
 
 #[test]
@@ -127,7 +128,7 @@ fn another_partition_goes_on() {
     let _a = world.send("a");
     let b = world.send_to("t", 1, "b");
     world.run_for(1_000);
-    drop(delivered(b));
+    delivered(b);
     assert_eq!(values(&world), ["a"]);
 }
 
@@ -152,7 +153,7 @@ fn records_without_a_topic_keep_back_all_of_its_partitions_once_it_comes() {
     world.input(Input::DivertEnd { topic: name("new"), partition: Some(PartitionId(1)), seen: 1 });
     let d = world.append("new", Some(1), "d", Urgency::Now);
     world.run_for(1_000);
-    drop(delivered(d));
+    delivered(d);
     assert_eq!(values(&world), ["a", "b", "c"]);
 }
 
@@ -179,7 +180,7 @@ fn what_time_does_not_mend_is_not_kept_and_keeps_nothing_back() {
     let _a = world.send("a");
     let b = world.send("b");
     world.run_for(1_000);
-    drop(delivered(b));
+    delivered(b);
     assert_eq!(values(&world), ["a"]);
     assert_eq!(world.sender.metrics().snapshot().total.failed_not_written.records, 1);
 }
@@ -216,7 +217,7 @@ fn what_comes_while_the_spool_is_replayed_waits_a_second_and_goes_behind_it_in_o
     let c = world.send("c");
     end(&mut world, Some(0), 2);
     world.run_for(500);
-    drop(delivered(c));
+    delivered(c);
     drop(deliveries);
 }
 

@@ -29,7 +29,9 @@ fn a_topic_that_is_created_within_the_grace_gets_its_records_in_order() {
     world.run_for(5_000);
     world.add_topic("late", 1);
     world.run_for(3_000);
-    deliveries.into_iter().for_each(|delivery| drop(delivered(delivery)));
+    deliveries.into_iter().for_each(|delivery| {
+        delivered(delivery);
+    });
     assert_eq!(world.partition("late", 0).log.values.concat(), "01234");
 }
 
@@ -300,7 +302,9 @@ fn a_thousand_partitions_without_a_leader_ask_once_per_backoff() {
         world.move_leader("wide", partition, 2);
     }
     world.run_for(5_000);
-    deliveries.into_iter().for_each(|delivery| drop(delivered(delivery)));
+    deliveries.into_iter().for_each(|delivery| {
+        delivered(delivery);
+    });
     let requests: std::collections::BTreeSet<usize> =
         world.seen.iter().filter(|s| s.node == 2).map(|s| s.request).collect();
     assert!(requests.len() < 20, "{} requests for 1000 partitions", requests.len());

@@ -46,7 +46,9 @@ fn cost(world: &mut World, moves: bool) -> u64 {
         }
         world.run_for(10);
     }
-    deliveries.into_iter().for_each(|delivery| drop(delivered(delivery)));
+    deliveries.into_iter().for_each(|delivery| {
+        delivered(delivery);
+    });
     for partition in 0..PARTITIONS {
         let log = &world.partition("t", partition).log.values;
         let numbers = log.iter().filter_map(|value| value.parse::<usize>().ok()).collect::<Vec<_>>();
