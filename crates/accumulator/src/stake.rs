@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! given out     by the batch's story, in a plain number, under the lock that an append holds anyway
-//! given back    by the thread that drops them, in a plain number, as long as they are of one batch (`Returned`)
+//! given back    by the thread that drops them, in a plain number, for some batches at a time (`Returned`)
 //!
 //! Locker   balance = OPEN - given back        while records can be appended
 //!                  = given out - given back   afterwards; at 0 it lets go of the cell and is free for another batch
@@ -127,7 +127,8 @@ impl Promise {
 }
 
 impl Stake {
-    /// Lets `see` look at where the record is, if this thread dropped another stake in the same batch last; else there is [`cell`](Self::cell).
+    /// Lets `see` look at where the record is, if this thread has just dropped another stake in the same batch; else there is
+    /// [`cell`](Self::cell).
     ///
     /// What goes in and out of `RETURNED` here fits a register. A larger result would go through memory, and be waited for.
     #[inline(always)]
