@@ -13,7 +13,7 @@
 //! ```
 //!
 //! A locker lives for ever: that is what makes a stake a reference that nobody has to count. There are as many as there were batches at
-//! once of which somebody had a handle; each is 24 bytes, and is used again. What a thread has in mind, of [`BATCHES`] batches at most, it
+//! once of which somebody had a handle; each is 32 bytes, and is used again. What a thread has in mind, of [`BATCHES`] batches at most, it
 //! keeps with all that belongs to them (their cells, and the hooks these know of), until it drops handles of other batches or ends; not so
 //! a batch whose handles were all dropped by this thread once their outcome was known.
 
@@ -28,6 +28,7 @@ use crate::sync::{AtomicU64, Mutex, Ordering, thread_local};
 const OPEN: u64 = 1 << 32;
 
 /// Keeps the cell of a batch for whoever has a stake in it.
+#[repr(align(32))]
 struct Locker {
     /// None while it is free.
     cell: Mutex<Option<Arc<BatchCell>>>,
@@ -194,7 +195,7 @@ impl Returned {
         Self { locker: Cell::new(None), count: Cell::new(0), due: Cell::new(0), cell: Cell::new(None) }
     }
 
-    /// The place for this locker's among all of the thread's. Lockers lie 32 bytes apart, or more.
+    /// The place for this locker's among all of the thread's. Lockers lie at multiples of 32.
     #[inline(always)]
     fn of<'a>(all: &'a [Self; BATCHES], locker: &'static Locker) -> &'a Self {
         &all[(std::ptr::from_ref(locker).addr() >> 5) % BATCHES]
