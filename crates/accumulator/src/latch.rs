@@ -42,22 +42,31 @@ mod spinning {
         #[cold]
         #[inline(never)]
         fn lock_late(&self) -> LatchGuard<'_, T> {
-            let mut looks = 0;
+            self.lock_between(pause)
+        }
+
+        /// Looks until it is free, with `pause` after each look in vain, which is told how many those were.
+        pub(super) fn lock_between(&self, mut pause: impl FnMut(u32)) -> LatchGuard<'_, T> {
+            let mut looks = 0_u32;
             loop {
                 if !self.0.is_locked()
                     && let Some(guard) = self.0.try_lock()
                 {
                     return guard;
                 }
-                looks += 1;
-                if looks <= LOOKS {
-                    spin_loop();
-                } else if looks <= LOOKS + YIELDS {
-                    thread::yield_now();
-                } else {
-                    thread::sleep(NAP);
-                }
+                looks = looks.saturating_add(1);
+                pause(looks);
             }
+        }
+    }
+
+    fn pause(looks: u32) {
+        if looks <= LOOKS {
+            spin_loop();
+        } else if looks <= LOOKS + YIELDS {
+            thread::yield_now();
+        } else {
+            thread::sleep(NAP);
         }
     }
 }
@@ -70,7 +79,6 @@ pub(crate) use crate::sync::{Mutex as Latch, MutexGuard as LatchGuard};
 #[cfg(test)]
 #[cfg(not(shuttle))]
 mod tests {
-    use std::sync::mpsc::channel;
     use std::thread;
 
     use super::*;
@@ -87,20 +95,17 @@ mod tests {
     }
 
     #[test]
-    fn who_waits_longer_than_it_looks_gets_it_in_the_end() {
-        let latch = Latch::new("held");
-        let (tell, told) = channel();
-        thread::scope(|scope| {
-            let held = latch.lock();
-            let waiter = scope.spawn(|| {
-                tell.send(()).unwrap();
-                std::mem::replace(&mut *latch.lock(), "had")
-            });
-            told.recv().unwrap();
-            thread::sleep(std::time::Duration::from_millis(5));
-            drop(held);
-            assert_eq!(waiter.join().unwrap(), "held");
+    fn who_finds_it_taken_looks_until_it_is_free() {
+        let latch = Latch::new(7);
+        let mut held = Some(latch.lock());
+        let mut pauses = Vec::new();
+        let late = latch.lock_between(|looks| {
+            pauses.push(looks);
+            if looks == 400 {
+                held = None;
+            }
         });
-        assert_eq!(*latch.lock(), "had");
+        assert_eq!(*late, 7);
+        assert!(pauses.into_iter().eq(1..=400), "after each look in vain, and no longer");
     }
 }
