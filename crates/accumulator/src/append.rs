@@ -188,9 +188,9 @@ impl Topic {
         claim: C,
     ) -> Option<C::Promise> {
         let queue = &self.queues[target.partition as usize];
-        let mut state = queue.lock();
-        let refusing = state.refusing;
-        let open = state.open.as_mut()?;
+        let mut tail = queue.lock();
+        let refusing = tail.refusing;
+        let open = tail.open.as_mut()?;
         let place = open.next(timestamp_ms);
         let size = place.size(&record.parts);
         let simple = open.has_room(size.total, self.core.config.batch_size)
@@ -202,7 +202,7 @@ impl Topic {
             return None;
         }
         let promise = write(&self.core, open, place, size, record, timestamp_ms, claim);
-        drop(state);
+        drop(tail);
         if let Some(choice) = target.choice() {
             self.sticky.used(choice, size.total, self.core.config.sticky_bytes, self);
         }
@@ -229,13 +229,13 @@ impl Topic {
         let Entry { record, timestamp_ms, urgency, .. } = *entry;
         let limit = self.core.config.batch_size;
         let queue = &self.queues[target.partition as usize];
-        let mut state = queue.lock();
-        let refusing = state.refusing;
-        let Some(open) = &mut state.open else { return self.begin(queue, state, target, entry, payer, claim) };
+        let mut tail = queue.lock();
+        let refusing = tail.refusing;
+        let Some(open) = &mut tail.open else { return self.begin(queue, tail, target, entry, payer, claim) };
         let place = open.next(timestamp_ms);
         let size = place.size(&record.parts);
         if !open.has_room(size.total, limit) || size.total > self.core.small || refusing {
-            return self.begin(queue, state, target, entry, payer, claim);
+            return self.begin(queue, tail, target, entry, payer, claim);
         }
         // The token's room first: for the record's a reservation is spent as far as it goes.
         let room = claim.token().is_none()
@@ -245,9 +245,8 @@ impl Topic {
             return Err(self.lacks_memory(size.total, limit, claim));
         }
         let promise = write(&self.core, open, place, size, record, timestamp_ms, claim);
-        let tell =
-            urgency == Urgency::Now && !std::mem::replace(&mut open.urgent, true) && queue.announce(&mut state, true);
-        drop(state);
+        let tell = urgency == Urgency::Now && !std::mem::replace(&mut open.urgent, true) && queue.announce(&tail, true);
+        drop(tail);
         if tell {
             self.core.wake_sender();
         }

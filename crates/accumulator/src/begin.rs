@@ -11,8 +11,9 @@ use crate::latch::LatchGuard;
 use crate::lent::Lent;
 use crate::memory::Funds;
 use crate::open::{OpenBatch, Place, first_chunk, first_wish, little_chunk, worth_reserving};
-use crate::queue::{PartitionQueue, QueueState};
+use crate::queue::PartitionQueue;
 use crate::sticky::Sticky;
+use crate::tail::Tail;
 use crate::tokens::{self, Tokens};
 use crate::topic::{Target, Topic};
 use crate::{Refused, Urgency};
@@ -23,7 +24,7 @@ impl Topic {
     pub(crate) fn begin<C: Claim>(
         &self,
         queue: &Arc<PartitionQueue>,
-        state: LatchGuard<'_, QueueState>,
+        tail: LatchGuard<'_, Tail>,
         target: Target,
         entry: &Entry<'_>,
         payer: &mut Payer,
@@ -31,22 +32,19 @@ impl Topic {
     ) -> Result<C::Handle, Refused> {
         let core = &self.core;
         // Records that waited for their topic were accepted before the accumulator was closed.
-        if state.refusing && !matches!(payer, Payer::Forced) {
+        if tail.refusing && !matches!(payer, Payer::Forced) {
             return Err(Refused::Closed);
         }
         self.refuse_too_large(entry)?;
-        let mut state = match self.join(queue, state, target, entry, payer, claim) {
+        let mut tail = match self.join(queue, tail, target, entry, payer, claim) {
             Ok(done) => return done,
             Err(no_room) => no_room,
         };
-        let closed = state.close_full(core);
-        if closed {
-            queue.publish_depth(&state);
-        }
+        let closed = queue.close_full(&mut tail);
         // A batch ends here: the moment to move on that spoils no batch.
         if let Some(choice) = target.choice().filter(|choice| Sticky::is_due(*choice, core.config.sticky_bytes)) {
-            let tell = closed && queue.announce(&mut state, true);
-            drop(state);
+            let tell = closed && queue.announce(&tail, true);
+            drop(tail);
             if tell {
                 core.wake_sender();
             }
@@ -55,16 +53,16 @@ impl Topic {
         let size = Place::FIRST.size(&entry.record.parts);
         let mut tokens = Tokens::default();
         let room = claim.token().is_none() || tokens.grow(core, size.total, payer.funds());
-        let bought = if room { self.buy_first(entry, size, state.last_batch, payer) } else { Err(None) };
+        let bought = if room { self.buy_first(entry, size, tail.last_batch, payer) } else { Err(None) };
         let (chunk, lent) = match bought {
             Ok(bought) => bought,
             Err(unused) => {
                 let wish = match entry.record.large_value() {
-                    None => first_wish(core, state.last_batch),
+                    None => first_wish(core, tail.last_batch),
                     Some(_) => CHUNK_MIN,
                 };
-                let tell = closed && queue.announce(&mut state, true);
-                drop(state);
+                let tell = closed && queue.announce(&tail, true);
+                drop(tail);
                 drop(unused);
                 if tell {
                     core.wake_sender();
@@ -73,19 +71,18 @@ impl Topic {
             }
         };
         let home = Arc::clone(queue.home());
-        let open = state.open.insert(OpenBatch::new(home, chunk, entry.clock.now(), entry.timestamp_ms));
+        let open = tail.open.insert(OpenBatch::new(home, chunk, entry.clock.now(), entry.timestamp_ms));
         open.story.tokens = tokens;
         open.urgent = entry.urgency == Urgency::Now;
         let mut pressing = closed || open.urgent;
         let promise = write_large(core, open, Place::FIRST, size, entry, claim, lent);
         let bytes = open.wire_bytes();
         if bytes >= core.config.batch_size {
-            state.close_full(core);
+            queue.close_full(&mut tail);
             pressing = true;
         }
-        queue.publish_depth(&state);
-        let tell = queue.announce(&mut state, pressing);
-        drop(state);
+        let tell = queue.announce(&tail, pressing);
+        drop(tail);
         if tell {
             core.wake_sender();
         }
@@ -99,22 +96,22 @@ impl Topic {
     fn join<'a, C: Claim>(
         &self,
         queue: &Arc<PartitionQueue>,
-        mut state: LatchGuard<'a, QueueState>,
+        mut tail: LatchGuard<'a, Tail>,
         target: Target,
         entry: &Entry<'_>,
         payer: &mut Payer,
         claim: C,
-    ) -> Result<Result<C::Handle, Refused>, LatchGuard<'a, QueueState>> {
+    ) -> Result<Result<C::Handle, Refused>, LatchGuard<'a, Tail>> {
         let core = &self.core;
         let limit = core.config.batch_size;
-        if state.refusing {
-            return Err(state);
+        if tail.refusing {
+            return Err(tail);
         }
-        let Some(open) = &mut state.open else { return Err(state) };
+        let Some(open) = &mut tail.open else { return Err(tail) };
         let place = open.next(entry.timestamp_ms);
         let size = place.size(&entry.record.parts);
         if !open.has_room(size.total, limit) {
-            return Err(state);
+            return Err(tail);
         }
         let room = claim.token().is_none()
             || open.story.tokens.has_room()
@@ -134,15 +131,14 @@ impl Topic {
             Some(_) => open.grow_little(core, copied, funds),
         };
         if !paid || !open.is_prepared(copied) && !grown(open, payer.funds()) {
-            drop(state);
+            drop(tail);
             drop(lent);
             return Ok(Err(self.lacks_memory(size.total, wish, claim)));
         }
         let promise = write_large(core, open, place, size, entry, claim, lent.flatten());
-        let tell = entry.urgency == Urgency::Now
-            && !std::mem::replace(&mut open.urgent, true)
-            && queue.announce(&mut state, true);
-        drop(state);
+        let tell =
+            entry.urgency == Urgency::Now && !std::mem::replace(&mut open.urgent, true) && queue.announce(&tail, true);
+        drop(tail);
         if tell {
             core.wake_sender();
         }

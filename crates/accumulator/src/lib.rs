@@ -34,6 +34,7 @@ mod interleavings;
 mod latch;
 mod lately;
 mod lent;
+mod line;
 mod memory;
 mod names;
 mod open;
@@ -52,6 +53,7 @@ mod sticky;
 mod story;
 mod sync;
 mod table;
+mod tail;
 #[cfg(test)]
 #[cfg(not(shuttle))]
 mod test_support;

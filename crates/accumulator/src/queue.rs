@@ -1,4 +1,3 @@
-use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 
@@ -9,8 +8,10 @@ use crate::ClosedBatch;
 use crate::cell::{BatchCell, Home};
 use crate::core::Core;
 use crate::latch::{Latch, LatchGuard};
+use crate::line::Line;
 use crate::open::OpenBatch;
-use crate::sync::{AtomicBool, AtomicU32, Ordering};
+use crate::sync::{AtomicBool, AtomicU32, Mutex, Ordering};
+use crate::tail::Tail;
 
 /// The batches of one partition that the sender has not taken yet: closed ones, oldest first, and the open one.
 ///
@@ -27,7 +28,9 @@ pub struct PartitionQueue {
     home: Arc<Home>,
     partition: PartitionId,
     slot: usize,
-    state: Latch<QueueState>,
+    /// Locked before the line, never after it.
+    tail: Apart<Latch<Tail>>,
+    line: Mutex<Line>,
     /// In the list that `take_ready` empties.
     listed: AtomicBool,
     /// Batches in this queue, for the adaptive partitioner, who takes no locks.
@@ -36,46 +39,13 @@ pub struct PartitionQueue {
     backlog: AtomicU32,
 }
 
+/// On cache lines of its own: what the sender does beside it is not to slow down those who write there.
+#[derive(Debug)]
+#[repr(align(64))]
+struct Apart<T>(T);
+
 /// Full batches of so many bytes are worth a request of their own: as much as goes into a socket at once.
 pub const ENOUGH_BYTES: usize = 64 << 10;
-
-/// Bytes of a record from which on it is not the caller's thread that limits the rate.
-const LARGE: usize = 512;
-
-/// Bytes of a batch up to which they are read under the partition's lock: those of the default `batch.size`.
-const READ_AT_ONCE: usize = 256 << 10;
-
-/// Behind the partition lock.
-#[derive(Debug, Default)]
-pub(crate) struct QueueState {
-    pub(crate) open: Option<OpenBatch>,
-    closed: VecDeque<ClosedBatch>,
-    /// Wire bytes of `closed`, uncompressed.
-    closed_bytes: usize,
-    /// One of `closed` should not wait.
-    closed_urgent: bool,
-    notice: Notice,
-    /// Bytes in the chunks of the last batch that was closed, from which the size of the next one's first chunk is guessed.
-    pub(crate) last_batch: usize,
-    /// The accumulator was closed: no more records.
-    pub(crate) refusing: bool,
-}
-
-/// What the sender knows of a queue.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-enum Notice {
-    /// Nothing is in it.
-    #[default]
-    Idle,
-    /// It was told, and has not looked yet.
-    Told,
-    /// It saw an open batch and waits for its linger time to pass.
-    Lingering,
-    /// It saw full batches that nobody waits for.
-    Full,
-    /// It saw something to send and will look again by itself.
-    Busy,
-}
 
 /// How much of a queue [`PartitionQueue::close_head`] may take.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -96,92 +66,10 @@ pub struct QueueView {
     pub open_since: Option<Timestamp>,
     /// When the first record of the oldest batch came, closed or open: what the delivery timeout counts from.
     pub oldest: Option<Timestamp>,
-    /// Uncompressed wire bytes of the batch that [`close_head`](PartitionQueue::close_head) would take.
-    pub head_bytes: usize,
     /// A batch should not linger.
     pub urgent: bool,
     /// Uncompressed wire bytes of the closed batches.
     pub closed_bytes: usize,
-    /// Uncompressed wire bytes of all batches.
-    pub bytes: usize,
-}
-
-impl QueueState {
-    /// Notes that a record went in; whether the sender must be told. `pressing`: a batch was closed, or the open one is urgent.
-    #[inline]
-    fn note(&mut self, pressing: bool) -> bool {
-        let tell = match self.notice {
-            Notice::Idle => true,
-            Notice::Lingering => pressing,
-            Notice::Full => self.is_urgent() || self.closed_bytes >= ENOUGH_BYTES,
-            Notice::Told | Notice::Busy => false,
-        };
-        if tell {
-            self.notice = Notice::Told;
-        }
-        tell
-    }
-
-    /// Closes the open batch, if there is one.
-    pub(crate) fn close_open(&mut self, core: &Arc<Core>) -> bool {
-        let urgent = self.open.as_ref().is_some_and(|open| open.urgent);
-        let Some(batch) = self.take_open(core) else { return false };
-        self.closed_urgent |= urgent;
-        self.closed_bytes += batch.bytes();
-        self.closed.push_back(batch);
-        true
-    }
-
-    /// The open batch, closed. Not by way of the list of closed ones, for which a quiet partition then needs no room.
-    fn take_open(&mut self, core: &Arc<Core>) -> Option<ClosedBatch> {
-        let batch = self.open.take()?.close(core)?;
-        self.last_batch = batch.copied();
-        Some(batch)
-    }
-
-    fn take_closed(&mut self) -> Option<ClosedBatch> {
-        let newest = Mutant::NewestFirst.lives();
-        let batch = if newest { self.closed.pop_back() } else { self.closed.pop_front() }?;
-        self.closed_bytes -= batch.bytes();
-        Some(batch)
-    }
-
-    /// As [`close_open`](Self::close_open), for the thread that has written the batch: if its records are large, their bytes are read for
-    /// the CRC now, while they are likely in this processor's cache. (With small ones it is the caller's thread that limits the rate. Of
-    /// more than a usual batch it is left to the I/O thread, as others may wait at the partition's lock.)
-    pub(crate) fn close_full(&mut self, core: &Arc<Core>) -> bool {
-        let closed = self.close_open(core);
-        if closed
-            && let Some(batch) = self
-                .closed
-                .back_mut()
-                .filter(|batch| batch.bytes() >= LARGE * batch.count().as_usize() && batch.bytes() <= READ_AT_ONCE)
-        {
-            batch.read();
-        }
-        closed
-    }
-
-    pub(crate) fn depth(&self) -> usize {
-        self.closed.len() + usize::from(self.open.is_some())
-    }
-
-    fn is_urgent(&self) -> bool {
-        self.closed_urgent || self.open.as_ref().is_some_and(|open| open.urgent)
-    }
-
-    /// The sender saw this.
-    fn seen(&mut self, linger_zero: bool) {
-        self.notice = if self.depth() == 0 {
-            Notice::Idle
-        } else if self.is_urgent() || linger_zero {
-            Notice::Busy
-        } else if !self.closed.is_empty() {
-            Notice::Full
-        } else {
-            Notice::Lingering
-        };
-    }
 }
 
 impl PartitionQueue {
@@ -190,7 +78,8 @@ impl PartitionQueue {
             home: Home::new(&topic, Some(partition), &core.hooks),
             partition,
             slot: core.claim_slot(),
-            state: Latch::new(QueueState::default()),
+            tail: Apart(Latch::new(Tail::default())),
+            line: Mutex::new(Line::default()),
             listed: AtomicBool::new(false),
             depth: AtomicU32::new(0),
             backlog: AtomicU32::new(0),
@@ -216,69 +105,76 @@ impl PartitionQueue {
         self.slot
     }
 
-    /// What is in it.
+    /// What is in it. Callers are not in the way of this, nor it in theirs.
     #[must_use]
     pub fn view(&self) -> QueueView {
-        let mut state = self.state.lock();
+        let mut line = self.line.lock();
         let linger_zero = self.core.config.linger_zero;
-        state.seen(linger_zero);
-        let open = state.open.as_ref();
-        let first = state.closed.front();
-        let open_bytes = open.map_or(0, OpenBatch::wire_bytes);
-        QueueView {
-            closed: state.closed.len(),
-            open_since: open.map(|open| open.created),
-            oldest: first.map(ClosedBatch::created).or_else(|| open.map(|open| open.created)),
-            head_bytes: first.map_or(open_bytes, ClosedBatch::bytes),
-            urgent: state.is_urgent() || linger_zero,
-            closed_bytes: state.closed_bytes,
-            bytes: state.closed_bytes + open_bytes,
+        line.seen(linger_zero);
+        line.view(linger_zero)
+    }
+
+    /// Uncompressed wire bytes of the batch that [`close_head`](Self::close_head) would take, as far as can be told while it is open.
+    #[must_use]
+    pub fn head_bytes(&self) -> usize {
+        if let Some(first) = self.line.lock().closed().next() {
+            return first.bytes();
         }
+        self.tail.0.lock().open.as_ref().map_or(0, OpenBatch::wire_bytes)
     }
 
     /// How many of its batches, the open one included, hold a record that came at `at` or before.
     #[must_use]
     pub fn batches_since(&self, at: Timestamp) -> usize {
-        let state = self.state.lock();
-        let closed = state.closed.iter().take_while(|batch| batch.created() <= at).count();
-        closed + usize::from(state.open.as_ref().is_some_and(|open| open.created <= at))
+        let line = self.line.lock();
+        let closed = line.closed().take_while(|batch| batch.created() <= at).count();
+        closed + usize::from(line.open().is_some_and(|open| open.since <= at))
     }
 
     /// Records in it, and the uncompressed wire bytes of their batches. Other than [`view`](Self::view) no look that the sender takes.
     pub(crate) fn content(&self) -> (u64, u64) {
-        let state = self.state.lock();
-        let closed: u64 = state.closed.iter().map(|batch| batch.count().as_usize() as u64).sum();
-        let (records, bytes) = state.open.as_ref().map_or((0, 0), |open| (u64::from(open.count()), open.wire_bytes()));
-        (closed + records, (state.closed_bytes + bytes) as u64)
+        let tail = self.tail.0.lock();
+        let open = tail.open.as_ref().map(|open| (open.count(), open.wire_bytes()));
+        let line = self.line.lock();
+        let closed = line.closed().map(|batch| (batch.count().as_usize() as u64, batch.bytes() as u64));
+        let open = open.map(|(records, bytes)| (u64::from(records), bytes as u64));
+        closed.chain(open).fold((0, 0), |all, batch| (all.0 + batch.0, all.1 + batch.1))
     }
 
     /// Takes the oldest batch.
     pub fn close_head(&self, take: Take) -> Option<ClosedBatch> {
-        let mut state = self.state.lock();
-        let batch = match take {
-            Take::OpenToo if state.closed.is_empty() => state.take_open(&self.core),
-            _ => state.take_closed(),
-        };
-        match &batch {
-            Some(_) => {
-                state.closed_urgent &= !state.closed.is_empty();
-                state.notice = Notice::Busy;
-                self.publish_depth(&state);
-            }
-            None => state.seen(self.core.config.linger_zero),
+        let mut line = self.line.lock();
+        let closed = line.pop();
+        if closed.is_some() || take == Take::ClosedOnly || line.open().is_none() {
+            self.took(&mut line, closed.is_some());
+            return closed;
         }
+        drop(line);
+        // The tail is locked first. Somebody may have closed its batch meanwhile.
+        let mut tail = self.tail.0.lock();
+        let mut line = self.line.lock();
+        let batch = line.pop().or_else(|| {
+            // Not by way of the list of closed ones, for which a quiet partition then needs no room.
+            line.skip();
+            tail.close(&self.core)
+        });
+        self.took(&mut line, batch.is_some());
         batch
+    }
+
+    fn took(&self, line: &mut Line, some: bool) {
+        if some {
+            line.taken();
+            self.publish_depth(line);
+        } else {
+            line.seen(self.core.config.linger_zero);
+        }
     }
 
     /// Says that nothing more is to be done here, if that is so: the queue is empty, and the next record will be announced.
     #[must_use]
     pub fn go_idle(&self) -> bool {
-        let mut state = self.state.lock();
-        let empty = state.depth() == 0;
-        if empty {
-            state.notice = Notice::Idle;
-        }
-        empty
+        self.line.lock().go_idle()
     }
 
     /// Tells the adaptive partitioner how many batches of this partition were taken from here and wait to be sent.
@@ -292,15 +188,26 @@ impl PartitionQueue {
     }
 
     #[inline]
-    pub(crate) fn lock(&self) -> LatchGuard<'_, QueueState> {
-        self.state.lock()
+    pub(crate) fn lock(&self) -> LatchGuard<'_, Tail> {
+        self.tail.0.lock()
+    }
+
+    /// Closes the batch that was written into, if there is one. [`announce`](Self::announce) has to follow.
+    pub(crate) fn close_full(&self, tail: &mut Tail) -> bool {
+        let urgent = tail.open.as_ref().is_some_and(|open| open.urgent);
+        let Some(batch) = tail.close_full(&self.core) else { return false };
+        let mut line = self.line.lock();
+        line.push(batch, urgent);
+        self.publish_depth(&line);
+        true
     }
 
     /// Notes that a record went in, as `pressing` as it is, and lists the queue if the sender must be told. Then it must be woken, once
-    /// `state` is released.
-    #[inline]
-    pub(crate) fn announce(self: &Arc<Self>, state: &mut QueueState, pressing: bool) -> bool {
-        let tell = state.note(pressing);
+    /// `tail` is released.
+    pub(crate) fn announce(self: &Arc<Self>, tail: &Tail, pressing: bool) -> bool {
+        let mut line = self.line.lock();
+        let tell = line.note(tail.begun(), pressing);
+        self.publish_depth(&line);
         if tell {
             self.core.list(self);
         }
@@ -309,16 +216,14 @@ impl PartitionQueue {
 
     /// Makes the batch of `cell` urgent, if it is here. Says whether it is.
     pub(crate) fn hurry(self: &Arc<Self>, cell: &Arc<BatchCell>) -> bool {
-        let mut state = self.state.lock();
-        let was_urgent = if let Some(open) = state.open.as_mut().filter(|open| Arc::ptr_eq(open.story.cell(), cell)) {
-            std::mem::replace(&mut open.urgent, true)
-        } else if state.closed.iter().any(|batch| Arc::ptr_eq(batch.story.cell(), cell)) {
-            std::mem::replace(&mut state.closed_urgent, true)
-        } else {
-            return false;
+        let mut tail = self.tail.0.lock();
+        let was_urgent = match tail.open.as_mut().filter(|open| Arc::ptr_eq(open.story.cell(), cell)) {
+            Some(open) => Some(std::mem::replace(&mut open.urgent, true)),
+            None => self.line.lock().hurry(cell),
         };
-        let tell = !was_urgent && self.announce(&mut state, true);
-        drop(state);
+        let Some(was_urgent) = was_urgent else { return false };
+        let tell = !was_urgent && self.announce(&tail, true);
+        drop(tail);
         if tell {
             self.core.wake_sender();
         }
@@ -329,8 +234,8 @@ impl PartitionQueue {
         &self.home
     }
 
-    pub(crate) fn publish_depth(&self, state: &QueueState) {
-        self.depth.store(u32::try_from(state.depth()).unwrap_or(u32::MAX), Ordering::Relaxed);
+    fn publish_depth(&self, line: &Line) {
+        self.depth.store(u32::try_from(line.depth()).unwrap_or(u32::MAX), Ordering::Relaxed);
     }
 
     /// Whether it has to be put on the list, being on it no longer.
@@ -344,19 +249,20 @@ impl PartitionQueue {
 
     /// Takes no more records.
     pub(crate) fn refuse(&self) {
-        self.state.lock().refusing = true;
+        self.tail.0.lock().refusing = true;
     }
 
     /// Takes everything, for good.
     pub(crate) fn empty(&self) -> Vec<ClosedBatch> {
-        let mut state = self.state.lock();
-        state.refusing = true;
-        state.close_open(&self.core);
-        state.closed_bytes = 0;
-        state.closed_urgent = false;
-        let batches = std::mem::take(&mut state.closed);
-        self.publish_depth(&state);
-        batches.into()
+        let mut tail = self.tail.0.lock();
+        tail.refusing = true;
+        let last = tail.close(&self.core);
+        let mut line = self.line.lock();
+        line.skip();
+        let mut batches = line.drain();
+        self.publish_depth(&line);
+        batches.extend(last);
+        batches
     }
 }
 

@@ -306,7 +306,7 @@ impl Partition {
     /// Whether the batch that is open has room in the request, as far as can be told while it is open.
     pub(crate) fn head_fits(&self, builder: &Builder) -> bool {
         let closes = self.front.is_empty() && self.sealing.is_empty() && !self.queue_idle;
-        !closes || builder.fits(self.queue.view().head_bytes, 1)
+        !closes || builder.fits(self.queue.head_bytes(), 1)
     }
 
     /// Whether no batch that was sent still waits for its end.
