@@ -23,6 +23,7 @@ use crate::driver::drive;
 use crate::handler::DeliveryHandler;
 use crate::letter_topic::Kit;
 use crate::letters::Letters;
+use crate::patience::Patience;
 use crate::producer::Shared;
 use crate::runtime::Io;
 use crate::seal::SealPool;
@@ -331,7 +332,7 @@ impl ProducerBuilder {
             clock,
             commands,
             config,
-            io,
+            patience: Patience::new(io),
             metrics,
             health,
             watch,

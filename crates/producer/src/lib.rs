@@ -24,6 +24,7 @@ mod health;
 mod letter_topic;
 mod letters;
 mod notices;
+mod patience;
 mod producer;
 mod properties;
 mod record;

@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 
 use milena_accumulator::{Accumulator, Delivery, Receipt, Refused, Reservation, Urgency};
 use milena_sender::{Command, CommandResult, HealthBoard, Metrics, MetricsSnapshot, TopicPartitions};
-use tokio::runtime::Handle;
 
 use crate::builder::ProducerBuilder;
 use crate::clock::Clock;
@@ -18,6 +17,7 @@ use crate::config::ProducerConfig;
 use crate::error::{CloseError, EnqueueError, FlushError, NotReady, Rejected, SendError};
 use crate::health::{Health, ProducerState};
 use crate::letters::Letters;
+use crate::patience::{Patience, Place};
 use crate::record::Record;
 use crate::timeout;
 use crate::watch::Watch;
@@ -53,7 +53,7 @@ pub(crate) struct Shared {
     pub(crate) clock: Clock,
     pub(crate) commands: Commands,
     pub(crate) config: ProducerConfig,
-    pub(crate) io: Handle,
+    pub(crate) patience: Patience,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) health: Arc<HealthBoard>,
     pub(crate) watch: Arc<Watch>,
@@ -387,20 +387,21 @@ impl Producer {
             return Err(self.shared.explain(refused, record, Duration::ZERO));
         };
         let started = *since.get_or_insert_with(Instant::now);
-        let left = self.shared.config.max_block.saturating_sub(started.elapsed());
+        let max_block = self.shared.config.max_block;
         let mut reserve = pin!(self.shared.accumulator.reserve(bytes));
-        let mut timeout = pin!(self.shared.sleep(left));
-        let mut counted = true;
+        let mut place: Option<Place<'_>> = None;
         let reserved = poll_fn(|context| {
             if let Poll::Ready(reserved) = reserve.as_mut().poll(context) {
                 return Poll::Ready(Some(reserved));
             }
-            if counted && timeout.as_mut().poll(context).is_ready() {
-                if started.elapsed() >= self.shared.config.max_block {
-                    return Poll::Ready(None);
-                }
-                // The runtime that was to count the time is gone, and with it the driver, whose end ends the waiting.
-                counted = false;
+            if started.elapsed() >= max_block {
+                return Poll::Ready(None);
+            }
+            // Should the runtime that counts the time end, so does the driver, whose end ends the waiting.
+            match (&place, started.checked_add(max_block)) {
+                (Some(place), _) => place.renew(context.waker()),
+                (None, Some(deadline)) => place = Some(self.shared.patience.wait(deadline, context.waker())),
+                (None, None) => {}
             }
             Poll::Pending
         })
@@ -482,18 +483,6 @@ impl Shared {
         record.with_ref(|view| self.accumulator.append_with_token(self.clock, view, Urgency::Linger, memory, token))
     }
 
-    /// Sleeps on the producer's own runtime, so that callers need none.
-    async fn sleep(&self, duration: Duration) {
-        let (tx, rx) = tokio::sync::oneshot::channel::<()>();
-        let sleeping = self.io.spawn(async move {
-            tokio::time::sleep(duration).await;
-            drop(tx);
-        });
-        let _ends_with_the_wait = AbortOnDrop(sleeping.abort_handle());
-        // The sender's drop is the signal, whether time has passed or the runtime has ended.
-        drop(rx.await);
-    }
-
     pub(crate) fn explain(&self, refused: Refused, record: &Record<'_>, waited: Duration) -> EnqueueError {
         match refused {
             Refused::Memory { .. } => EnqueueError::BufferFull { waited, limit: self.config.buffer_memory },
@@ -518,13 +507,5 @@ impl Drop for Shared {
             let deadline = self.clock.now() + self.config.drop_timeout;
             self.commands.close_unattended(deadline);
         }
-    }
-}
-
-struct AbortOnDrop(tokio::task::AbortHandle);
-
-impl Drop for AbortOnDrop {
-    fn drop(&mut self) {
-        self.0.abort();
     }
 }

@@ -50,6 +50,8 @@ impl DeliveryHandler for Listener {
         let mut delivered = lock(&self.delivered);
         delivered.records += report.records().len() as u64;
         if delivered.records >= delivered.awaited {
+            // Once is enough, though more comes before the other thread runs.
+            delivered.awaited = u64::MAX;
             self.more.notify_all();
         }
     }
@@ -62,7 +64,6 @@ impl Listener {
         while delivered.records < records {
             delivered = self.more.wait(delivered).unwrap_or_else(|error| fail(error));
         }
-        delivered.awaited = u64::MAX;
     }
 }
 

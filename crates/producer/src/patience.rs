@@ -1,0 +1,204 @@
+//! How long callers wait for memory at most: one timer for all of them.
+//!
+//! A busy producer's callers wait for memory thousands of times a second, and hardly ever for long. A timer for each wait would be a task that the
+//! I/O thread is woken for twice. As all may wait equally long, whoever begins last gives up last, so the timer of the first serves the
+//! others too; once it is over it goes on with whoever is first then.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::task::Waker;
+use std::time::Instant;
+
+use parking_lot::Mutex;
+use tokio::runtime::Handle;
+use tokio::task::AbortHandle;
+
+/// Those who wait, and when they give up.
+pub(crate) struct Patience {
+    line: Arc<Mutex<Line>>,
+    /// Of the runtime that counts the time. When that ends the wait has to be ended otherwise.
+    io: Handle,
+    timer: Mutex<Option<AbortHandle>>,
+}
+
+#[derive(Default)]
+struct Line {
+    waiting: BTreeMap<Key, Waker>,
+    places: u64,
+    /// When the timer is over, if there is one.
+    armed: Option<Instant>,
+}
+
+/// First who gives up first.
+type Key = (Instant, u64);
+
+/// Somebody who waits; not any more when this is dropped.
+pub(crate) struct Place<'a> {
+    patience: &'a Patience,
+    key: Key,
+}
+
+impl Patience {
+    pub(crate) fn new(io: Handle) -> Self {
+        Self { line: Arc::default(), io, timer: Mutex::new(None) }
+    }
+
+    /// Has `waker` woken when `deadline` has passed, or later.
+    pub(crate) fn wait(&self, deadline: Instant, waker: &Waker) -> Place<'_> {
+        let waker = waker.clone();
+        let mut line = self.line.lock();
+        line.places += 1;
+        let key = (deadline, line.places);
+        line.waiting.insert(key, waker);
+        let arm = line.armed.is_none_or(|armed| deadline < armed);
+        if arm {
+            line.armed = Some(deadline);
+        }
+        drop(line);
+        if arm {
+            // The timer that was there, if any, would be over later.
+            let timer = self.io.spawn(count_down(Arc::clone(&self.line), deadline)).abort_handle();
+            if let Some(later) = self.timer.lock().replace(timer) {
+                later.abort();
+            }
+        }
+        Place { patience: self, key }
+    }
+}
+
+impl Drop for Patience {
+    fn drop(&mut self) {
+        if let Some(timer) = self.timer.get_mut().take() {
+            timer.abort();
+        }
+    }
+}
+
+impl Place<'_> {
+    /// As [`Patience::wait`], for a task that may be another by now.
+    pub(crate) fn renew(&self, waker: &Waker) {
+        let mut line = self.patience.line.lock();
+        let Some(known) = line.waiting.get_mut(&self.key).filter(|known| !known.will_wake(waker)) else { return };
+        let old = std::mem::replace(known, waker.clone());
+        drop(line);
+        drop(old);
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        let waker = self.patience.line.lock().waiting.remove(&self.key);
+        // Its drop may be the user's code.
+        drop(waker);
+    }
+}
+
+/// The timer.
+async fn count_down(line: Arc<Mutex<Line>>, mut until: Instant) {
+    loop {
+        tokio::time::sleep_until(until.into()).await;
+        let (due, next) = line.lock().expire(until, Instant::now());
+        due.into_iter().for_each(Waker::wake);
+        match next {
+            Some(next) => until = next,
+            None => return,
+        }
+    }
+}
+
+impl Line {
+    /// Who has waited long enough, and until when the timer that was over at `until` is to go on, if it is.
+    fn expire(&mut self, until: Instant, now: Instant) -> (Vec<Waker>, Option<Instant>) {
+        let mut due = Vec::new();
+        while let Some(first) = self.waiting.first_entry().filter(|first| first.key().0 <= now) {
+            due.push(first.remove());
+        }
+        if self.armed != Some(until) {
+            // Another took its place.
+            return (due, None);
+        }
+        self.armed = self.waiting.first_key_value().map(|((deadline, _), _)| *deadline);
+        (due, self.armed)
+    }
+}
+
+impl fmt::Debug for Patience {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Patience").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::Wake;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Bell(AtomicUsize);
+
+    impl Wake for Bell {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    fn bell() -> (Arc<Bell>, Waker) {
+        let bell = Arc::new(Bell::default());
+        (Arc::clone(&bell), bell.into())
+    }
+
+    fn rung(bell: &Bell) -> usize {
+        bell.0.load(Ordering::SeqCst)
+    }
+
+    fn timers() -> usize {
+        Handle::current().metrics().num_alive_tasks()
+    }
+
+    #[tokio::test]
+    async fn one_timer_serves_a_thousand_waits_and_ends_with_the_last() {
+        let patience = Patience::new(Handle::current());
+        let (bell, waker) = bell();
+        let deadline = Instant::now() + Duration::from_millis(1);
+        for later in 0..1_000 {
+            drop(patience.wait(deadline + Duration::from_nanos(later), &waker));
+            assert_eq!(timers(), 1);
+        }
+        while timers() > 0 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(rung(&bell), 0, "nobody waited any more");
+    }
+
+    #[tokio::test]
+    async fn each_is_woken_at_its_own_time_whoever_came_first() {
+        let patience = Patience::new(Handle::current());
+        let now = Instant::now();
+        let (late, late_waker) = bell();
+        let (early, early_waker) = bell();
+        let (never, never_waker) = bell();
+        let late_place = patience.wait(now + Duration::from_millis(4), &never_waker);
+        late_place.renew(&late_waker);
+        let early_place = patience.wait(now + Duration::from_millis(2), &early_waker);
+        let never_place = patience.wait(now + Duration::from_secs(3_600), &never_waker);
+        while rung(&early) == 0 {
+            tokio::task::yield_now().await;
+        }
+        assert!(now.elapsed() >= Duration::from_millis(2));
+        while rung(&late) == 0 {
+            tokio::task::yield_now().await;
+        }
+        assert!(now.elapsed() >= Duration::from_millis(4));
+        assert_eq!((rung(&early), rung(&late), rung(&never)), (1, 1, 0));
+        assert_eq!(timers(), 1);
+        drop((late_place, early_place, never_place));
+        drop(patience);
+        while timers() > 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+}
