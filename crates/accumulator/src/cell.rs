@@ -28,11 +28,14 @@ impl Home {
 }
 
 /// Shared by a batch and the handles of its records.
+///
+/// It is made by the thread that begins the batch, and often freed by another. Blocks of up to 128 bytes the system's allocator takes back from
+/// another thread without that thread's lock, for which they otherwise queue, batch by batch; so what is seldom used is boxed.
 pub(crate) struct BatchCell {
     home: Arc<Home>,
     /// Written once. It is written before `waiters` are woken and before `dropped` is settled.
     verdict: OnceLock<Verdict>,
-    waiters: Mutex<Waiters>,
+    waiters: Mutex<Option<Box<Waiters>>>,
     dropped: Dropped,
     /// Somebody wants the records not to linger. Written under the lock of `waiters`, which whoever forwards takes after the
     /// verdict: so either the wish is seen there, or who has it sees where the records went.
@@ -132,7 +135,7 @@ impl BatchCell {
     ///
     /// `seat` is what the handle was given here before.
     pub(crate) fn register(&self, waker: &Waker, seat: &mut Seat) {
-        let old = self.waiters.lock().seat(waker, seat);
+        let old = self.waiters.lock().get_or_insert_default().seat(waker, seat);
         drop(old);
     }
 
@@ -179,8 +182,10 @@ impl BatchCell {
         let fresh = self.verdict.set(verdict).is_ok();
         debug_assert!(fresh, "a batch has one outcome");
         let dropped = self.dropped.settle();
-        let waiters = std::mem::take(&mut *self.waiters.lock());
-        waiters.wake();
+        let waiters = self.waiters.lock().take();
+        if let Some(waiters) = waiters {
+            waiters.wake();
+        }
         dropped
     }
 
@@ -202,6 +207,10 @@ impl BatchCell {
         }
     }
 }
+
+#[cfg(target_pointer_width = "64")]
+#[cfg(not(shuttle))]
+const _: () = assert!(size_of::<BatchCell>() + 2 * size_of::<usize>() <= 120, "with its counts and the allocator's word");
 
 impl fmt::Debug for BatchCell {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -20,7 +20,8 @@ const SETTLED: u64 = 1 << 63;
 pub(crate) struct Dropped {
     word: AtomicU64,
     /// Runs beside the word's; only grows before the word's settled bit is set.
-    beside: Mutex<Vec<Range<u32>>>,
+    #[expect(clippy::box_collection, reason = "nearly always none, and each batch has one of these")]
+    beside: Mutex<Option<Box<Vec<Range<u32>>>>>,
 }
 
 /// Whether a drop came before or after the outcome.
@@ -59,11 +60,12 @@ impl Dropped {
 
     #[cold]
     fn note_beside(&self, index: u32) -> Timing {
-        let mut beside = self.beside.lock();
+        let mut list = self.beside.lock();
         // Settling sets the bit first and takes this lock after: if the bit is not set here, it will find this index.
         if self.word.load(Ordering::Acquire) & SETTLED != 0 {
             return Timing::AfterOutcome;
         }
+        let beside = list.get_or_insert_default();
         match beside.iter_mut().rev().take(4).find(|run| run.end == index) {
             Some(run) => run.end += 1,
             None => beside.push(index..index + 1),
@@ -74,7 +76,7 @@ impl Dropped {
     /// The indices dropped so far; from now on drops count themselves. Called once, after the outcome can be read.
     pub(crate) fn settle(&self) -> Vec<Range<u32>> {
         let word = self.word.fetch_or(SETTLED, Ordering::AcqRel);
-        let mut runs = std::mem::take(&mut *self.beside.lock());
+        let mut runs = self.beside.lock().take().map_or_else(Vec::new, |beside| *beside);
         let run = run_of(word);
         if !run.is_empty() {
             runs.push(run);
@@ -117,7 +119,7 @@ mod tests {
     fn handles_dropped_in_order_need_no_list() {
         let dropped = Dropped::default();
         (0..100_000).for_each(|index| assert_eq!(dropped.note(index), Timing::BeforeOutcome));
-        assert!(dropped.beside.lock().is_empty());
+        assert!(dropped.beside.lock().is_none());
         assert_eq!(dropped.settle(), vec![0..100_000]);
     }
 }

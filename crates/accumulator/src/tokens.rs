@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::{Buf, BufMut};
 use milena_mutants::Mutant;
+use smallvec::SmallVec;
 
 use crate::chunk::{CHUNK_MAX, CHUNK_MIN, Chunk, capacity_for};
 use crate::core::Core;
@@ -19,8 +20,8 @@ pub(crate) const WORTH_RESERVING: usize = CHUNK_MIN;
 /// Tokens, in the order of their records.
 #[derive(Debug, Default)]
 pub(crate) struct Tokens {
-    /// All but the last are full.
-    chunks: Vec<Chunk>,
+    /// All but the last are full. Two are enough for a batch of the default size.
+    chunks: SmallVec<[Chunk; 2]>,
     count: usize,
 }
 
