@@ -210,7 +210,8 @@ impl BatchCell {
 
 #[cfg(target_pointer_width = "64")]
 #[cfg(not(shuttle))]
-const _: () = assert!(size_of::<BatchCell>() + 2 * size_of::<usize>() <= 120, "with its counts and the allocator's word");
+const _: () =
+    assert!(size_of::<BatchCell>() + 2 * size_of::<usize>() <= 120, "with its counts and the allocator's word");
 
 impl fmt::Debug for BatchCell {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

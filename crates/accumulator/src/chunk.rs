@@ -39,28 +39,25 @@ pub(crate) fn capacity_for(need: usize, limit: usize) -> usize {
 
 /// Encoded records, in a buffer that goes back to the pool when the last reader drops it.
 pub(crate) struct Chunk {
-    /// All of it is initialised, so that writing is a matter of slices.
-    buffer: Vec<u8>,
+    /// All of it is counted, and initialised, so that writing is a matter of slices.
+    buffer: Box<[u8]>,
     /// How much of it was written; the rest is whatever it held before.
     written: usize,
-    /// What is counted for it; never more is written.
-    capacity: usize,
     memory: Arc<Memory>,
 }
 
 impl Chunk {
-    pub(crate) fn new(memory: Arc<Memory>, buffer: Vec<u8>, capacity: usize) -> Self {
-        debug_assert!(buffer.len() == capacity);
-        Self { buffer, written: 0, capacity, memory }
+    pub(crate) fn new(memory: Arc<Memory>, buffer: Box<[u8]>) -> Self {
+        Self { buffer, written: 0, memory }
     }
 
     pub(crate) fn capacity(&self) -> usize {
-        self.capacity
+        self.buffer.len()
     }
 
     #[inline]
     pub(crate) fn room(&self) -> usize {
-        self.capacity - self.written
+        self.buffer.len() - self.written
     }
 
     /// What can still be written. [`advance`](Self::advance) says how much was.
@@ -91,13 +88,13 @@ impl AsRef<[u8]> for Chunk {
 
 impl Drop for Chunk {
     fn drop(&mut self) {
-        self.memory.put_back(std::mem::take(&mut self.buffer), self.capacity);
+        self.memory.put_back(std::mem::take(&mut self.buffer));
     }
 }
 
 impl fmt::Debug for Chunk {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Chunk({} of {})", self.written, self.capacity)
+        write!(f, "Chunk({} of {})", self.written, self.capacity())
     }
 }
 

@@ -44,7 +44,7 @@ pub(crate) struct Memory {
 struct State {
     used: usize,
     /// Chunks to use again with what they held last, by class, last in first out: the last is likely still in the processor's cache.
-    free: [Vec<Vec<u8>>; crate::chunk::CLASSES],
+    free: [Vec<Box<[u8]>>; crate::chunk::CLASSES],
     /// Capacity of all of `free`. After each chunk taken or given back, and each charge, `used + free_bytes` is neither above what was lately
     /// used at once nor above the limit, unless `used` alone is.
     free_bytes: usize,
@@ -121,12 +121,13 @@ impl Memory {
         state.note_taken(capacity, self.limit, &mut trimmed);
         drop(state);
         drop(trimmed);
-        let buffer = again.map_or_else(|| vec![0; capacity], warmed);
-        Chunk::new(Arc::clone(self), buffer, capacity)
+        let buffer = again.map_or_else(|| vec![0; capacity].into_boxed_slice(), warmed);
+        Chunk::new(Arc::clone(self), buffer)
     }
 
     /// Takes a chunk's buffer back, together with its share of the budget.
-    pub(crate) fn put_back(&self, buffer: Vec<u8>, capacity: usize) {
+    pub(crate) fn put_back(&self, buffer: Box<[u8]>) {
+        let capacity = buffer.len();
         let mut trimmed = Vec::new();
         let wakers = {
             let mut state = self.state.lock();
@@ -257,7 +258,7 @@ impl State {
     }
 
     /// Bytes that were promised are held now: what is kept for reuse ages by that, and makes room for it.
-    fn note_taken(&mut self, bytes: usize, limit: usize, trimmed: &mut Vec<Vec<u8>>) {
+    fn note_taken(&mut self, bytes: usize, limit: usize, trimmed: &mut Vec<Box<[u8]>>) {
         self.lately.took(bytes, self.used, limit);
         self.trim(limit, trimmed);
     }
@@ -285,7 +286,7 @@ impl State {
     /// Drops free chunks (into `out`, so that the allocator is called outside the lock) that would take the process beyond the limit, or
     /// beyond what it lately needed: with many partitions the sizes of chunks that are wanted change, and those of before would pile up.
     /// The largest go first, since few calls of the allocator give back most.
-    fn trim(&mut self, limit: usize, out: &mut Vec<Vec<u8>>) {
+    fn trim(&mut self, limit: usize, out: &mut Vec<Box<[u8]>>) {
         let limit = limit.min(self.lately.most());
         let mut class = self.free.len();
         while self.free_bytes > 0 && !self.fits(self.free_bytes, limit) && class > 0 {
@@ -303,7 +304,7 @@ impl State {
 /// Brings what a buffer held before into this processor's cache, for writing: the I/O thread's has it, which read it last. Touched one
 /// after the other, the cache lines come many at a time; with a record's few each would be awaited at the next lock. It saves a third of
 /// what an append of 1000 bytes costs.
-fn warmed(mut buffer: Vec<u8>) -> Vec<u8> {
+fn warmed(mut buffer: Box<[u8]>) -> Box<[u8]> {
     buffer.chunks_mut(CACHE_LINE).for_each(|line| line[0] = 0);
     buffer
 }

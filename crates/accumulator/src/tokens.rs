@@ -17,7 +17,7 @@ const SIZE: usize = 8 + 8 + 4;
 /// What an append with a token should reserve for it, beside what the record takes.
 pub(crate) const WORTH_RESERVING: usize = CHUNK_MIN;
 
-/// Tokens, in the order of their records.
+/// Tokens, in the order of their records. As small as [`BatchCell`](crate::cell::BatchCell) is, and for the same reason.
 #[derive(Debug, Default)]
 pub(crate) struct Tokens {
     /// All but the last are full. Two are enough for a batch of the default size.
@@ -78,6 +78,9 @@ impl Tokens {
         Iter { tokens, left: self.count - usize::from(Mutant::LastTokenIsLost.lives()) }
     }
 }
+
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(size_of::<Tokens>() + 2 * size_of::<usize>() <= 120);
 
 fn write(chunk: &mut Chunk, tagged: Tagged) {
     let mut free = chunk.free();

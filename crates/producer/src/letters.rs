@@ -56,7 +56,7 @@ struct State {
 }
 
 enum Item {
-    Batch(Diverted),
+    Batch(Box<Diverted>),
     /// To be answered when everything before it is kept, or lost.
     Flush(oneshot::Sender<()>),
     /// The same, and nothing is kept any more.
@@ -94,7 +94,7 @@ impl Letters {
         let mut state = self.state.lock();
         if !state.silent {
             state.pending += batch.count().as_usize() as u64;
-            state.queue.push_back(Item::Batch(batch));
+            state.queue.push_back(Item::Batch(Box::new(batch)));
             drop(state);
             self.news.notify_one();
         }

@@ -17,6 +17,9 @@ use crate::handler::{DeliveryHandler, log_unobserved};
 /// is not a million calls.
 const GATHER: Duration = Duration::from_millis(20);
 
+/// So many reports are told of though more are to come.
+const ENOUGH: usize = 32;
+
 /// The queue between whoever settles and the handler's thread.
 ///
 /// Reports hold the memory of their batches, so `buffer_memory` bounds them; unobserved failures are one entry per failed
@@ -29,6 +32,8 @@ pub(crate) struct Notices {
 #[derive(Default)]
 struct State {
     reports: VecDeque<BatchReport>,
+    /// Whoever reports will say when that is all for now.
+    more: bool,
     unobserved: VecDeque<(Arc<Failure>, u32)>,
     /// Whoever waits until everything so far was told.
     fences: Vec<oneshot::Sender<()>>,
@@ -54,6 +59,24 @@ impl Notices {
         let mut state = self.state.lock();
         if !state.silent {
             state.reports.push_back(report);
+            let wait = state.more && state.reports.len() < ENOUGH;
+            drop(state);
+            if !wait {
+                self.news.notify_one();
+            }
+        }
+    }
+
+    /// Lets the handler's thread sleep until [`all_for_now`](Self::all_for_now), or until it is worth waking: an answer of a broker settles
+    /// many batches, and to wake a thread takes longer than to settle one.
+    pub(crate) fn more_to_come(&self) {
+        self.state.lock().more = true;
+    }
+
+    pub(crate) fn all_for_now(&self) {
+        let mut state = self.state.lock();
+        state.more = false;
+        if !state.reports.is_empty() {
             drop(state);
             self.news.notify_one();
         }
@@ -184,16 +207,21 @@ impl fmt::Debug for Notices {
 mod tests {
     use std::sync::mpsc::{Receiver, Sender, channel};
 
-    use milena_accumulator::{FailureKind, Fate};
-    use milena_wire::TopicName;
+    use milena_accumulator::{Accumulator, AccumulatorConfig, At, FailureKind, Fate, Hooks, RecordRef, Urgency};
+    use milena_wire::{RecordParts, Timestamp, TopicName};
 
     use super::*;
     use crate::block_on::block_on;
 
+    /// Longer than anything here takes.
+    const LONG: Duration = Duration::from_secs(30);
+
     struct Recorder(Mutex<Sender<u32>>);
 
     impl DeliveryHandler for Recorder {
-        fn on_batch(&self, _: BatchReport) {}
+        fn on_batch(&self, report: BatchReport) {
+            self.0.lock().send(u32::try_from(report.records().len()).unwrap()).unwrap();
+        }
 
         fn on_unobserved(&self, _: &Arc<Failure>, records: u32) {
             self.0.lock().send(records).unwrap();
@@ -208,6 +236,52 @@ mod tests {
 
     fn failure() -> Arc<Failure> {
         Arc::new(Failure::new(FailureKind::Purged, Fate::NotWritten, TopicName::new("t"), None))
+    }
+
+    struct Reports(Arc<Notices>);
+
+    impl Hooks for Reports {
+        fn wake(&self) {}
+
+        fn report(&self, report: BatchReport) {
+            self.0.report(report);
+        }
+
+        fn unobserved(&self, _: &Arc<Failure>, _: u32) {}
+    }
+
+    /// Reports of so many batches, of one record each.
+    fn report(notices: &Arc<Notices>, batches: usize) {
+        let accumulator = Accumulator::new(AccumulatorConfig::default(), 1, Arc::new(Reports(Arc::clone(notices))));
+        for batch in 0..batches {
+            let topic = TopicName::new(&format!("t{batch}"));
+            let parts = RecordParts { value: Some(b"v"), ..RecordParts::default() };
+            let record =
+                RecordRef { topic: topic.as_str(), partition: None, parts, timestamp_ms: Some(0), shared: None };
+            let at = At { now: Timestamp::ZERO, wall_ms: 0 };
+            accumulator.append_with_token(at, &record, Urgency::Linger, None, 7).unwrap();
+            let failure = Failure::new(FailureKind::Purged, Fate::NotWritten, topic.clone(), None);
+            assert_eq!(accumulator.fail_waiting(&topic, failure), 1);
+        }
+    }
+
+    #[test]
+    fn reports_are_told_when_that_is_all_for_now_and_before_if_they_are_many() {
+        let (notices, heard) = rig();
+        // So that the thread sleeps, or is about to.
+        block_on(notices.fence()).unwrap();
+        for _ in 0..100 {
+            notices.more_to_come();
+            report(&notices, 3);
+            notices.all_for_now();
+            (0..3).for_each(|_| assert_eq!(heard.recv_timeout(LONG), Ok(1)));
+            notices.more_to_come();
+            report(&notices, ENOUGH);
+            (0..ENOUGH).for_each(|_| assert_eq!(heard.recv_timeout(LONG), Ok(1)));
+            report(&notices, 1);
+            block_on(notices.fence()).unwrap();
+            assert_eq!(heard.try_recv(), Ok(1), "before whoever waits for that");
+        }
     }
 
     #[test]

@@ -111,8 +111,22 @@ impl Watch {
         self.spooler.as_ref()
     }
 
+    /// The driver has something to do. Once that is done it [`rest`](Self::rest)s.
+    pub(crate) fn work(&self) {
+        if !self.deaf {
+            self.notices.more_to_come();
+        }
+    }
+
+    pub(crate) fn rest(&self) {
+        if !self.deaf {
+            self.notices.all_for_now();
+        }
+    }
+
     /// The driver has ended, and every record has its outcome, or is on its way to the spool.
     pub(crate) fn end(&self) {
+        self.rest();
         match &self.spooler {
             Some(spooler) if spooler.end() => {}
             _ => self.end_telling(),

@@ -119,7 +119,8 @@ impl World for Real {
                 None => std::future::pending().await,
             }
         };
-        tokio::select! {
+        self.watch.rest();
+        let input = tokio::select! {
             biased;
             input = self.network.next() => Input::Cluster(input),
             input = self.seals.next() => input,
@@ -127,6 +128,8 @@ impl World for Real {
             Some(input) = self.spool.recv() => input,
             () = self.watch.ring() => Input::Wake,
             () = timer => Input::Tick,
-        }
+        };
+        self.watch.work();
+        input
     }
 }
