@@ -11,13 +11,20 @@ impl Stream {
     /// What may be sent to `route` now. The answer holds until the stream is changed.
     #[must_use]
     pub fn gate(&self, route: Route) -> Gate {
-        let mut in_flight = 0;
-        for entry in &self.entries {
-            if let State::InFlight { route: other, .. } = entry.state {
-                if other.leader != route.leader || other.topic != route.topic {
-                    return Gate::Wait(Why::OldLeader);
+        // This is asked several times per batch, so one look at each has to do.
+        let (mut in_flight, mut waiting, mut held, mut settled) = (0, None, false, false);
+        for (at, entry) in self.entries.iter().enumerate() {
+            settled |= entry.settled;
+            match entry.state {
+                State::InFlight { route: other, .. } => {
+                    if other.leader != route.leader || other.topic != route.topic {
+                        return Gate::Wait(Why::OldLeader);
+                    }
+                    in_flight += 1;
                 }
-                in_flight += 1;
+                State::Waiting => waiting = waiting.or(Some(at)),
+                State::Held => held = true,
+                State::Silent | State::Withdrawn | State::Done => {}
             }
         }
         if self.is_stamped() && self.identity.is_none() {
@@ -26,7 +33,7 @@ impl Stream {
         let alone = self.is_stamped() && !self.is_open(route) && !Mutant::FirstAckIsNotAwaited.lives();
         let (window, limit) =
             if Mutant::WindowIsUnbounded.lives() { (usize::MAX, usize::MAX) } else { (WINDOW, self.limit) };
-        if let Some(at) = self.entries.iter().position(|e| e.state == State::Waiting) {
+        if let Some(at) = waiting {
             let key = self.entries[at].key;
             let behind = self.entries.iter().skip(at + 1).any(|e| matches!(e.state, State::InFlight { .. }));
             return match () {
@@ -37,11 +44,9 @@ impl Stream {
                 () => Gate::Open(Turn::Resend(key)),
             };
         }
-        let settled = self.is_stamped() && self.entries.iter().any(|e| e.settled);
-        let held = self.entries.iter().any(|e| e.state == State::Held);
         match () {
             () if self.gap || held => Gate::Wait(Why::Gap),
-            () if settled && in_flight > 0 => Gate::Wait(Why::Tombstone),
+            () if self.is_stamped() && settled && in_flight > 0 => Gate::Wait(Why::Tombstone),
             () if alone && in_flight > 0 => Gate::Wait(Why::FirstAck),
             () if in_flight >= limit || (self.is_stamped() && self.entries.len() >= window) => Gate::Wait(Why::Full),
             () => Gate::Open(Turn::New),
