@@ -149,7 +149,7 @@ impl Topic {
     }
 
     /// The first chunk of a batch, and the record's value, if that is large and need not be copied. If the funds do not suffice it
-    /// hands back what it got, to be dropped once the partition's lock is free.
+    /// hands back what it got, to be dropped once the lock of the partition's tail is free.
     fn buy_first(
         &self,
         entry: &Entry<'_>,

@@ -29,7 +29,7 @@ impl Home {
 
 /// Shared by a batch and the handles of its records.
 ///
-/// It is made by the thread that begins the batch, and often freed by another. Blocks of up to 128 bytes the system's allocator takes back from
+/// It is made by the thread that begins the batch, and often freed by another. Blocks of up to 128 bytes glibc's allocator takes back from
 /// another thread without that thread's lock, for which they otherwise queue, batch by batch; so what is seldom used is boxed.
 pub(crate) struct BatchCell {
     home: Arc<Home>,

@@ -18,7 +18,7 @@ pub(crate) struct Core {
     pub(crate) memory: Arc<Memory>,
     /// A record that takes no more than this in a batch of its own is within every limit, and is copied.
     pub(crate) small: usize,
-    /// Locked after a partition's lock, never before it.
+    /// Locked after a partition's locks, never before them.
     ready: Mutex<Vec<Arc<PartitionQueue>>>,
     /// Locked after a topic's waiting queue, never before it.
     waiting_topics: Mutex<Vec<TopicName>>,
@@ -54,7 +54,7 @@ impl Core {
         self.slots.load(Ordering::Relaxed)
     }
 
-    /// Lists `queue` for the sender. Called under the partition's lock: whoever appends to it next, and tells nobody, must find it listed.
+    /// Lists `queue` for the sender. Called under the lock of the partition's tail: whoever appends to it next, and tells nobody, must find it listed.
     /// [`wake_sender`](Self::wake_sender) follows once that lock is released.
     pub(crate) fn list(&self, queue: &Arc<PartitionQueue>) {
         if queue.list() {

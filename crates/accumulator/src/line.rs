@@ -1,6 +1,6 @@
 //! What the sender sees of a partition's queue: the closed batches, and since when there is an open one.
 //!
-//! It has a lock of its own. Callers take that once for each batch, when one begins or ends, so the sender can look as often as it likes; the lock
+//! It has a lock of its own. Callers take that when a batch begins, ends or becomes urgent, so the sender can look as often as it likes; the lock
 //! of the [`Tail`](crate::tail::Tail), which they take for each record, it hardly ever needs. (With one lock for both, the sender waited at it for
 //! most of its time, and each of its looks cost the callers the cache line.)
 
@@ -77,7 +77,7 @@ impl Line {
         self.closed.push_back(batch);
     }
 
-    /// The open batch was taken, and was the only one.
+    /// The open batch was taken without being listed here.
     pub(crate) fn skip(&mut self) {
         self.open = None;
     }

@@ -17,10 +17,10 @@ const SIZE: usize = 8 + 8 + 4;
 /// What an append with a token should reserve for it, beside what the record takes.
 pub(crate) const WORTH_RESERVING: usize = CHUNK_MIN;
 
-/// Tokens, in the order of their records. As small as [`BatchCell`](crate::cell::BatchCell) is, and for the same reason.
+/// Tokens, in the order of their records. No larger than a [`BatchCell`](crate::cell::BatchCell), and for the same reason.
 #[derive(Debug, Default)]
 pub(crate) struct Tokens {
-    /// All but the last are full. Two are enough for a batch of the default size.
+    /// All but the last are full. Two are enough for 153 records; where a batch has more, an allocation is shared by more.
     chunks: SmallVec<[Chunk; 2]>,
     count: usize,
 }

@@ -46,6 +46,13 @@ struct State {
     listener: Option<ThreadId>,
 }
 
+impl State {
+    /// Whether a report that has come is worth waking the thread for.
+    fn is_worth_waking(&self) -> bool {
+        !self.more || self.reports.len() >= ENOUGH
+    }
+}
+
 impl Notices {
     /// Starts the handler's thread.
     pub(crate) fn start(name: &str, handler: Arc<dyn DeliveryHandler>) -> io::Result<Arc<Self>> {
@@ -59,16 +66,16 @@ impl Notices {
         let mut state = self.state.lock();
         if !state.silent {
             state.reports.push_back(report);
-            let wait = state.more && state.reports.len() < ENOUGH;
+            let wake = state.is_worth_waking();
             drop(state);
-            if !wait {
+            if wake {
                 self.news.notify_one();
             }
         }
     }
 
-    /// Lets the handler's thread sleep until [`all_for_now`](Self::all_for_now), or until it is worth waking: an answer of a broker settles
-    /// many batches, and to wake a thread takes longer than to settle one.
+    /// Lets the handler's thread sleep until [`all_for_now`](Self::all_for_now), which has to follow soon: an answer of a broker settles many
+    /// batches, and to wake a thread takes longer than to settle one.
     pub(crate) fn more_to_come(&self) {
         self.state.lock().more = true;
     }
@@ -238,50 +245,60 @@ mod tests {
         Arc::new(Failure::new(FailureKind::Purged, Fate::NotWritten, TopicName::new("t"), None))
     }
 
-    struct Reports(Arc<Notices>);
+    #[derive(Default)]
+    struct Reports(Mutex<Vec<BatchReport>>);
 
     impl Hooks for Reports {
         fn wake(&self) {}
 
         fn report(&self, report: BatchReport) {
-            self.0.report(report);
+            self.0.lock().push(report);
         }
 
         fn unobserved(&self, _: &Arc<Failure>, _: u32) {}
     }
 
-    /// Reports of so many batches, of one record each.
-    fn report(notices: &Arc<Notices>, batches: usize) {
-        let accumulator = Accumulator::new(AccumulatorConfig::default(), 1, Arc::new(Reports(Arc::clone(notices))));
-        for batch in 0..batches {
-            let topic = TopicName::new(&format!("t{batch}"));
-            let parts = RecordParts { value: Some(b"v"), ..RecordParts::default() };
-            let record =
-                RecordRef { topic: topic.as_str(), partition: None, parts, timestamp_ms: Some(0), shared: None };
-            let at = At { now: Timestamp::ZERO, wall_ms: 0 };
-            accumulator.append_with_token(at, &record, Urgency::Linger, None, 7).unwrap();
-            let failure = Failure::new(FailureKind::Purged, Fate::NotWritten, topic.clone(), None);
-            assert_eq!(accumulator.fail_waiting(&topic, failure), 1);
+    /// The report of a batch of one record.
+    fn report() -> BatchReport {
+        let reports = Arc::new(Reports::default());
+        let accumulator = Accumulator::new(AccumulatorConfig::default(), 1, Arc::clone(&reports) as _);
+        let topic = TopicName::new("t");
+        let parts = RecordParts { value: Some(b"v"), ..RecordParts::default() };
+        let record = RecordRef { topic: topic.as_str(), partition: None, parts, timestamp_ms: Some(0), shared: None };
+        let at = At { now: Timestamp::ZERO, wall_ms: 0 };
+        accumulator.append_with_token(at, &record, Urgency::Linger, None, 7).unwrap();
+        let failure = Failure::new(FailureKind::Purged, Fate::NotWritten, topic.clone(), None);
+        assert_eq!(accumulator.fail_waiting(&topic, failure), 1);
+        reports.0.lock().pop().unwrap()
+    }
+
+    #[test]
+    fn reports_are_told_when_that_is_all_for_now() {
+        let (notices, heard) = rig();
+        let report = report();
+        for _ in 0..1_000 {
+            notices.more_to_come();
+            (0..3).for_each(|_| notices.report(report.clone()));
+            notices.all_for_now();
+            (0..3).for_each(|_| assert_eq!(heard.recv_timeout(LONG), Ok(1)));
+            notices.more_to_come();
+            notices.report(report.clone());
+            block_on(notices.fence()).unwrap();
+            assert_eq!(heard.try_recv(), Ok(1), "before whoever waits for that");
         }
     }
 
     #[test]
-    fn reports_are_told_when_that_is_all_for_now_and_before_if_they_are_many() {
-        let (notices, heard) = rig();
-        // So that the thread sleeps, or is about to.
-        block_on(notices.fence()).unwrap();
-        for _ in 0..100 {
-            notices.more_to_come();
-            report(&notices, 3);
-            notices.all_for_now();
-            (0..3).for_each(|_| assert_eq!(heard.recv_timeout(LONG), Ok(1)));
-            notices.more_to_come();
-            report(&notices, ENOUGH);
-            (0..ENOUGH).for_each(|_| assert_eq!(heard.recv_timeout(LONG), Ok(1)));
-            report(&notices, 1);
-            block_on(notices.fence()).unwrap();
-            assert_eq!(heard.try_recv(), Ok(1), "before whoever waits for that");
+    fn many_reports_are_told_though_more_are_to_come() {
+        let report = report();
+        let mut state = State { more: true, ..State::default() };
+        for _ in 1..ENOUGH {
+            state.reports.push_back(report.clone());
+            assert!(!state.is_worth_waking());
         }
+        state.reports.push_back(report);
+        assert!(state.is_worth_waking());
+        assert!(State::default().is_worth_waking(), "a report of which nobody says that more are to come");
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::Waker;
 use std::time::Instant;
@@ -19,15 +20,14 @@ pub(crate) struct Patience {
     line: Arc<Mutex<Line>>,
     /// Of the runtime that counts the time. When that ends the wait has to be ended otherwise.
     io: Handle,
-    timer: Mutex<Option<AbortHandle>>,
 }
 
 #[derive(Default)]
 struct Line {
     waiting: BTreeMap<Key, Waker>,
     places: u64,
-    /// When the timer is over, if there is one.
-    armed: Option<Instant>,
+    /// The timer, if there is one, and when it is over.
+    armed: Option<(Instant, AbortHandle)>,
 }
 
 /// First who gives up first.
@@ -41,7 +41,7 @@ pub(crate) struct Place<'a> {
 
 impl Patience {
     pub(crate) fn new(io: Handle) -> Self {
-        Self { line: Arc::default(), io, timer: Mutex::new(None) }
+        Self { line: Arc::default(), io }
     }
 
     /// Has `waker` woken when `deadline` has passed, or later.
@@ -51,25 +51,21 @@ impl Patience {
         line.places += 1;
         let key = (deadline, line.places);
         line.waiting.insert(key, waker);
-        let arm = line.armed.is_none_or(|armed| deadline < armed);
-        if arm {
-            line.armed = Some(deadline);
-        }
-        drop(line);
-        if arm {
-            // The timer that was there, if any, would be over later.
+        if line.armed.as_ref().is_none_or(|(armed, _)| deadline < *armed) {
+            // Under the lock: of two threads that do this at once the one that gives up first has to be the last.
             let timer = self.io.spawn(count_down(Arc::clone(&self.line), deadline)).abort_handle();
-            if let Some(later) = self.timer.lock().replace(timer) {
+            if let Some((_, later)) = line.armed.replace((deadline, timer)) {
                 later.abort();
             }
         }
+        drop(line);
         Place { patience: self, key }
     }
 }
 
 impl Drop for Patience {
     fn drop(&mut self) {
-        if let Some(timer) = self.timer.get_mut().take() {
+        if let Some((_, timer)) = self.line.lock().armed.take() {
             timer.abort();
         }
     }
@@ -78,10 +74,16 @@ impl Drop for Patience {
 impl Place<'_> {
     /// As [`Patience::wait`], for a task that may be another by now.
     pub(crate) fn renew(&self, waker: &Waker) {
-        let mut line = self.patience.line.lock();
-        let Some(known) = line.waiting.get_mut(&self.key).filter(|known| !known.will_wake(waker)) else { return };
-        let old = std::mem::replace(known, waker.clone());
-        drop(line);
+        let is_known = |known: &Waker| known.will_wake(waker);
+        if self.patience.line.lock().waiting.get(&self.key).is_none_or(is_known) {
+            return;
+        }
+        // To clone or drop one may be the user's code.
+        let waker = waker.clone();
+        let old = match self.patience.line.lock().waiting.get_mut(&self.key) {
+            Some(known) => std::mem::replace(known, waker),
+            None => waker, // its time is up: it is being woken
+        };
         drop(old);
     }
 }
@@ -89,7 +91,6 @@ impl Place<'_> {
 impl Drop for Place<'_> {
     fn drop(&mut self) {
         let waker = self.patience.line.lock().waiting.remove(&self.key);
-        // Its drop may be the user's code.
         drop(waker);
     }
 }
@@ -98,8 +99,14 @@ impl Drop for Place<'_> {
 async fn count_down(line: Arc<Mutex<Line>>, mut until: Instant) {
     loop {
         tokio::time::sleep_until(until.into()).await;
-        let (due, next) = line.lock().expire(until, Instant::now());
-        due.into_iter().for_each(Waker::wake);
+        // By the clock that the timer went by, which in a test of the user's may not be the real one.
+        let now = tokio::time::Instant::now().into_std();
+        let (due, next) = line.lock().expire(until, now);
+        for waker in due {
+            if catch_unwind(AssertUnwindSafe(|| waker.wake())).is_err() {
+                tracing::error!("a waker panicked; whoever else waits for memory is woken all the same");
+            }
+        }
         match next {
             Some(next) => until = next,
             None => return,
@@ -114,12 +121,20 @@ impl Line {
         while let Some(first) = self.waiting.first_entry().filter(|first| first.key().0 <= now) {
             due.push(first.remove());
         }
-        if self.armed != Some(until) {
+        let Some((armed, _)) = self.armed.as_mut().filter(|(armed, _)| *armed == until) else {
             // Another took its place.
             return (due, None);
+        };
+        match self.waiting.first_key_value() {
+            Some(((deadline, _), _)) => {
+                *armed = *deadline;
+                (due, Some(*deadline))
+            }
+            None => {
+                self.armed = None;
+                (due, None)
+            }
         }
-        self.armed = self.waiting.first_key_value().map(|((deadline, _), _)| *deadline);
-        (due, self.armed)
     }
 }
 
@@ -174,6 +189,58 @@ mod tests {
         assert_eq!(rung(&bell), 0, "nobody waited any more");
     }
 
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn who_gives_up_first_is_woken_however_many_begin_to_wait_at_once() {
+        for _ in 0..200 {
+            let patience = Arc::new(Patience::new(Handle::current()));
+            let now = Instant::now();
+            let waits: Vec<_> = (0..3)
+                .map(|earlier| {
+                    let patience = Arc::clone(&patience);
+                    let deadline = now + Duration::from_millis(1) - Duration::from_micros(100 * earlier);
+                    let (bell, waker) = bell();
+                    tokio::task::spawn_blocking(move || {
+                        let _place = patience.wait(deadline, &waker);
+                        while rung(&bell) == 0 {
+                            std::thread::yield_now();
+                        }
+                    })
+                })
+                .collect();
+            for wait in waits {
+                wait.await.unwrap();
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_clock_that_is_not_the_real_one_ends_a_wait_too() {
+        let patience = Patience::new(Handle::current());
+        let (bell, waker) = bell();
+        let place = patience.wait(Instant::now() + Duration::from_secs(3_600), &waker);
+        tokio::time::sleep(Duration::from_secs(3_601)).await;
+        assert_eq!((rung(&bell), timers()), (1, 0));
+        place.renew(&waker);
+    }
+
+    #[tokio::test]
+    async fn a_waker_that_panics_takes_nobody_else_s() {
+        struct Panics;
+        impl Wake for Panics {
+            fn wake(self: Arc<Self>) {
+                panic!("a waker that panics");
+            }
+        }
+        let patience = Patience::new(Handle::current());
+        let now = Instant::now();
+        let (bell, waker) = bell();
+        let _first = patience.wait(now, &Arc::new(Panics).into());
+        let _second = patience.wait(now, &waker);
+        while rung(&bell) == 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+
     #[tokio::test]
     async fn each_is_woken_at_its_own_time_whoever_came_first() {
         let patience = Patience::new(Handle::current());
@@ -181,10 +248,10 @@ mod tests {
         let (late, late_waker) = bell();
         let (early, early_waker) = bell();
         let (never, never_waker) = bell();
+        let never_place = patience.wait(now + Duration::from_secs(3_600), &never_waker);
         let late_place = patience.wait(now + Duration::from_millis(4), &never_waker);
         late_place.renew(&late_waker);
         let early_place = patience.wait(now + Duration::from_millis(2), &early_waker);
-        let never_place = patience.wait(now + Duration::from_secs(3_600), &never_waker);
         while rung(&early) == 0 {
             tokio::task::yield_now().await;
         }

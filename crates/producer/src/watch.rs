@@ -111,7 +111,7 @@ impl Watch {
         self.spooler.as_ref()
     }
 
-    /// The driver has something to do. Once that is done it [`rest`](Self::rest)s.
+    /// The driver has heard of something, which may settle many batches. Once that is done it [`rest`](Self::rest)s.
     pub(crate) fn work(&self) {
         if !self.deaf {
             self.notices.more_to_come();

@@ -103,12 +103,16 @@ impl World for Real {
     }
 
     fn try_next(&mut self) -> Option<Input> {
-        (0..SOURCES).find_map(|step| {
+        // What came before is dealt with.
+        self.watch.rest();
+        let input = (0..SOURCES).find_map(|step| {
             let source = (self.turn + step) % SOURCES;
             let input = self.look(source)?;
             self.turn = (source + 1) % SOURCES;
             Some(input)
-        })
+        })?;
+        self.watch.work();
+        Some(input)
     }
 
     async fn next(&mut self, until: Option<Timestamp>) -> Input {
@@ -119,7 +123,6 @@ impl World for Real {
                 None => std::future::pending().await,
             }
         };
-        self.watch.rest();
         let input = tokio::select! {
             biased;
             input = self.network.next() => Input::Cluster(input),

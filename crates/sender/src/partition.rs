@@ -334,7 +334,7 @@ impl Partition {
     pub(crate) fn oldest(&self) -> Option<Timestamp> {
         let sealing = self.sealing.iter().map(|sealing| sealing.owed.created());
         let sealed = self.batches.values().map(|batch| batch.sealed.created());
-        // What is still queued is younger. It is asked for only if it matters: callers want that lock all the time.
+        // What is still queued is younger. It is asked for only if it matters, since that takes a lock.
         sealed.chain(sealing).min().or_else(|| if self.queue_idle { None } else { self.queue.view().oldest })
     }
 }
