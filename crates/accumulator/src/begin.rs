@@ -40,10 +40,10 @@ impl Topic {
             Ok(done) => return done,
             Err(no_room) => no_room,
         };
-        let closed = queue.close_full(&mut tail);
+        // Whether the sender must be told that a batch was closed.
+        let mut tell = queue.close_full(&mut tail);
         // A batch ends here: the moment to move on that spoils no batch.
         if let Some(choice) = target.choice().filter(|choice| Sticky::is_due(*choice, core.config.sticky_bytes)) {
-            let tell = closed && queue.announce(&tail, true);
             drop(tail);
             if tell {
                 core.wake_sender();
@@ -61,7 +61,6 @@ impl Topic {
                     None => first_wish(core, tail.last_batch),
                     Some(_) => CHUNK_MIN,
                 };
-                let tell = closed && queue.announce(&tail, true);
                 drop(tail);
                 drop(unused);
                 if tell {
@@ -74,14 +73,11 @@ impl Topic {
         let open = tail.open.insert(OpenBatch::new(home, chunk, entry.clock.now(), entry.timestamp_ms));
         open.story.tokens = tokens;
         open.urgent = entry.urgency == Urgency::Now;
-        let mut pressing = closed || open.urgent;
+        let urgent = open.urgent;
         let promise = write_large(core, open, Place::FIRST, size, entry, claim, lent);
         let bytes = open.wire_bytes();
-        if bytes >= core.config.batch_size {
-            queue.close_full(&mut tail);
-            pressing = true;
-        }
-        let tell = queue.announce(&tail, pressing);
+        tell |=
+            if bytes >= core.config.batch_size { queue.close_full(&mut tail) } else { queue.announce(&tail, urgent) };
         drop(tail);
         if tell {
             core.wake_sender();

@@ -8,7 +8,7 @@ use crate::ClosedBatch;
 use crate::cell::{BatchCell, Home};
 use crate::core::Core;
 use crate::latch::{Latch, LatchGuard};
-use crate::line::Line;
+use crate::line::{Begun, Line};
 use crate::open::OpenBatch;
 use crate::sync::{AtomicBool, AtomicU32, Mutex, Ordering};
 use crate::tail::Tail;
@@ -38,6 +38,9 @@ pub struct PartitionQueue {
     /// Batches the sender took and has not sent.
     backlog: AtomicU32,
 }
+
+/// Whether the sender has to be woken.
+pub(crate) type Tell = bool;
 
 /// On cache lines of its own: what the sender does beside it is not to slow down those who write there.
 #[derive(Debug)]
@@ -192,22 +195,26 @@ impl PartitionQueue {
         self.tail.0.lock()
     }
 
-    /// Closes the batch that was written into, if there is one. [`announce`](Self::announce) has to follow.
-    pub(crate) fn close_full(&self, tail: &mut Tail) -> bool {
+    /// Closes the batch that was written into, if there is one. If the sender must be told of that, the queue is listed, and the sender has to be
+    /// woken once `tail` is released.
+    ///
+    /// That is noted in one step with the closing: a sender that looks in between, for something else, would be taken for one that knows.
+    pub(crate) fn close_full(self: &Arc<Self>, tail: &mut Tail) -> Tell {
         let urgent = tail.open.as_ref().is_some_and(|open| open.urgent);
         let Some(batch) = tail.close_full(&self.core) else { return false };
         let mut line = self.line.lock();
         line.push(batch, urgent);
-        self.publish_depth(&line);
-        true
+        self.note(&mut line, None, true)
     }
 
-    /// Notes that a record went in, as `pressing` as it is, and lists the queue if the sender must be told. Then it must be woken, once
-    /// `tail` is released.
-    pub(crate) fn announce(self: &Arc<Self>, tail: &Tail, pressing: bool) -> bool {
-        let mut line = self.line.lock();
-        let tell = line.note(tail.begun(), pressing);
-        self.publish_depth(&line);
+    /// Notes that a record went in, as `pressing` as it is; for the rest as [`close_full`](Self::close_full).
+    pub(crate) fn announce(self: &Arc<Self>, tail: &Tail, pressing: bool) -> Tell {
+        self.note(&mut self.line.lock(), tail.begun(), pressing)
+    }
+
+    fn note(self: &Arc<Self>, line: &mut Line, open: Option<Begun>, pressing: bool) -> Tell {
+        let tell = line.note(open, pressing);
+        self.publish_depth(line);
         if tell {
             self.core.list(self);
         }
@@ -217,12 +224,14 @@ impl PartitionQueue {
     /// Makes the batch of `cell` urgent, if it is here. Says whether it is.
     pub(crate) fn hurry(self: &Arc<Self>, cell: &Arc<BatchCell>) -> bool {
         let mut tail = self.tail.0.lock();
-        let was_urgent = match tail.open.as_mut().filter(|open| Arc::ptr_eq(open.story.cell(), cell)) {
-            Some(open) => Some(std::mem::replace(&mut open.urgent, true)),
-            None => self.line.lock().hurry(cell),
+        let tell = match tail.open.as_mut().filter(|open| Arc::ptr_eq(open.story.cell(), cell)) {
+            Some(open) => !std::mem::replace(&mut open.urgent, true) && self.announce(&tail, true),
+            None => {
+                let mut line = self.line.lock();
+                let Some(was_urgent) = line.hurry(cell) else { return false };
+                !was_urgent && self.note(&mut line, tail.begun(), true)
+            }
         };
-        let Some(was_urgent) = was_urgent else { return false };
-        let tell = !was_urgent && self.announce(&tail, true);
         drop(tail);
         if tell {
             self.core.wake_sender();

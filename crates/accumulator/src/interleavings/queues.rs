@@ -135,7 +135,7 @@ fn a_batch_that_lingers_is_told_of_again_when_it_turns_urgent() {
 fn a_batch_that_lingers_is_told_of_again_when_it_is_full() {
     explore(|| {
         let (accumulator, heard) = accumulator(1 << 20);
-        // Not one of them is urgent, and two fill a batch.
+        // Not one of them is urgent, and three fill a batch.
         let callers: Vec<_> = (0..2)
             .map(|_| {
                 let accumulator = accumulator.clone();
@@ -148,6 +148,32 @@ fn a_batch_that_lingers_is_told_of_again_when_it_is_full() {
         patient_sender(&accumulator, &heard, 2);
         let deliveries: Vec<_> = callers.into_iter().flat_map(|caller| caller.join().unwrap()).collect();
         assert!(deliveries.iter().filter(|delivery| delivery.is_done()).count() >= 2);
+    });
+}
+
+#[test]
+fn a_full_batch_that_is_left_is_told_of_again_when_it_turns_urgent() {
+    explore(|| {
+        let (accumulator, heard) = accumulator(1 << 20);
+        // Three fill a batch.
+        let append = |_| accumulator.append(at(), &record(0), Urgency::Linger, None).unwrap();
+        let mut deliveries: Vec<_> = (0..4).map(append).collect();
+        let mut ready = Vec::new();
+        accumulator.take_ready(&mut ready);
+        let queue = ready.pop().unwrap();
+        let view = queue.view();
+        assert!(view.closed == 1 && !view.urgent, "it may be left for a while");
+        let caller = {
+            let accumulator = accumulator.clone();
+            thread::spawn(move || {
+                accumulator.hurry(&deliveries[0]);
+                assert!(block_on(deliveries.remove(0)).is_ok());
+            })
+        };
+        // The sender looks for more than one reason.
+        (0..3).for_each(|_| assert_eq!(queue.view().closed, 1));
+        attend(&accumulator, &heard, |queue| deliver(queue) == 4);
+        caller.join().unwrap();
     });
 }
 
