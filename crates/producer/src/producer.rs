@@ -7,9 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use milena_accumulator::{Accumulator, Delivery, Receipt, RecordRef, Refused, Reservation, Urgency};
+use milena_accumulator::{Accumulator, Delivery, Receipt, Refused, Reservation, Urgency};
 use milena_sender::{Command, CommandResult, HealthBoard, Metrics, MetricsSnapshot, TopicPartitions};
-use milena_wire::RecordParts;
 
 use crate::builder::ProducerBuilder;
 use crate::clock::Clock;
@@ -19,7 +18,7 @@ use crate::error::{CloseError, EnqueueError, FlushError, NotReady, Rejected, Sen
 use crate::health::{Health, ProducerState};
 use crate::letters::Letters;
 use crate::patience::{Patience, Place};
-use crate::record::{Header, Record};
+use crate::record::Record;
 use crate::timeout;
 use crate::watch::Watch;
 
@@ -429,18 +428,13 @@ impl Shared {
     #[expect(clippy::result_large_err, reason = "inlined: the record is put together only where it is refused")]
     #[inline(always)]
     pub(crate) fn enter<'a>(&self, record: Record<'a>, urgency: Urgency) -> Result<Delivery, (Refused, Record<'a>)> {
-        let append = |view: &RecordRef<'_>| self.accumulator.append(self.clock, view, urgency, None);
-        match record.into_view() {
-            Ok((view, headers)) if headers.capacity() == 0 => {
-                // There is nothing to drop, and where the caller adds no headers the compiler sees that.
-                std::mem::forget(headers);
-                match append(&view) {
-                    Ok(queued) => Ok(queued),
-                    Err(refused) => Err((refused, Record::of(view, Vec::new()))),
-                }
-            }
-            Ok((view, headers)) => enter_with_headers(view, headers, append),
-            Err(record) => self.enter_owned(record, urgency),
+        let view = match record.into_view() {
+            Ok(view) => view,
+            Err(record) => return self.enter_owned(record, urgency),
+        };
+        match self.accumulator.append(self.clock, &view, urgency, None) {
+            Ok(delivery) => Ok(delivery),
+            Err(refused) => Err((refused, Record::of(view))),
         }
     }
 
@@ -457,18 +451,13 @@ impl Shared {
     #[expect(clippy::result_large_err, reason = "inlined: the record is put together only where it is refused")]
     #[inline(always)]
     pub(crate) fn enter_with_token<'a>(&self, record: Record<'a>, token: u64) -> Result<(), (Refused, Record<'a>)> {
-        let append =
-            |view: &RecordRef<'_>| self.accumulator.append_with_token(self.clock, view, Urgency::Linger, None, token);
-        match record.into_view() {
-            Ok((view, headers)) if headers.capacity() == 0 => {
-                std::mem::forget(headers);
-                match append(&view) {
-                    Ok(queued) => Ok(queued),
-                    Err(refused) => Err((refused, Record::of(view, Vec::new()))),
-                }
-            }
-            Ok((view, headers)) => enter_with_headers(view, headers, append),
-            Err(record) => self.enter_owned_with_token(record, token),
+        let view = match record.into_view() {
+            Ok(view) => view,
+            Err(record) => return self.enter_owned_with_token(record, token),
+        };
+        match self.accumulator.append_with_token(self.clock, &view, Urgency::Linger, None, token) {
+            Ok(()) => Ok(()),
+            Err(refused) => Err((refused, Record::of(view))),
         }
     }
 
@@ -509,23 +498,6 @@ impl Shared {
 
     fn closed_because(&self) -> EnqueueError {
         self.metrics.fatal().map_or(EnqueueError::Closed, |code| EnqueueError::Fatal { code })
-    }
-}
-
-/// Appends what [`Record::into_view`] made of a record that has headers, or puts it together again.
-#[expect(clippy::result_large_err, reason = "nothing else than what was given")]
-#[inline(never)]
-fn enter_with_headers<'a, T>(
-    view: RecordRef<'a>,
-    headers: Vec<Header<'a>>,
-    append: impl FnOnce(&RecordRef<'_>) -> Result<T, Refused>,
-) -> Result<T, (Refused, Record<'a>)> {
-    let appended = Header::with_refs(&headers, |refs| {
-        append(&RecordRef { parts: RecordParts { headers: refs, ..view.parts }, ..view })
-    });
-    match appended {
-        Ok(queued) => Ok(queued),
-        Err(refused) => Err((refused, Record::of(view, headers))),
     }
 }
 

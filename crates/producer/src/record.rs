@@ -272,24 +272,23 @@ impl<'a> Record<'a> {
         }
     }
 
-    /// The view of this record that the accumulator encodes from, without its headers, and these, if it owns nothing else; else the record.
+    /// The view of this record that the accumulator encodes from, if it owns nothing; else the record.
     ///
     /// A record that is still to be dropped after a call lies in memory, for the case that the call panics.
     #[expect(clippy::result_large_err, reason = "inlined: the record is put together only where it owns something")]
     #[inline(always)]
-    pub(crate) fn into_view(mut self) -> Result<(RecordRef<'a>, Vec<Header<'a>>), Self> {
+    pub(crate) fn into_view(self) -> Result<RecordRef<'a>, Self> {
         match self.borrowed() {
             None => Err(self),
             Some(view) => {
-                let headers = std::mem::take(&mut self.headers);
-                // Nothing else in it needs to be dropped.
+                // Nothing in it needs to be dropped.
                 std::mem::forget(self);
-                Ok((view, headers))
+                Ok(view)
             }
         }
     }
 
-    /// All of it but its headers, if it owns nothing.
+    /// All of it, if it owns nothing.
     #[inline(always)]
     fn borrowed(&self) -> Option<RecordRef<'a>> {
         let Cow::Borrowed(topic) = self.topic else { return None };
@@ -303,7 +302,8 @@ impl<'a> Record<'a> {
             Some(Payload::Borrowed(value)) => Some(value),
             Some(_) => return None,
         };
-        Some(RecordRef {
+        // Without headers, and without room that was made for some.
+        (self.headers.capacity() == 0).then_some(RecordRef {
             topic,
             partition: self.partition.map(PartitionId),
             parts: RecordParts { key, value, headers: &[] },
@@ -314,13 +314,13 @@ impl<'a> Record<'a> {
 
     /// What [`into_view`](Self::into_view) was of.
     #[cold]
-    pub(crate) fn of(view: RecordRef<'a>, headers: Vec<Header<'a>>) -> Self {
+    pub(crate) fn of(view: RecordRef<'a>) -> Self {
         Self {
             topic: Cow::Borrowed(view.topic),
             partition: view.partition.map(|partition| partition.0),
             key: view.parts.key.map(Payload::Borrowed),
             value: view.parts.value.map(Payload::Borrowed),
-            headers,
+            headers: Vec::new(),
             timestamp_ms: view.timestamp_ms,
         }
     }
@@ -334,7 +334,16 @@ impl<'a> Record<'a> {
     /// Apart, so that a record without headers needs no room for any.
     #[inline(never)]
     fn with_headers<T>(&self, then: impl FnOnce(&RecordRef<'_>) -> T) -> T {
-        Header::with_refs(&self.headers, |headers| then(&self.as_record_ref(headers)))
+        if self.headers.len() <= INLINE_HEADERS {
+            let mut inline = [HeaderRef { key: "", value: None }; INLINE_HEADERS];
+            for (slot, header) in inline.iter_mut().zip(&self.headers) {
+                *slot = header.as_ref();
+            }
+            then(&self.as_record_ref(&inline[..self.headers.len()]))
+        } else {
+            let headers: Vec<_> = self.headers.iter().map(Header::as_ref).collect();
+            then(&self.as_record_ref(&headers))
+        }
     }
 
     #[inline(always)]
@@ -353,21 +362,6 @@ impl<'a> Record<'a> {
 }
 
 impl Header<'_> {
-    /// Calls `then` with views of `headers`.
-    #[inline]
-    pub(crate) fn with_refs<T>(headers: &[Self], then: impl FnOnce(&[HeaderRef<'_>]) -> T) -> T {
-        let mut inline = [const { HeaderRef { key: "", value: None } }; INLINE_HEADERS];
-        match inline.get_mut(..headers.len()) {
-            Some(views) => {
-                for (view, header) in views.iter_mut().zip(headers) {
-                    *view = header.as_ref();
-                }
-                then(views)
-            }
-            None => then(&headers.iter().map(Header::as_ref).collect::<Vec<_>>()),
-        }
-    }
-
     fn as_ref(&self) -> HeaderRef<'_> {
         HeaderRef { key: &self.key, value: self.value.as_ref().map(Payload::as_slice) }
     }
@@ -404,21 +398,18 @@ mod tests {
     #[test]
     fn a_record_that_is_refused_comes_back_as_it_was_and_was_seen_as_it_is() {
         let plain = Record::to("t").key("k").value("v").partition(3).timestamp_ms(9);
-        let kept = [plain.clone().into_owned(), Record::to("t").value(Bytes::from("v")).header("h", "x")];
+        let kept =
+            [plain.clone().into_owned(), plain.clone().header("h", "x"), Record::to("t").value(Bytes::from("v"))];
         let seen_as_it_is = |view: &RecordRef<'_>, record: &Record<'_>| {
             assert_eq!((view.topic, view.partition.map(|id| id.0)), ("t", record.partition_number()));
             assert_eq!((view.parts.key, view.parts.value), (record.key_bytes(), record.value_bytes()));
             assert_eq!((view.timestamp_ms, view.parts.headers.len()), (record.timestamp(), record.headers().len()));
             assert_eq!(view.shared.is_some(), matches!(record.value, Some(Payload::Shared(_))));
         };
-        let with_headers = plain.clone().header("h", vec![1]).null_header("n");
-        for record in [plain, with_headers, Record::to("t"), Record::to("t").key("k")] {
-            let (view, headers) = record.clone().into_view().unwrap();
-            Header::with_refs(&headers, |refs| {
-                let parts = RecordParts { headers: refs, ..view.parts };
-                seen_as_it_is(&RecordRef { parts, ..view }, &record);
-            });
-            assert_eq!(Record::of(view, headers), record);
+        for record in [plain, Record::to("t"), Record::to("t").key("k")] {
+            let view = record.clone().into_view().unwrap();
+            seen_as_it_is(&view, &record);
+            assert_eq!(Record::of(view), record);
         }
         for record in kept {
             record.with_ref(|view| seen_as_it_is(view, &record));
