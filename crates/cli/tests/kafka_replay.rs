@@ -64,10 +64,26 @@ fn made_up(sequence: i32) -> Option<Stamp> {
 #[test]
 fn a_sigkill_at_any_moment_loses_nothing_doubles_nothing_and_keeps_the_order() {
     const PARTITIONS: usize = 3;
-    let topic = create_topic("killed", PARTITIONS);
+    let mut rng = Rng(u64::from(std::process::id()));
+    println!("seed {}", rng.0);
+    let mut kills = 0;
+    // A machine that is fast enough could send all of them in one life.
+    for spool in 0.. {
+        assert!(spool < 50, "only {kills} kills");
+        kills += replay_with_kills(PARTITIONS, &format!("killed-{spool}"), &mut rng);
+        println!("{kills} kills");
+        if kills >= 10 {
+            break;
+        }
+    }
+}
+
+/// How often the replay was killed.
+fn replay_with_kills(partitions: usize, topic: &str, rng: &mut Rng) -> u32 {
+    let topic = create_topic(topic, partitions);
     let dir = scratch();
     let mut expected = Vec::new();
-    for partition in 0..PARTITIONS {
+    for partition in 0..partitions {
         let values: Vec<String> = (0..600).map(|value| format!("{partition}-{value}")).collect();
         let batches: Vec<SpooledBatch> = (0..)
             .zip(values.chunks(2))
@@ -83,8 +99,6 @@ fn a_sigkill_at_any_moment_loses_nothing_doubles_nothing_and_keeps_the_order() {
         fill(dir.path(), &topic, Some(i32::try_from(partition).unwrap()), &batches);
         expected.push(values);
     }
-    let mut rng = Rng(u64::from(std::process::id()));
-    println!("seed {}", rng.0);
     let mut kills = 0;
     let ended = loop {
         let mut child = replay(dir.path(), &[]).spawn().unwrap();
@@ -96,11 +110,11 @@ fn a_sigkill_at_any_moment_loses_nothing_doubles_nothing_and_keeps_the_order() {
         child.wait().unwrap();
         kills += 1;
     };
-    println!("{kills} kills");
     assert!(done(&ended), "{ended:?}");
     for (partition, expected) in expected.into_iter().enumerate() {
         assert_eq!(consumed(&topic, partition), expected, "partition {partition}");
     }
+    kills
 }
 
 /// Why the replay looks at the timestamps of the records themselves.
