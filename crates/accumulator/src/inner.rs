@@ -58,7 +58,7 @@ impl Inner {
             }
             for partition in entry.queues.len()..count {
                 let partition = PartitionId(i32::try_from(partition).unwrap_or(i32::MAX));
-                let queue = PartitionQueue::new(&self.core, name.clone(), partition);
+                let queue = PartitionQueue::new(&self.core, name, partition);
                 if self.closed.load(Ordering::SeqCst) {
                     queue.refuse();
                 }

@@ -117,7 +117,7 @@ impl Line {
         self.closed.len() + usize::from(self.open.is_some())
     }
 
-    pub(crate) fn is_urgent(&self) -> bool {
+    fn is_urgent(&self) -> bool {
         self.closed_urgent || self.open.is_some_and(|open| open.urgent)
     }
 

@@ -39,9 +39,6 @@ pub struct PartitionQueue {
     backlog: AtomicU32,
 }
 
-/// Whether the sender has to be woken.
-pub(crate) type Tell = bool;
-
 /// On cache lines of its own: what the sender does beside it is not to slow down those who write there.
 #[derive(Debug)]
 #[repr(align(64))]
@@ -76,9 +73,9 @@ pub struct QueueView {
 }
 
 impl PartitionQueue {
-    pub(crate) fn new(core: &Arc<Core>, topic: TopicName, partition: PartitionId) -> Arc<Self> {
+    pub(crate) fn new(core: &Arc<Core>, topic: &TopicName, partition: PartitionId) -> Arc<Self> {
         Arc::new(Self {
-            home: Home::new(&topic, Some(partition), &core.hooks),
+            home: Home::new(topic, Some(partition), &core.hooks),
             partition,
             slot: core.claim_slot(),
             tail: Apart(Latch::new(Tail::default())),
@@ -199,7 +196,8 @@ impl PartitionQueue {
     /// woken once `tail` is released.
     ///
     /// That is noted in one step with the closing: a sender that looks in between, for something else, would be taken for one that knows.
-    pub(crate) fn close_full(self: &Arc<Self>, tail: &mut Tail) -> Tell {
+    #[must_use]
+    pub(crate) fn close_full(self: &Arc<Self>, tail: &mut Tail) -> bool {
         let urgent = tail.open.as_ref().is_some_and(|open| open.urgent);
         let Some(batch) = tail.close_full(&self.core) else { return false };
         let mut line = self.line.lock();
@@ -208,11 +206,12 @@ impl PartitionQueue {
     }
 
     /// Notes that a record went in, as `pressing` as it is; for the rest as [`close_full`](Self::close_full).
-    pub(crate) fn announce(self: &Arc<Self>, tail: &Tail, pressing: bool) -> Tell {
+    #[must_use]
+    pub(crate) fn announce(self: &Arc<Self>, tail: &Tail, pressing: bool) -> bool {
         self.note(&mut self.line.lock(), tail.begun(), pressing)
     }
 
-    fn note(self: &Arc<Self>, line: &mut Line, open: Option<Begun>, pressing: bool) -> Tell {
+    fn note(self: &Arc<Self>, line: &mut Line, open: Option<Begun>, pressing: bool) -> bool {
         let tell = line.note(open, pressing);
         self.publish_depth(line);
         if tell {
