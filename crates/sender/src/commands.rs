@@ -20,6 +20,8 @@ struct Question {
     what: What,
     since: Timestamp,
     deadline: Timestamp,
+    /// When the cluster is told again of the topics that are asked for.
+    renew_at: Timestamp,
 }
 
 #[derive(Debug)]
@@ -90,7 +92,8 @@ impl Sender {
                 (What::Prepare(topics), deadline)
             }
         };
-        self.commands.questions.push(Question { id, what, since: self.now, deadline });
+        let renew_at = self.renewed_until();
+        self.commands.questions.push(Question { id, what, since: self.now, deadline, renew_at });
         self.check_commands();
     }
 
@@ -104,10 +107,15 @@ impl Sender {
             }
             None => true,
         });
-        for question in &open {
+        for question in &mut open {
+            if self.now >= question.renew_at {
+                question.renew_at = self.renewed_until();
+                question.what.topics().iter().for_each(|topic| self.cluster.use_topic(self.now, topic));
+            }
             // Grace may end before the deadline, and nothing else happens then.
             let grace = question.since + self.config.unknown_topic_grace;
             let next = if grace > self.now { grace.min(question.deadline) } else { question.deadline };
+            let next = next.min(question.renew_at);
             let next = if Mutant::QuestionsOverrun.lives() { next + Duration::from_secs(1) } else { next };
             self.timers.schedule(&mut self.commands.timer, Timer::Command, next);
         }

@@ -8,7 +8,7 @@ use milena_mutants::Mutant;
 use milena_sequence::Route;
 use milena_wire::{ErrorCode, PartitionId, Timestamp, TopicId, TopicName};
 
-use crate::partition::LastError;
+use crate::partition::{LastError, Partition};
 use crate::requests::LastPlace;
 use crate::sender::Sender;
 use crate::timers::Timer;
@@ -131,12 +131,28 @@ enum News {
 }
 
 impl Sender {
-    /// Tells the cluster that a topic is in use, now and then.
+    /// Tells the cluster that a topic is in use, now and then. It is looked at again in time for the next, should records wait then.
     pub(crate) fn renew_topic(&mut self, at: usize) {
-        let topic = &mut self.topics.list[at];
-        if self.now >= topic.renew_at {
-            topic.renew_at = self.now + self.cluster.config().metadata_max_idle / RENEWALS;
+        if self.now >= self.topics.list[at].renew_at {
+            let next = self.renewed_until();
+            let topic = &mut self.topics.list[at];
+            topic.renew_at = next;
             self.cluster.use_topic(self.now, &topic.name);
+            self.schedule_topic(at, next);
+        }
+    }
+
+    /// When a topic that is in use now has to be told of again, so that the cluster does not forget it.
+    pub(crate) fn renewed_until(&self) -> Timestamp {
+        self.now + self.cluster.config().metadata_max_idle / RENEWALS
+    }
+
+    /// Whoever waits for a topic uses it, for as long as that takes: an outage may be longer than the cluster remembers one that is idle.
+    fn renew_awaited(&mut self, at: usize) {
+        let topic = &self.topics.list[at];
+        let is_busy = |slot: &usize| self.partitions.get(*slot).is_some_and(Partition::is_busy);
+        if self.now >= topic.renew_at && (topic.waiting.is_some() || topic.slots.iter().any(is_busy)) {
+            self.renew_topic(at);
         }
     }
 
@@ -173,6 +189,7 @@ impl Sender {
 
     /// Takes in what the cluster has learnt of a topic, and ends what has waited for it too long.
     pub(crate) fn look_topic(&mut self, at: usize, cause: Cause) {
+        self.renew_awaited(at);
         match self.topic_news(at) {
             News::Known { id, shape } => self.topic_known(at, id, shape),
             // An old refusal for lack of rights is being checked again; the same answer would be no news.

@@ -6,7 +6,7 @@ use milena_accumulator::{FailureKind, Fate};
 use milena_wire::{ErrorCode, TopicId};
 
 use super::world::*;
-use crate::{Guarantee, RecreatedTopic};
+use crate::{Command, CommandResult, Guarantee, RecreatedTopic};
 
 #[test]
 fn a_topic_that_does_not_exist_fails_its_records_after_the_grace_and_not_before() {
@@ -326,5 +326,42 @@ fn a_topic_that_is_used_all_the_time_is_never_forgotten() {
     world.move_leader("t", 0, 2);
     let a = world.send("moved");
     world.run_for(2_000);
+    delivered(a);
+}
+
+#[test]
+fn an_outage_longer_than_an_idle_topic_is_remembered_takes_nobody_s_topic() {
+    let mut world = World::with(|s| s.cluster.metadata_max_idle = Duration::from_secs(60));
+    world.add_topic("asked", 1);
+    world.down = vec![1, 2, 3];
+    let deadline = world.now + Duration::from_secs(3_600);
+    let asked = world.command(Command::PartitionsFor { topic: name("asked"), deadline });
+    // Some expire, but there is always one that waits: none is the first.
+    for n in 0..30 {
+        let _waits = world.send(&n.to_string());
+        world.run_for(10_000);
+    }
+    world.down.clear();
+    world.run_for(5_000);
+    let back = world.send("back");
+    world.run_for(1_000);
+    delivered(back);
+    assert!(matches!(world.done[&asked], CommandResult::Partitions(Ok(_))), "{:?}", world.done.get(&asked));
+}
+
+#[test]
+fn a_topic_with_records_that_wait_for_a_leader_is_not_forgotten() {
+    let mut world = World::with(|s| {
+        s.cluster.metadata_max_idle = Duration::from_secs(60);
+        s.cluster.metadata_max_age = Duration::from_secs(10);
+        s.sender.delivery_timeout = Duration::from_secs(3_600);
+    })
+    .warm();
+    world.move_leader("t", 0, -1);
+    world.refresh();
+    let a = world.send("a");
+    world.run_for(300_000);
+    world.move_leader("t", 0, 2);
+    world.run_for(20_000);
     delivered(a);
 }
