@@ -201,6 +201,7 @@ impl Sender {
             return;
         }
         let last = details.last_error(broker, code);
+        let fails_at_once = self.fails_at_once(slot, key, code);
         let Some(partition) = self.partitions.get_mut(slot) else { return };
         let topic = partition.topic;
         // A batch that was only out of order waits for the one before it, not for a backoff of its own.
@@ -214,7 +215,7 @@ impl Sender {
             }
         }
         match verdict {
-            Verdict::Resend { .. } if !behind && self.config.fail_at_once.contains(&code) => {
+            Verdict::Resend { .. } if !behind && fails_at_once => {
                 self.give_up(slot, key, kind_of(code));
             }
             Verdict::Resend { refresh, ambiguous } => {
@@ -232,7 +233,7 @@ impl Sender {
                     "a batch is proved absent and gets a new stamp");
                 // What may be sent no more joins the front without its stamp, if it can, and fails there as not written.
                 self.finish_withdrawn(slot);
-                if self.config.fail_at_once.contains(&code) {
+                if fails_at_once {
                     self.give_up(slot, key, kind_of(code));
                 } else {
                     self.end_retries(slot, key);

@@ -190,6 +190,19 @@ impl Sender {
         records + self.fail_queue(slot, kind, last)
     }
 
+    /// Whether one of a partition's batches waits for an answer that what is kept must not be given out ahead of.
+    pub(crate) fn holds_back(&self, slot: usize, keys: &[BatchKey]) -> bool {
+        let Some(partition) = self.partitions.get(slot).filter(|_| self.config.spool) else { return false };
+        keys.iter().any(|key| partition.stream.is_in_flight(*key))
+    }
+
+    /// Whether a batch ends with this code though it could be sent again. One that would be kept waits until those in front of it have ended,
+    /// too, so that it is not given out ahead of them.
+    pub(crate) fn fails_at_once(&self, slot: usize, key: BatchKey, code: ErrorCode) -> bool {
+        let is_behind = || self.config.spool && self.keys_in_order(slot).first() != Some(&key);
+        self.config.fail_at_once.contains(&code) && !is_behind()
+    }
+
     /// The batches of a partition in the order of their records.
     pub(crate) fn keys_in_order(&self, slot: usize) -> Vec<BatchKey> {
         self.partitions.get(slot).map_or_else(Vec::new, Partition::keys_in_order)
@@ -213,7 +226,11 @@ impl Sender {
 
     /// Ends a partition's batches that were created at `until` or before. But for the delivery deadline, what is in flight may be answered.
     pub(crate) fn end_older(&mut self, slot: usize, until: Timestamp, kind: FailureKind, last: Option<&LastError>) {
-        for key in self.keys_in_order(slot) {
+        let keys = self.keys_in_order(slot);
+        if kind != FailureKind::DeliveryTimeout && self.holds_back(slot, &keys) {
+            return;
+        }
+        for key in keys {
             let Some(partition) = self.partitions.get_mut(slot) else { return };
             let Some(batch) = partition.batches.get_mut(&key) else { continue };
             let waits_for_answer = kind != FailureKind::DeliveryTimeout && partition.stream.is_in_flight(key);

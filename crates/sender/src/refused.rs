@@ -38,9 +38,7 @@ impl Sender {
                 (None, Some(_)) => partition.stream.wants_identity().is_some(),
             };
             let keys = self.keys_in_order(slot);
-            // What is kept must not be given out ahead of what is in front of it.
-            let held = self.config.spool && keys.iter().any(|key| partition.stream.is_in_flight(*key));
-            if waits && !held {
+            if waits && !self.holds_back(slot, &keys) {
                 self.fail_queued(slot, FailureKind::Authentication, Some(&last));
                 self.touch(slot);
             }

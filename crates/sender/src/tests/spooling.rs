@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use milena_accumulator::{FailureKind, Fate, Urgency};
-use milena_wire::PartitionId;
+use milena_wire::{ErrorCode, PartitionId};
 
 use super::world::*;
 use crate::{Command, CommandResult, Guarantee, Input, RefusedIdentity};
@@ -278,4 +278,36 @@ fn what_waits_for_a_leader_that_refuses_is_not_given_out_ahead_of_what_its_prede
     assert_eq!(values(&world), ["other", "a", "b"]);
     assert_eq!(told[1].1, FailureKind::Authentication);
     assert_eq!(told[1].2, Fate::MaybeWritten);
+}
+
+#[test]
+fn what_waits_for_a_topic_that_is_gone_is_not_given_out_ahead_of_what_a_leader_has() {
+    let mut world = spooling(|_| {}).warm();
+    world.hold_answers = true;
+    let _a = world.send("a");
+    world.topics.get_mut("t").unwrap().error = ErrorCode::UNKNOWN_TOPIC_OR_PARTITION;
+    for _ in 0..3 {
+        world.refresh();
+    }
+    let _b = world.send("b");
+    world.run_for(20_000);
+    assert_eq!(values(&world), [""; 0], "an answer is still awaited");
+    world.run_for(60_000);
+    assert_eq!(values(&world), ["a", "b"]);
+}
+
+#[test]
+fn a_code_that_fails_at_once_does_not_give_out_what_is_behind_a_batch_that_is_sent_again() {
+    let mut world = spooling(|s| s.sender.fail_at_once = vec![ErrorCode::NOT_ENOUGH_REPLICAS]).warm();
+    world.hold_answers = true;
+    // The first is sent again after 6, and refused like the second by then.
+    for code in [6, 19, 19, 19] {
+        world.fault(Fault::Refuse(code));
+    }
+    let _deliveries = ["a", "b"].map(|value| world.send(value));
+    assert_eq!(world.held_answers(), 2);
+    world.release_answers();
+    world.hold_answers = false;
+    world.run_for(5_000);
+    assert_eq!(values(&world), ["a", "b"]);
 }
