@@ -122,6 +122,11 @@ impl Sender {
     pub fn handle(&mut self, now: Timestamp, wall_ms: i64, input: Input) {
         self.now = self.now.max(now);
         self.wall_ms = wall_ms;
+        // Callers can ring without a pause: then no tick ever comes.
+        let is_overdue = self.cluster.next_timer().is_some_and(|at| at <= self.now);
+        if is_overdue && !matches!(input, Input::Tick | Input::Cluster(_)) {
+            self.cluster.handle(self.now, milena_cluster::Input::Tick);
+        }
         match input {
             Input::Tick => self.cluster.handle(self.now, milena_cluster::Input::Tick),
             Input::Wake => self.take_work(),

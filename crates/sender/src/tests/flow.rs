@@ -6,7 +6,7 @@ use milena_accumulator::Urgency;
 use milena_wire::{Codec, Compression, Offset, PartitionId, Timestamp};
 
 use super::world::*;
-use crate::{Command, CommandResult, Guarantee};
+use crate::{Command, CommandResult, Guarantee, Input, Output};
 
 #[test]
 fn a_record_is_delivered_with_its_offset() {
@@ -428,4 +428,21 @@ fn every_batch_whose_codec_failed_counts() {
         watch.check(&metrics, Timestamp::ZERO, &name("letters"), PartitionId(0), failure);
     }
     assert_eq!(metrics.snapshot().codec_failures, 2);
+}
+
+#[test]
+fn requests_time_out_though_callers_ring_without_a_pause() {
+    let mut world = World::new().warm();
+    world.hold_answers = true;
+    let _a = world.send("a");
+    let mut closed = false;
+    for _ in 0..60 {
+        world.now = world.now + Duration::from_secs(1);
+        // Never a tick.
+        world.input(Input::Wake);
+        while let Some(output) = world.sender.poll_output() {
+            closed |= matches!(output, Output::Close { .. });
+        }
+    }
+    assert!(closed, "the connection whose answer never came");
 }
