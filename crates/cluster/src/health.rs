@@ -141,12 +141,14 @@ impl ClusterHealth {
         news
     }
 
+    /// In one go: an answer that makes things up can name a million brokers.
     fn forget_left(&mut self) {
-        let left = |broker: &BrokerHealth| broker.state == BrokerState::Left;
-        while self.brokers.values().filter(|broker| left(broker)).count() > LEFT_MAX {
-            let first = self.brokers.iter().filter(|(_, broker)| left(broker)).min_by_key(|(_, broker)| broker.since);
-            let Some(id) = first.map(|(id, _)| *id) else { return };
-            self.brokers.remove(&id);
+        let left = self.brokers.iter().filter(|(_, broker)| broker.state == BrokerState::Left);
+        let mut left: Vec<_> = left.map(|(id, broker)| (broker.since, *id)).collect();
+        let Some(surplus) = left.len().checked_sub(LEFT_MAX).filter(|surplus| *surplus > 0) else { return };
+        left.sort_unstable();
+        for (_, id) in &left[..surplus] {
+            self.brokers.remove(id);
         }
     }
 }
@@ -257,5 +259,13 @@ mod tests {
         }
         assert_eq!(health.brokers.len(), 2 + LEFT_MAX);
         assert!(!health.brokers.contains_key(&BrokerId(2)), "it left first");
+    }
+
+    #[test]
+    fn a_hundred_thousand_made_up_brokers_are_forgotten_in_one_go() {
+        let mut health = ClusterHealth::new();
+        health.note(at(1), of((0..100_000).map(|id| (id, broker(BrokerState::Idle)))));
+        health.note(at(2), of([(1, broker(BrokerState::Up))]));
+        assert_eq!(health.brokers.len(), 1 + LEFT_MAX);
     }
 }

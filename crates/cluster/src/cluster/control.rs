@@ -23,6 +23,9 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// between brokers, too, or a large cluster that refuses everybody would be called by everybody all the time.
 const QUICK_DIALS: u32 = 3;
 
+/// An attempt to learn metadata takes time: with a shorter trigger, and Java takes 0, each would be ended before it could come to anything.
+const LEAST_TRIGGER: Duration = Duration::from_secs(1);
+
 /// A control request without a connection.
 #[derive(Debug)]
 pub(crate) struct Waiting {
@@ -142,7 +145,7 @@ impl Cluster {
         let until = loop {
             let metadata = self.metadata.due().is_some_and(|at| at <= now);
             if metadata && self.rebootstrap_at.is_none() && self.ctx.config.rebootstrap && self.metadata.learnt {
-                self.rebootstrap_at = Some(now + self.ctx.config.rebootstrap_trigger);
+                self.rebootstrap_at = Some(now + self.ctx.config.rebootstrap_trigger.max(LEAST_TRIGGER));
             }
             if !metadata && self.waiting.is_empty() {
                 break None;

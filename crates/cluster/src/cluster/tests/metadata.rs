@@ -536,3 +536,17 @@ fn time_that_goes_backwards_counts_as_standing_still() {
     world.run_ms(10);
     assert_eq!(world.take_events(), ["room 1"]);
 }
+
+#[test]
+fn a_trigger_of_no_time_gives_each_attempt_some() {
+    let kafka = Kafka::of(3).with_topic("a", Topic::led_by(&[(1, 5)]));
+    let mut config = config(&["10.0.0.1:9092"]);
+    config.rebootstrap_trigger = Duration::ZERO;
+    let mut world = World::new(config, kafka);
+    world.use_topic("a");
+    world.run_ms(10);
+    world.cluster.refresh(world.now);
+    world.run_ms(5_000);
+    assert_eq!(world.leader("a", 0), Some((1, 5)));
+    assert!(world.counts.dials.len() < 4, "{}", world.counts.dials.len());
+}
