@@ -31,6 +31,7 @@ impl Runner {
         let now = self.clock.now();
         let Some(folder) = self.folders.get_mut(&source) else { return };
         folder.asking = None;
+        self.due.insert(source.clone());
         let next = folder.replayer.answered(now, &head, heard);
         tracing::trace!(?source, ?heard, ?next, "replay");
         match next {
@@ -38,7 +39,6 @@ impl Runner {
             Next::Again { refresh: true } => self.cluster.refresh_topic(now, &source.topic),
             Next::Again { refresh: false } | Next::Else => {}
         }
-        self.due.insert(source);
     }
 
     fn read(&mut self, source: &Source, response: &ProduceResponse) -> Answer {

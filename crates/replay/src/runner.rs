@@ -326,6 +326,9 @@ impl Runner {
         let now = self.clock.now();
         let Some(folder) = self.folders.get_mut(source) else { return };
         folder.told = Told::Stopped;
+        // It has its own time from now on, whatever news there is, and no place in a line.
+        folder.waits_for = None;
+        self.due.remove(source);
         folder.wake_at = self.config.again_after.map(|after| now + after);
         let cause = self
             .cause(source)

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
@@ -293,4 +295,47 @@ fn many_partitions_take_turns_and_none_is_given_up_because_others_go_first() {
     assert_eq!(order.len(), 2 * usize::try_from(PARTITIONS).unwrap());
     let first_round: std::collections::BTreeSet<&String> = order[..30].iter().collect();
     assert!(first_round.len() >= 29, "{order:?}");
+}
+
+/// The file of this name below `dir`.
+fn find(dir: &Path, name: &str) -> Option<PathBuf> {
+    let entries = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    let mut found =
+        entries.filter_map(|path| if path.is_dir() { find(&path, name) } else { path.ends_with(name).then_some(path) });
+    found.next()
+}
+
+#[test]
+fn a_disk_that_refuses_to_note_what_was_written_is_not_asked_again_and_again() {
+    let cluster = EmbeddedCluster::builder().start_blocking().unwrap();
+    cluster.create_topic("t", 1, 1).unwrap();
+    let (dir, mut spool) = new_spool();
+    for value in ["a", "b"] {
+        spool.append(&TopicName::new("t"), Some(PartitionId(0)), &batch(value)).unwrap();
+    }
+    let spool = Arc::new(parking_lot::Mutex::new(spool));
+    let (tell, events) = mpsc::channel();
+    let root = dir.path().to_owned();
+    let in_the_way = move || find(&root, "replay").unwrap().with_extension("draft");
+    let block = in_the_way.clone();
+    let after_the_first = move |event| {
+        if matches!(event, ReplayEvent::Written { .. }) {
+            // What is written next goes into a file of that name.
+            fs::create_dir(block()).unwrap();
+        }
+        drop(tell.send(event));
+    };
+    let broken =
+        Replay::start(Arc::clone(&spool), sockets(&cluster), ReplayConfig::default(), after_the_first).unwrap();
+    assert!(matches!(events.recv_timeout(WAIT).unwrap(), ReplayEvent::Written { .. }));
+    let event = events.recv_timeout(WAIT).unwrap();
+    assert!(matches!(event, ReplayEvent::Stopped { why: Stop::Disk(_), .. }), "{event:?}");
+    let event = events.recv_timeout(WAIT).unwrap();
+    assert!(matches!(event, ReplayEvent::Ended), "{event:?}");
+    broken.join().unwrap();
+    fs::remove_dir(in_the_way()).unwrap();
+    let (next, events) = replay(&cluster, &spool, None);
+    assert!(matches!(events.recv_timeout(WAIT).unwrap(), ReplayEvent::Written { .. }));
+    next.join().unwrap();
+    assert_eq!(log_of(&cluster, 0), ["a", "b"]);
 }
