@@ -12,12 +12,16 @@ use tokio::task::JoinHandle;
 use super::password::secret_of;
 use super::{SaslExchange, SaslMechanism, SaslPeer};
 
+/// How long one call of a provider may take: the next has to wait for it.
+const PROVIDER_TIMEOUT: Duration = Duration::from_secs(60);
+
 /// How long is slept at most: wall clocks jump, and machines are suspended.
 const NAP: Duration = Duration::from_secs(30);
 
 /// Gets tokens from wherever they are issued. A closure that returns a future is one, too.
 pub trait TokenProvider: Send + Sync + 'static {
-    /// A token that can be used now. Asked again before it expires, and when a broker refused it; one call is under way at a time.
+    /// A token that can be used now. Asked again before it expires, and when a broker refused it; one call is under way at a time, and is given up
+    /// after 60 s.
     ///
     /// # Errors
     ///
@@ -163,7 +167,10 @@ impl Tokens {
                 (None, Wanted::Later(_)) => return Ok(()),
             }
         }
-        let result = self.provider.token().await;
+        let late = |_| {
+            Err(SaslError::no_credentials("whoever is asked for tokens gave neither a token nor an error for 60 s"))
+        };
+        let result = tokio::time::timeout(PROVIDER_TIMEOUT, self.provider.token()).await.unwrap_or_else(late);
         if let Err(error) = &result {
             tracing::warn!(%error, "no token");
         }

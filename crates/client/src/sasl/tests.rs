@@ -129,6 +129,22 @@ async fn row_023_a_token_is_replaced_though_nobody_asks_and_no_more_once_nobody_
     calls.wait_for(|_| false).await.unwrap_err();
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_provider_that_never_answers_is_asked_again() {
+    let (calls, counted) = counted(3_600_000);
+    let hangs = calls.clone();
+    let provider = move || {
+        let first = *hangs.borrow() == 0;
+        let token = counted.token();
+        async move { if first { std::future::pending().await } else { token.await } }
+    };
+    let mut refresh = Refresh::default();
+    refresh.retry_backoff = Duration::ZERO;
+    let bearer = OAuthBearer::with_refresh(provider, refresh);
+    assert!(bearer.start(PEER()).await.is_ok());
+    assert_eq!(*calls.borrow(), 2);
+}
+
 #[tokio::test]
 async fn a_token_that_was_refused_is_not_shown_again() {
     let (calls, provider) = counted(3_600_000);
