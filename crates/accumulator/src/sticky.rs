@@ -81,7 +81,8 @@ impl Sticky {
     /// Before a record: whether the choice has had its bytes, so that this is the moment to move on if a batch ends here anyway.
     #[inline]
     pub(crate) fn is_due(choice: Choice, quantum: usize) -> bool {
-        choice.produced as usize >= quantum
+        // A choice that is made now is never due.
+        choice.produced as usize >= quantum.max(1)
     }
 
     pub(crate) fn move_on(&self, choice: Choice, topic: &Topic) -> Choice {

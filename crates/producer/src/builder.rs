@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use milena_accumulator::{Accumulator, AccumulatorConfig, Failure, FailureKind, Fate, PartitionerKind};
 use milena_client::bootstrap_list;
-use milena_cluster::{Cluster, ClusterConfig};
+use milena_cluster::{Cluster, ClusterConfig, HostPort};
 use milena_pool::{Connector, Resolver, SystemResolver, TcpConnector};
 use milena_sender::{Guarantee, RecreatedTopic, RefusedIdentity, Sender, SenderConfig};
 use milena_spool::{Recovered, Spool};
@@ -72,7 +72,11 @@ impl ProducerBuilder {
                 (Vec::new(), vec![problem])
             }
         };
-        Self { problems, ..Self::again(ProducerConfig::new(addresses), Io::default(), None, Arc::new(SystemResolver)) }
+        Self { problems, ..Self::for_brokers(addresses) }
+    }
+
+    pub(crate) fn for_brokers(bootstrap: Vec<HostPort>) -> Self {
+        Self::again(ProducerConfig::new(bootstrap), Io::default(), None, Arc::new(SystemResolver))
     }
 
     /// From settings that are checked already.
@@ -132,11 +136,11 @@ impl ProducerBuilder {
         retry_backoff: Duration,
         /// `retry.backoff.max.ms`. Default: 1 s.
         retry_backoff_max: Duration,
-        /// `retries`. Default: without limit.
+        /// `retries`. Default: 2147483647, which is without limit.
         retries: u32,
         /// `max.in.flight.requests.per.connection`. Default: 5.
         max_in_flight: usize,
-        /// How long records for an unknown topic wait for it. Default: 10 s.
+        /// `topic.metadata.propagation.max.ms`: how long records for an unknown topic wait for it. Default: 10 s.
         unknown_topic_grace: Duration,
         /// What becomes of unsent records of a recreated topic. Default: they fail.
         recreated_topic: RecreatedTopic,
@@ -162,7 +166,7 @@ impl ProducerBuilder {
         reconnect_backoff_max: Duration,
         /// `connections.max.idle.ms`; [`Duration::MAX`] for never. Default: 9 min.
         idle_timeout: Duration,
-        /// The largest answer accepted, in bytes. Default: 100 MiB.
+        /// `receive.message.max.bytes`: the largest answer accepted, in bytes. Default: 100 MiB.
         max_frame: usize,
         /// How long the producer goes on delivering after its last handle is dropped. Default: 30 s.
         drop_timeout: Duration,
@@ -300,7 +304,7 @@ impl ProducerBuilder {
         let (commands, queue) = commands::channel(ended);
         let (spool_inputs, spool_news) = mpsc::unbounded_channel();
         if let (Some(spooler), Some(spool)) = (&spooler, opened) {
-            let cluster = ClusterConfig { max_frame: config.max_frame, ..cluster_config(&config) };
+            let cluster = cluster_config(&config);
             let (connector, resolver) = (Arc::clone(&connector), Arc::clone(&self.resolver));
             let tools = Tools {
                 watch: Arc::clone(&watch),
@@ -372,6 +376,7 @@ pub(crate) fn cluster_config(config: &ProducerConfig) -> ClusterConfig {
         rebootstrap: config.rebootstrap,
         rebootstrap_trigger: config.rebootstrap_trigger,
         auto_create_topics: config.auto_create_topics,
+        max_frame: config.max_frame,
         sasl_mechanism: config.sasl.as_ref().map(|mechanism| mechanism.name().to_owned()),
         ..ClusterConfig::new(config.bootstrap.clone())
     }

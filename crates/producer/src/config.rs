@@ -13,7 +13,8 @@ use milena_wire::{BATCH_HEADER_LEN, Compression, ErrorCode};
 /// Room for the smallest answers a broker gives: its versions, and the metadata of a small cluster.
 const MIN_FRAME: usize = 1024;
 
-/// A producer's settings, all resolved. Printed, it lists them under Kafka's names.
+/// A producer's settings, all resolved. Printed, it lists them under Kafka's names, or under the
+/// builder's where Kafka has none.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ProducerConfig {
@@ -43,7 +44,7 @@ pub struct ProducerConfig {
     pub compression_threads: usize,
     /// How a record without a partition gets one. Default: murmur2 of the key; sticky, adaptive without a key.
     pub partitioner: PartitionerKind,
-    /// Bytes of keyless records that go to one partition before the next is chosen. Default: 16 KiB.
+    /// Bytes of keyless records that go to one partition before the next is chosen, at least 1. Default: 16 KiB.
     pub sticky_bytes: usize,
     /// `partitioner.adaptive.partitioning.enable`: keyless records prefer partitions with short queues. Default: on.
     pub adaptive: bool,
@@ -55,7 +56,7 @@ pub struct ProducerConfig {
     pub retry_backoff: Duration,
     /// `retry.backoff.max.ms`: the longest wait between retries. Default: 1 s.
     pub retry_backoff_max: Duration,
-    /// `retries`: how often one batch is sent again. Default: without limit; the delivery timeout ends it.
+    /// `retries`: how often one batch is sent again. Default: 2147483647, which is without limit; the delivery timeout ends it.
     pub retries: u32,
     /// Broker's codes after which a batch fails though it could be sent again. Lost answers count as `NETWORK_EXCEPTION` and
     /// `REQUEST_TIMED_OUT`. The fate stays true: what may be on the log fails as maybe written. Default: none.
@@ -65,8 +66,8 @@ pub struct ProducerConfig {
     /// Unanswered batches per partition. Default: 5 with exactly once (the broker remembers five), 1 at least once (a
     /// retry then cannot reorder), without limit at most once.
     pub partition_in_flight: Option<usize>,
-    /// How long records for a topic or partition that the cluster does not know, or knows no more, wait for it. Default:
-    /// 10 s.
+    /// `topic.metadata.propagation.max.ms`: how long records for a topic or partition that the cluster does not know, or knows no
+    /// more, wait for it. Default: 10 s.
     pub unknown_topic_grace: Duration,
     /// What becomes of unsent records when their topic is deleted and created again. Default: they fail.
     pub recreated_topic: RecreatedTopic,
@@ -94,7 +95,7 @@ pub struct ProducerConfig {
     pub reconnect_backoff_max: Duration,
     /// `connections.max.idle.ms`: an unused connection is closed after this long. Default: 9 min.
     pub idle_timeout: Duration,
-    /// The largest answer accepted, in bytes: a port that is no broker's must not make the client reserve more. Default: 100 MiB.
+    /// `receive.message.max.bytes`: the largest answer accepted, in bytes; a port that is no broker's must not make the client reserve more. Default: 100 MiB.
     pub max_frame: usize,
     /// How connections authenticate: `sasl.mechanism` and what belongs to it. Default: they do not.
     pub sasl: Option<Arc<dyn SaslMechanism>>,
@@ -123,7 +124,7 @@ impl ProducerConfig {
             request_timeout: Duration::from_secs(30),
             retry_backoff: Duration::from_millis(100),
             retry_backoff_max: Duration::from_secs(1),
-            retries: u32::MAX,
+            retries: i32::MAX.unsigned_abs(),
             fail_at_once: Vec::new(),
             max_in_flight: 5,
             partition_in_flight: None,
@@ -204,6 +205,11 @@ impl ProducerConfig {
         }
         rule(self.compression_threads >= 1, "compression_threads", "must be at least 1".into());
         rule(
+            self.sticky_bytes >= 1,
+            "sticky_bytes",
+            "must be at least 1; PartitionerKind::Random draws a partition for each record".into(),
+        );
+        rule(
             self.max_record_size > BATCH_HEADER_LEN,
             "max_record_size",
             format!(
@@ -254,7 +260,7 @@ impl ProducerConfig {
         );
         rule(
             (MIN_FRAME..=i32::MAX as usize).contains(&self.max_frame),
-            "max_frame",
+            "receive.message.max.bytes",
             format!("{} is not between {MIN_FRAME} and {} bytes; answers would not fit", self.max_frame, i32::MAX),
         );
         rule(
@@ -277,7 +283,7 @@ impl ProducerConfig {
             ("request.timeout.ms", self.request_timeout),
             ("retry.backoff.ms", self.retry_backoff),
             ("retry.backoff.max.ms", self.retry_backoff_max),
-            ("unknown_topic_grace", self.unknown_topic_grace),
+            ("topic.metadata.propagation.max.ms", self.unknown_topic_grace),
             ("metadata.max.age.ms", self.metadata_max_age),
             ("metadata.max.idle.ms", self.metadata_max_idle),
             ("metadata.recovery.rebootstrap.trigger.ms", self.rebootstrap_trigger),
@@ -311,7 +317,7 @@ impl fmt::Display for ProducerConfig {
             ("max.request.size", self.max_request_size),
             ("buffer.memory", self.buffer_memory),
             ("sticky_bytes", self.sticky_bytes),
-            ("max_frame", self.max_frame),
+            ("receive.message.max.bytes", self.max_frame),
             ("compression_threads", self.compression_threads),
             ("max.in.flight.requests.per.connection", self.max_in_flight),
         ] {

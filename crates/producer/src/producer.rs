@@ -70,7 +70,7 @@ impl Producer {
         Self { shared: Arc::new(shared) }
     }
 
-    /// The settings this producer runs with. Printed, they are listed under Kafka's names.
+    /// The settings this producer runs with. Printed, they are listed under Kafka's names, or the builder's where Kafka has none.
     #[must_use]
     pub fn config(&self) -> &ProducerConfig {
         &self.shared.config

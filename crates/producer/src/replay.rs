@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use milena_cluster::ClusterConfig;
 use milena_replay::{Replay, ReplayConfig, ReplayEvent, SharedSpool, Sockets};
 
 use crate::ProducerBuilder;
@@ -24,8 +23,7 @@ impl ProducerBuilder {
         events: impl FnMut(ReplayEvent) + Send + 'static,
     ) -> Result<Replay, ConfigError> {
         self.check()?;
-        let max_frame = self.config.max_frame;
-        let cluster = ClusterConfig { max_frame, ..cluster_config(&self.config) };
+        let cluster = cluster_config(&self.config);
         let connector = self.security.over(self.connector.unwrap_or_else(|| Arc::new(self.tcp)));
         let sockets = Sockets { cluster, connector, resolver: self.resolver, sasl: self.config.sasl };
         Replay::start(spool, sockets, config, events)

@@ -135,7 +135,7 @@ impl Default for SenderConfig {
             max_request_slices: 1_000,
             retry_backoff: Duration::from_millis(100),
             retry_backoff_max: Duration::from_secs(1),
-            retries: u32::MAX,
+            retries: i32::MAX.unsigned_abs(),
             fail_at_once: Vec::new(),
             partition_in_flight: None,
             unknown_topic_grace: Duration::from_secs(10),

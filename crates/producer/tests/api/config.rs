@@ -38,7 +38,7 @@ fn each_rule_refuses_what_breaks_it_and_names_the_setting() {
         ("request.timeout.ms", |b| b.request_timeout(ZERO)),
         ("retry.backoff.ms", |b| b.retry_backoff(Duration::from_secs(2))),
         ("retry.backoff.max.ms", |b| b.retry_backoff_max(AGES)),
-        ("unknown_topic_grace", |b| b.unknown_topic_grace(AGES)),
+        ("topic.metadata.propagation.max.ms", |b| b.unknown_topic_grace(AGES)),
         ("metadata.max.age.ms", |b| b.metadata_max_age(ZERO)),
         ("metadata.max.age.ms", |b| b.metadata_max_age(AGES)),
         ("metadata.max.idle.ms", |b| b.metadata_max_idle(ZERO)),
@@ -51,11 +51,12 @@ fn each_rule_refuses_what_breaks_it_and_names_the_setting() {
         ("partition_in_flight", |b| b.partition_in_flight(0)),
         ("partition_in_flight", |b| b.partition_in_flight(6)),
         ("compression_threads", |b| b.compression_threads(0)),
+        ("sticky_bytes", |b| b.sticky_bytes(0)),
         ("max_record_size", |b| b.max_record_size(61)),
         ("max.request.size", |b| b.max_request_size(1_000)),
         ("batch.size", |b| b.batch_size(2_000_000_000)),
         ("buffer.memory", |b| b.buffer_memory(1_000_000)),
-        ("max_frame", |b| b.max_frame(10)),
+        ("receive.message.max.bytes", |b| b.max_frame(10)),
     ];
     for (setting, break_it) in cases {
         let problems = problems(break_it(valid()));
@@ -80,7 +81,8 @@ fn what_is_just_within_the_rules_is_taken() {
         .max_request_size(62)
         .buffer_memory(62)
         .max_block(Duration::ZERO)
-        .sticky_bytes(0)
+        .sticky_bytes(1)
+        .rebootstrap_trigger(Duration::ZERO)
         .retries(0)
         .max_frame(1024);
     assert!(edge.build().is_ok());
@@ -152,7 +154,7 @@ fn the_defaults_that_the_list_of_properties_names_are_the_producers_own() {
     );
     assert!(row("reconnect.backoff.max.ms").starts_with(&config.reconnect_backoff_max.as_millis().to_string()));
     // Java's number for as often as time allows.
-    assert_eq!((row("retries"), config.retries), ("2147483647", u32::MAX));
+    assert_eq!((row("retries"), config.retries), ("2147483647", i32::MAX.unsigned_abs()));
     assert_eq!(row("topic.metadata.propagation.max.ms"), config.unknown_topic_grace.as_millis().to_string());
 }
 
