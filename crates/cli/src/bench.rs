@@ -133,7 +133,7 @@ fn build(args: &Args, ear: latency::Ear) -> Result<Producer, String> {
     if let Some(linger) = args.linger {
         settings.properties.push(format!("linger.ms={linger}").into());
     }
-    settings.builder(Some(&args.bootstrap))?.delivery_handler(ear).build().map_err(|error| error.to_string())
+    settings.builder(Some(&args.bootstrap), None)?.delivery_handler(ear).build().map_err(|error| error.to_string())
 }
 
 /// Values: windows of one text of letters and digits from a fixed seed. Each run produces the same ones, and they differ, so

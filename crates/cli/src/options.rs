@@ -1,6 +1,6 @@
 //! Options that several commands share: settings by Kafka's names.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use milena::property::Properties;
@@ -33,13 +33,13 @@ impl Settings {
         Duration::from_secs(self.connect_timeout)
     }
 
-    /// A builder with the file's settings, then those of the command line. `bootstrap` wins over both. Waits for memory
+    /// A builder with the file's settings, then those of the command line. `bootstrap` and `spool`, a folder, win over both. Waits for memory
     /// as long as it takes, and does not wait for a wrong password to become right before it ever was, unless they say otherwise.
     ///
     /// # Errors
     ///
     /// All that is wrong with the settings, a line each.
-    pub(crate) fn builder(&self, bootstrap: Option<&str>) -> Result<ProducerBuilder, String> {
+    pub(crate) fn builder(&self, bootstrap: Option<&str>, spool: Option<&Path>) -> Result<ProducerBuilder, String> {
         let mut properties = Properties::new();
         if let Some(path) = &self.config {
             properties.add_file(path).map_err(|error| format!("{}: {error}", path.display()))?;
@@ -47,9 +47,10 @@ impl Settings {
         for pair in &self.properties {
             properties.add_pair(pair.expose_str().unwrap_or_default());
         }
-        let settings = properties.resolve().settings().map_err(|problems| problems.to_string())?;
-        for ignored in &settings.ignored {
-            complain(format_args!("{} has no effect: {}", ignored.key, ignored.reason));
+        let mut settings = properties.resolve().settings().map_err(|problems| problems.to_string())?;
+        settings.warnings().for_each(complain);
+        if let Some(dir) = spool {
+            settings.producer.spool.dir = Some(dir.to_owned());
         }
         let bootstrap = match (bootstrap, &settings.client.bootstrap) {
             (Some(given), _) => given.to_owned(),
@@ -70,7 +71,7 @@ mod tests {
     fn config(properties: &[&str]) -> ProducerConfig {
         let properties = properties.iter().map(|pair| Secret::from(*pair)).collect();
         let settings = Settings { properties, config: None, connect_timeout: 1 };
-        settings.builder(Some("localhost:1")).unwrap().build().unwrap().config().clone()
+        settings.builder(Some("localhost:1"), None).unwrap().build().unwrap().config().clone()
     }
 
     #[test]

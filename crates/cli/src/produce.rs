@@ -10,7 +10,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use milena::{BatchReport, DeliveryHandler, EnqueueError, FailurePolicy, Producer, Record, SpoolPolicy};
+use milena::{BatchReport, DeliveryHandler, EnqueueError, FailurePolicy, Producer, Record};
 use milena_broker::EmbeddedCluster;
 use tokio::runtime::Runtime;
 
@@ -136,12 +136,9 @@ struct Session<'a> {
 impl<'a> Session<'a> {
     /// Checks all there is to check before the first byte goes out.
     fn open(args: &'a Args, bootstrap: Option<&str>) -> Result<Self, String> {
-        let mut builder = args.settings.builder(bootstrap)?;
+        let mut builder = args.settings.builder(bootstrap, args.spool.as_deref())?;
         if let Some(topic) = &args.dead_letter_topic {
             builder = builder.on_failure(FailurePolicy::topic(topic.as_str()));
-        }
-        if let Some(dir) = &args.spool {
-            builder = builder.spool(SpoolPolicy::new(dir));
         }
         let file = args.file.as_deref().filter(|path| *path != Path::new("-"));
         let shape = Shape {
@@ -176,7 +173,7 @@ impl<'a> Session<'a> {
         }
         let started = Instant::now();
         // With a spool there is something to do without a cluster.
-        if self.args.spool.is_none() && !runtime.block_on(self.reach_cluster()) {
+        if self.producer.health().spool.is_none() && !runtime.block_on(self.reach_cluster()) {
             self.print_account(started);
             return Exit::Failed;
         }

@@ -9,6 +9,10 @@
 //! - [`FailurePolicy`] says what becomes of failed records besides: a callback gets them back, or a dead-letter topic.
 //! - `tls` (a feature, on by default) has what [`ProducerBuilder::tls`] takes: trusted certificates, and who this client is.
 //! - [`DeliveryHandler`] hears of records that were queued with a token instead of a handle, and of failures nobody saw.
+//! - [`property`] reads settings under Java's and librdkafka's names, and [`Producer::from_settings`] takes them.
+//! - [`sasl`] has the mechanisms that [`ProducerBuilder::sasl`] takes.
+//! - [`SpoolPolicy`] keeps on disk what cannot be delivered, and [`Replay`] sends it.
+//! - [`Producer::health`] and [`Producer::metrics`] say how it is and what it has done.
 
 mod block_on;
 mod blocking;

@@ -12,16 +12,40 @@ use milena_sender::{Guarantee, RefusedIdentity};
 use milena_spool::Fsync;
 
 use crate::config::{ConfigProblem, ProducerConfig};
-use crate::{FailurePolicy, ProducerBuilder, SpoolPolicy};
+use crate::{FailurePolicy, Producer, ProducerBuilder, SpoolPolicy};
+
+impl Producer {
+    /// Starts the settings of a producer with all that `settings` have: `bootstrap.servers`, without which
+    /// [`build`](ProducerBuilder::build) fails, and the rest as [`ProducerBuilder::settings`] takes it over.
+    ///
+    /// ```no_run
+    /// use milena_producer::Producer;
+    /// use milena_producer::property::Properties;
+    ///
+    /// # fn open() -> Result<Producer, Box<dyn std::error::Error>> {
+    /// let settings = Properties::new().add_file("producer.properties")?.settings()?;
+    /// let producer = Producer::from_settings(&settings).build()?;
+    /// # Ok(producer)
+    /// # }
+    /// ```
+    pub fn from_settings(settings: &Settings) -> ProducerBuilder {
+        ProducerBuilder::for_brokers(settings.client.bootstrap.clone().unwrap_or_default()).settings(settings)
+    }
+}
 
 impl ProducerBuilder {
-    /// Takes over every setting that `settings` has; the others stay as they are.
+    /// Takes over every setting that `settings` has but `bootstrap.servers`, for the brokers that this was made with stay; the others
+    /// stay as they are. [`Producer::from_settings`] takes the brokers over, too.
     ///
     /// Properties come from [`Properties`](milena_client::property::Properties). What does not fit together is reported by
-    /// [`build`](Self::build): idempotence with `acks` other than `all`, for one, is refused where Java would drop it.
+    /// [`build`](Self::build): `enable.idempotence=true` with `acks` other than `all`, for one. What is only worth a word
+    /// ([`Settings::warnings`]) is logged.
     pub fn settings(mut self, settings: &Settings) -> Self {
-        for ignored in &settings.ignored {
-            tracing::warn!(property = ignored.key, "the property has no effect: {}", ignored.reason);
+        for warning in settings.warnings() {
+            tracing::warn!("{warning}");
+        }
+        if settings.client.bootstrap.as_ref().is_some_and(|named| *named != self.config.bootstrap) {
+            tracing::warn!("bootstrap.servers has no effect: the producer was told of other brokers in code");
         }
         apply_client(&mut self.config, &settings.client);
         apply_producer(&mut self.config, &settings.producer);
@@ -248,6 +272,28 @@ mod tests {
         }
         let problems = Properties::new().add_text("test", "milena.refused.identity=never").settings().unwrap_err();
         assert!(problems.to_string().contains("fail-at-start"), "{problems}");
+    }
+
+    #[test]
+    fn the_largest_answer_is_the_same_for_whoever_reads_it_and_whoever_takes_it() {
+        let settings = Properties::new().add_text("test", "receive.message.max.bytes=200000000").settings().unwrap();
+        let builder = Producer::builder("localhost:9092").settings(&settings);
+        assert_eq!(builder.config.max_frame, 200_000_000);
+        assert_eq!(crate::builder::cluster_config(&builder.config).max_frame, 200_000_000);
+    }
+
+    #[test]
+    fn brokers_are_those_of_the_properties_unless_others_are_named_in_code() {
+        let bootstrap = |builder: ProducerBuilder| builder.build().map(|producer| producer.config().bootstrap.clone());
+        let settings = |text| Properties::new().add_text("test", text).settings().unwrap();
+        let named = settings("bootstrap.servers=kafka-1:9092,kafka-2:9092\nlinger.ms=7");
+        let from = Producer::from_settings(&named);
+        assert_eq!(from.config.linger, Duration::from_millis(7));
+        assert_eq!(bootstrap(from).unwrap(), named.client.bootstrap.clone().unwrap());
+        let elsewhere = bootstrap(Producer::builder("localhost:9092").settings(&named)).unwrap();
+        assert_eq!(elsewhere.iter().map(ToString::to_string).collect::<Vec<_>>(), ["localhost:9092"]);
+        let nowhere = bootstrap(Producer::from_settings(&settings("linger.ms=7"))).unwrap_err().to_string();
+        assert!(nowhere.contains("bootstrap.servers"), "{nowhere}");
     }
 
     #[test]

@@ -248,18 +248,25 @@ fn lines_that_produce_could_not_deliver_wait_in_its_spool_and_a_replay_sends_the
     cluster.create_topic("t", 1, 1).unwrap();
     let path = dir.path().to_str().unwrap();
     let patience = ["-X", "delivery.timeout.ms=400", "-X", "request.timeout.ms=300"];
-    // Nothing listens there.
-    let mut args =
-        vec!["produce", "--topic", "t", "--bootstrap", "127.0.0.1:1", "--partition", "0", "--spool", path, "--json"];
-    args.extend(patience);
-    let ended = run(&args, b"a\nb\nc\n");
-    let told = ended.json();
-    assert_eq!(
-        (ended.status, told["spooled"].as_u64(), told["failed"]["not_written"].as_u64()),
-        (Some(1), Some(3), Some(0)),
-        "{ended:?}"
-    );
+    let property = format!("milena.spool.dir={path}");
+    // In the last one the folder has no room for them.
+    let spools: [(&[&str], u64); 3] = [
+        (&["--spool", path, "-X", "milena.spool.fsync=never"], 3),
+        (&["-X", &property], 3),
+        (&["--spool", path, "-X", "milena.spool.max.bytes=1"], 0),
+    ];
+    for (spool, kept) in spools {
+        // Nothing listens there.
+        let produce = ["produce", "--topic", "t", "--bootstrap", "127.0.0.1:1", "--partition", "0", "--json"];
+        let ended = run(&[&produce[..], &patience, spool].concat(), b"a\nb\nc\n");
+        let told = ended.json();
+        assert_eq!(
+            (ended.status, told["spooled"].as_u64(), told["failed"]["not_written"].as_u64()),
+            (Some(1), Some(kept), Some(3 - kept)),
+            "{spool:?} {ended:?}"
+        );
+    }
     let ended = replay(&dir, &cluster, &[]);
-    assert_eq!((ended.status, account(&ended.json())), (Some(0), [3, 0, 0, 0]), "{ended:?}");
-    assert_eq!(log(&cluster, "t", 0), ["a", "b", "c"]);
+    assert_eq!((ended.status, account(&ended.json())), (Some(0), [6, 0, 0, 0]), "{ended:?}");
+    assert_eq!(log(&cluster, "t", 0), ["a", "b", "c", "a", "b", "c"]);
 }

@@ -71,6 +71,26 @@ fn a_property_without_effect_is_accepted_with_the_reason() {
     let ended = run(&["produce", "--topic", "t", "--embedded", "--json", "-X", "client.rack=r1"], b"one\n");
     assert_eq!(ended.status, Some(0), "{ended:?}");
     assert!(ended.stderr.contains("client.rack has no effect"), "{ended:?}");
+    assert!(!ended.stderr.contains("idempotence"), "{ended:?}");
+}
+
+#[test]
+fn acks_that_give_up_idempotence_say_so_unless_that_is_meant() {
+    for (acks, meant, warned) in
+        [("1", "", true), ("0", "", true), ("1", "enable.idempotence=false", false), ("all", "", false)]
+    {
+        let acks = format!("acks={acks}");
+        let mut args = vec!["produce", "--topic", "t", "--embedded", "--json", "-X", &acks];
+        if !meant.is_empty() {
+            args.extend(["-X", meant]);
+        }
+        let ended = run(&args, b"one\n");
+        assert_eq!(
+            (ended.status, ended.stderr.contains("gives up idempotence")),
+            (Some(0), warned),
+            "{args:?} {ended:?}"
+        );
+    }
 }
 
 #[test]

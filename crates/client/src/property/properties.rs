@@ -79,7 +79,8 @@ impl Properties {
     /// # Errors
     ///
     /// If the file cannot be read, or is not UTF-8.
-    pub fn add_file(&mut self, path: &Path) -> io::Result<&mut Self> {
+    pub fn add_file(&mut self, path: impl AsRef<Path>) -> io::Result<&mut Self> {
+        let path = path.as_ref();
         let bytes = Secret::new(std::fs::read(path)?);
         let text = bytes.expose_str().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8"))?;
         Ok(self.add_text(&path.display().to_string(), text))

@@ -21,6 +21,24 @@ pub struct Settings {
     pub ignored: Vec<Ignored>,
 }
 
+impl Settings {
+    /// What whoever chose these settings should hear of, a sentence each: properties without effect, and what is given up by implication.
+    pub fn warnings(&self) -> impl Iterator<Item = String> {
+        let ignored = self.ignored.iter().map(|ignored| format!("{} has no effect: {}", ignored.key, ignored.reason));
+        let given_up = match (self.producer.acks, self.producer.enable_idempotence) {
+            (Some(Acks::Leader), None) => {
+                Some("acks=1 gives up idempotence: records can be on the log twice, and be lost with their leader")
+            }
+            (Some(Acks::None), None) => {
+                Some("acks=0 gives up idempotence and every answer: nobody hears of what is lost")
+            }
+            _ => None,
+        };
+        let meant = "enable.idempotence=false says that this is meant";
+        ignored.chain(given_up.map(|given_up| format!("{given_up}; {meant}")))
+    }
+}
+
 /// A property that was accepted and has no effect.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]

@@ -13,7 +13,7 @@ const NO_TRANSACTIONS: &str = "transactions are not in this build yet";
 pub(super) static PRODUCER: &[Known] = &[
     applied("acks", "all", acks)
         .alias(&["request.required.acks"])
-        .note("`all` (or `-1`), `1` or `0`. Anything but `all` gives up idempotence, and says so"),
+        .note("`all` (or `-1`), `1` or `0`. Anything but `all` gives up idempotence, with a warning unless `enable.idempotence=false` is given, too"),
     applied("enable.idempotence", "true", |draft, value| {
         draft.settings.producer.enable_idempotence = Some(boolean(value)?);
         Ok(())
@@ -52,7 +52,7 @@ pub(super) static PRODUCER: &[Known] = &[
         draft.settings.producer.max_block = Some(millis(value)?);
         Ok(())
     })
-    .note("longest wait for room in the buffer"),
+    .note("longest wait for room in the buffer; the command `milena` waits for 24 h unless told otherwise"),
     applied("delivery.timeout.ms", "120000", |draft, value| {
         if value == "0" {
             return Err(Wrong::new("is no time at all to Java and without limit to librdkafka; here every record has a deadline")
@@ -123,7 +123,7 @@ pub(super) static PRODUCER: &[Known] = &[
     })
     .note("how long records wait for a topic that the cluster does not know"),
     applied("milena.refused.identity", "`wait`", refused_identity)
-        .note("milena's own: what becomes of waiting records when brokers or the token endpoint refuse who the producer is, or brokers cannot prove who they are: `wait` until delivery.timeout.ms, `fail` at once, or `fail-at-start`: at once as long as no broker has ever accepted it"),
+        .note("milena's own: what becomes of waiting records when brokers or the token endpoint refuse who the producer is, or brokers cannot prove who they are: `wait` until delivery.timeout.ms, `fail` at once, or `fail-at-start`: at once as long as no broker has ever accepted it, which is what the command `milena` does unless told otherwise"),
     applied("milena.dead.letter.topic", "", |draft, value| {
         if value.is_empty() {
             return Err(Wrong::new("names no topic").hint("leave it out if failed records are to go nowhere"));

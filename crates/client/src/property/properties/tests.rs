@@ -431,7 +431,7 @@ fn a_file_is_read_and_named() {
     std::fs::write(&path, "acks=all\nacsk=1\n").unwrap();
     let told = Properties::new().add_file(&path).unwrap().settings().unwrap_err().to_string();
     assert!(told.starts_with(&format!("{}:2: acsk=1", path.display())), "{told}");
-    assert!(Properties::new().add_file(&dir.path().join("missing")).is_err());
+    assert!(Properties::new().add_file(dir.path().join("missing")).is_err());
     std::fs::write(&path, b"acks=\xff").unwrap();
     assert!(Properties::new().add_file(&path).is_err());
 }
