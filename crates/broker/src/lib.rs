@@ -18,6 +18,7 @@ mod server;
 mod simulated;
 
 pub use crate::core::{Keep, StoredBatch, StoredRecord};
+pub use milena_wire::{ApiKey, BrokerId, ErrorCode, PartitionId};
 pub use profile::{Profile, UnknownProfile};
 pub use sasl::{SaslLie, SaslServer};
 pub use script::{Reaction, Rule};
