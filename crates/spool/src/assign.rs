@@ -1,7 +1,8 @@
 //! Gives records their partition, once the topic is known, and puts aside what cannot be sent.
 //!
 //! Both move a batch from one folder to another, in steps that can be cut off anywhere and are then completed by the next start: the
-//! copies say where they came from, so that none is made twice, and the original is done with only when they all are on the disk.
+//! copies say where they came from, so that none is made twice, and the original is done with only when they all are on the disk. Until then no
+//! copy is deleted, though it may be replayed: a disk can refuse some of them for long.
 
 use std::collections::BTreeMap;
 
@@ -41,6 +42,7 @@ impl Spool {
             self.spread(&source, &head, partitions)?;
             let next = head.offset() + i64::from(head.count().get());
             self.save_progress(&source, Progress { next, ..Progress::default() })?;
+            self.let_go_of_copies(topic)?;
             moved += head.count().as_usize() as u64;
         }
         Ok(moved)
@@ -63,6 +65,21 @@ impl Spool {
             self.spread(&source, &head, partitions)?;
             let next = head.offset() + i64::from(head.count().get());
             self.save_progress(&source, Progress { next, ..Progress::default() })?;
+        }
+        Ok(())
+    }
+
+    /// Whether records of a topic are being given their partition, so that some of them may be twice in the spool.
+    pub(crate) fn is_assigning(&self, topic: &TopicName) -> bool {
+        let source = Source { topic: topic.clone(), place: Place::Unassigned };
+        self.folders.get(&source).is_some_and(|folder| folder.progress().partitions.is_some())
+    }
+
+    /// Deletes what was replayed while the other copies were not made yet.
+    fn let_go_of_copies(&mut self, topic: &TopicName) -> Result<(), SpoolError> {
+        let folders = self.folders.iter_mut().filter(|(source, _)| source.topic == *topic);
+        for (_, folder) in folders.filter(|(source, _)| matches!(source.place, Place::Partition(_))) {
+            folder.reclaim(&*self.disk)?;
         }
         Ok(())
     }

@@ -287,7 +287,7 @@ impl Folder {
         Ok(Head { header: entry.header, payload, fate, code, cause, when_ms, named })
     }
 
-    /// Makes `progress` the truth, on the disk first, and lets go of what is done.
+    /// Makes `progress` the truth, on the disk first. What is done with stays until [`reclaim`](Self::reclaim).
     pub(crate) fn save(&mut self, disk: &dyn Disk, progress: Progress) -> Result<(), SpoolError> {
         let path = self.progress_path();
         let done = if progress.next > self.progress.next { self.head()? } else { None };
@@ -299,11 +299,11 @@ impl Folder {
             self.pending.records = self.pending.records.saturating_sub(head.count().as_usize() as u64);
             self.pending.bytes = self.pending.bytes.saturating_sub(head.header.total_len() as u64);
         }
-        self.reclaim(disk)
+        Ok(())
     }
 
     /// Deletes segments of which everything is done.
-    fn reclaim(&mut self, disk: &dyn Disk) -> Result<(), SpoolError> {
+    pub(crate) fn reclaim(&mut self, disk: &dyn Disk) -> Result<(), SpoolError> {
         while let Some(first) = self.segments.first()
             && first.next <= self.progress.next
         {

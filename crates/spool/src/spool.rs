@@ -108,6 +108,10 @@ impl Spool {
             }
         }
         spool.finish_assigning()?;
+        // Not before: what is done with says which copies were made.
+        for folder in spool.folders.values_mut() {
+            folder.reclaim(&*spool.disk)?;
+        }
         Ok((spool, recovered))
     }
 
@@ -277,8 +281,12 @@ impl Spool {
     ///
     /// What the file system refuses; then the spool still is where it was.
     pub fn save_progress(&mut self, source: &Source, progress: Progress) -> Result<(), SpoolError> {
+        let keeps = matches!(source.place, Place::Partition(_)) && self.is_assigning(&source.topic);
         if let Some(folder) = self.folders.get_mut(source) {
             folder.save(&*self.disk, progress)?;
+            if !keeps {
+                folder.reclaim(&*self.disk)?;
+            }
         }
         self.forget_topic_id(&source.topic)
     }

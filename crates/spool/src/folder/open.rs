@@ -28,7 +28,6 @@ impl Folder {
             let until = bases.range(base + 1..).next().copied();
             folder.open_segment(disk, *base, until, recovered)?;
         }
-        folder.reclaim(disk)?;
         folder.recovered(recovered);
         Ok(folder)
     }

@@ -12,7 +12,7 @@ use milena_wire::{BatchView, ErrorCode, TopicName};
 use super::crash::{Fuse, MortalDisk};
 use super::model::scratch;
 use super::world::batch;
-use crate::{Place, Progress, Source, Spool, SpoolConfig, SpoolError, SpooledBatch};
+use crate::{Head, Place, Progress, Source, Spool, SpoolConfig, SpoolError, SpooledBatch};
 
 const TOPIC: &str = "t";
 /// A key, if there is one, and a value.
@@ -42,6 +42,17 @@ fn open(dir: &Path, half_steps: u64) -> Result<Spool, SpoolError> {
     Spool::open_on(Arc::new(MortalDisk(fuse)), config).map(|(spool, _)| spool)
 }
 
+/// Keys and values of a batch.
+fn lines_of(head: &Head) -> Vec<(Option<String>, String)> {
+    let mut bytes = head.header.encode(std::slice::from_ref(&head.payload)).to_vec();
+    bytes.extend_from_slice(&head.payload);
+    let (view, _) = BatchView::parse(&bytes).unwrap();
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    let records = view.records(1 << 20).unwrap();
+    let records = records.iter().map(|record| record.unwrap());
+    records.map(|record| (record.key.map(text), text(record.value.unwrap()))).collect()
+}
+
 /// What each partition holds, in order.
 fn drained(mut spool: Spool) -> BTreeMap<Place, Vec<(Option<String>, String)>> {
     let mut found = BTreeMap::new();
@@ -49,14 +60,7 @@ fn drained(mut spool: Spool) -> BTreeMap<Place, Vec<(Option<String>, String)>> {
     for source in sources {
         let lines: &mut Vec<_> = found.entry(source.place).or_default();
         while let Some(head) = spool.head(&source).unwrap() {
-            let mut bytes = head.header.encode(std::slice::from_ref(&head.payload)).to_vec();
-            bytes.extend_from_slice(&head.payload);
-            let (view, _) = BatchView::parse(&bytes).unwrap();
-            for record in &view.records(1 << 20).unwrap() {
-                let record = record.unwrap();
-                let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-                lines.push((record.key.map(text), text(record.value.unwrap())));
-            }
+            lines.extend(lines_of(&head));
             let next = head.offset() + i64::from(head.count().get());
             spool.save_progress(&source, Progress { next, ..Progress::default() }).unwrap();
         }
@@ -112,5 +116,50 @@ fn each_record_gets_one_partition_wherever_the_process_is_killed() {
             starts += 1;
         }
         killed_at += 1;
+    }
+}
+
+/// Takes what the partitions hold, as a replay does.
+fn replayed(spool: &mut Spool) -> Vec<String> {
+    let mut found = Vec::new();
+    let sources: Vec<Source> = spool.pending().map(|(source, _)| source.clone()).collect();
+    for source in sources.into_iter().filter(|source| source.place != Place::Unassigned) {
+        while let Some(head) = spool.head(&source).unwrap() {
+            found.extend(lines_of(&head).into_iter().map(|(_, value)| value));
+            let next = head.offset() + i64::from(head.count().get());
+            spool.save_progress(&source, Progress { next, ..Progress::default() }).unwrap();
+        }
+    }
+    found
+}
+
+#[test]
+fn a_disk_that_refuses_for_a_while_doubles_nothing_though_the_rest_was_replayed_meanwhile() {
+    let mut refused_at = 0;
+    loop {
+        let dir = filled();
+        let fuse = Arc::new(Fuse::default());
+        fuse.set(u64::MAX);
+        let config = || SpoolConfig { segment_bytes: 200, ..SpoolConfig::new(dir.path()) };
+        let (mut spool, _) = Spool::open_on(Arc::new(MortalDisk(Arc::clone(&fuse))), config()).unwrap();
+        fuse.set(refused_at);
+        let done = spool.assign(&TopicName::new(TOPIC), 3).is_ok();
+        fuse.set(u64::MAX);
+        let mut found = replayed(&mut spool);
+        drop(spool);
+        // A start at which the disk refuses again, and one at which it does not.
+        drop(open(dir.path(), 3));
+        let mut spool = open(dir.path(), u64::MAX).unwrap();
+        spool.assign(&TopicName::new(TOPIC), 3).unwrap();
+        found.extend(replayed(&mut spool));
+        found.sort();
+        assert_eq!(found, ["1", "2", "3", "4", "5", "6", "7", "8", "9"], "refused after {refused_at} half-steps");
+        assert_eq!(spool.pending().count(), 0);
+        assert_eq!(spool.used(), 0, "what is done with is deleted");
+        if done {
+            assert!(refused_at > 20, "{refused_at}");
+            return;
+        }
+        refused_at += 1;
     }
 }
