@@ -230,7 +230,8 @@ impl Topic {
         let limit = self.core.config.batch_size;
         let queue = &self.queues[target.partition as usize];
         let mut tail = queue.lock();
-        let refusing = tail.refusing;
+        // What was accepted before the end still goes in, batch by batch.
+        let refusing = tail.refusing && !matches!(payer, Payer::Forced);
         let Some(open) = &mut tail.open else { return self.begin(queue, tail, target, entry, payer, claim) };
         let place = open.next(timestamp_ms);
         let size = place.size(&record.parts);

@@ -100,7 +100,7 @@ impl Topic {
     ) -> Result<Result<C::Handle, Refused>, LatchGuard<'a, Tail>> {
         let core = &self.core;
         let limit = core.config.batch_size;
-        if tail.refusing {
+        if tail.refusing && !matches!(payer, Payer::Forced) {
             return Err(tail);
         }
         let Some(open) = &mut tail.open else { return Err(tail) };

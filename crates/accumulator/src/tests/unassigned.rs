@@ -171,6 +171,18 @@ fn records_accepted_before_close_still_move() {
 }
 
 #[test]
+fn records_accepted_before_close_fill_batches_as_others_do() {
+    let rig = rig();
+    let deliveries: Vec<_> = (0..100u8).map(|n| rig.append(&anywhere(value(&[n])))).collect();
+    rig.accumulator.close();
+    rig.shape(&all_leaders(1));
+    let mut batches = rig.drain();
+    assert_eq!(batches.len(), 1);
+    batches.pop().unwrap().settle(delivered(0));
+    assert!(deliveries.into_iter().all(|delivery| delivery.wait().is_ok()));
+}
+
+#[test]
 fn no_partitions_at_all_say_nothing() {
     let rig = rig();
     let delivery = rig.append(&anywhere(value(b"x")));
