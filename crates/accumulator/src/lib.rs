@@ -64,6 +64,7 @@ mod tokens;
 mod topic;
 mod waiters;
 mod waiting;
+mod wake;
 
 pub use accumulator::Accumulator;
 pub use closed::{ClosedBatch, OwedBatch, SealJob, SealedBytes};

@@ -11,6 +11,7 @@ use std::task::Waker;
 use crate::chunk::{Chunk, class_of, is_pooled};
 use crate::lately::Lately;
 use crate::sync::{Mutex, MutexGuard};
+use crate::wake::wake_all;
 
 /// How the memory is used at one moment.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -171,6 +172,8 @@ impl Memory {
 
     /// Joins the line, or passes it if it is empty and there is enough left.
     pub(crate) fn join(&self, bytes: usize, waker: &Waker) -> (Turn, Ticket) {
+        // To clone or drop one may be the user's code.
+        let waker = waker.clone();
         let mut state = self.state.lock();
         if state.closed {
             return (Turn::Closed, 0);
@@ -180,19 +183,21 @@ impl Memory {
         }
         let ticket = state.next_ticket;
         state.next_ticket += 1;
-        state.line.insert(ticket, Waiting { bytes, waker: waker.clone() });
+        state.line.insert(ticket, Waiting { bytes, waker });
         (Turn::Waiting, ticket)
     }
 
     /// Asks how a place in the line stands. After [`Turn::Granted`] and [`Turn::Closed`] the place is gone.
     pub(crate) fn turn(&self, ticket: Ticket, waker: &Waker) -> Turn {
+        // As it is cloned before, the one it takes the place of is dropped behind the lock.
+        let mut waker = waker.clone();
         let mut state = self.state.lock();
         if state.granted.remove(&ticket).is_some() {
             return Turn::Granted;
         }
         match state.line.get_mut(&ticket) {
             Some(waiting) => {
-                waiting.waker.clone_from(waker);
+                std::mem::swap(&mut waiting.waker, &mut waker);
                 Turn::Waiting
             }
             None => Turn::Closed,
@@ -201,15 +206,16 @@ impl Memory {
 
     /// Gives a place in the line up, and what it may have been granted in the meantime; the next in line gets it.
     pub(crate) fn leave(&self, ticket: Ticket) {
-        let wakers = {
+        let (left, wakers) = {
             let mut state = self.state.lock();
             if let Some(bytes) = state.granted.remove(&ticket) {
                 state.used -= bytes;
             }
-            state.line.remove(&ticket);
+            let left = state.line.remove(&ticket);
             // Also when it only waited: if it was first and asked for much, the second may fit.
-            state.grant(self.limit)
+            (left, state.grant(self.limit))
         };
+        drop(left);
         wake_all(wakers);
     }
 
@@ -311,12 +317,6 @@ fn warmed(mut buffer: Box<[u8]>) -> Box<[u8]> {
 
 /// Of nearly every processor; where it is longer a line is touched twice.
 const CACHE_LINE: usize = 64;
-
-fn wake_all(wakers: impl IntoIterator<Item = Waker>) {
-    for waker in wakers {
-        waker.wake();
-    }
-}
 
 impl fmt::Debug for Memory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

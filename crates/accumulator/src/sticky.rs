@@ -81,7 +81,7 @@ impl Sticky {
     /// Before a record: whether the choice has had its bytes, so that this is the moment to move on if a batch ends here anyway.
     #[inline]
     pub(crate) fn is_due(choice: Choice, quantum: usize) -> bool {
-        // A choice that is made now is never due.
+        // At least 1: else a choice would be due as soon as it is made, and again and again.
         choice.produced as usize >= quantum.max(1)
     }
 

@@ -2,6 +2,8 @@
 
 use std::task::Waker;
 
+use crate::wake::wake_all;
+
 /// Entries of tasks, each used by one handle or more. A handle takes one place at most, however often it is polled and by whoever, and a
 /// place that is left is given to the next: so there are never more entries than handles.
 #[derive(Debug, Default)]
@@ -86,7 +88,7 @@ impl Waiters {
 
     /// Wakes all. Not to be called under a lock.
     pub(crate) fn wake(self) {
-        self.entries.into_iter().filter_map(|entry| entry.waker).for_each(Waker::wake);
+        wake_all(self.entries.into_iter().filter_map(|entry| entry.waker));
     }
 }
 
