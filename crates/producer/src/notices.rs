@@ -34,9 +34,13 @@ struct State {
     reports: VecDeque<BatchReport>,
     /// Whoever reports will say when that is all for now.
     more: bool,
+    /// Reports that were taken out to be told.
+    taken: u64,
     unobserved: VecDeque<(Arc<Failure>, u32)>,
-    /// Whoever waits until everything so far was told.
-    fences: Vec<oneshot::Sender<()>>,
+    /// Reports that were taken out while failures waited to be told.
+    passed_over: usize,
+    /// Whoever waits until everything so far was told, and how many reports that is in all.
+    fences: VecDeque<(u64, oneshot::Sender<()>)>,
     /// Calls of the handler that have returned.
     calls: u64,
     /// Nothing new will be told to the handler.
@@ -47,6 +51,24 @@ struct State {
 }
 
 impl State {
+    fn take_report(&mut self) -> Option<BatchReport> {
+        let report = self.reports.pop_front()?;
+        self.taken += 1;
+        self.passed_over += usize::from(!self.unobserved.is_empty());
+        Some(report)
+    }
+
+    /// What must not wait for the reports that are there.
+    fn overdue(&mut self) -> Option<Notice> {
+        let open = self.fences.iter().take_while(|(before, _)| *before <= self.taken).count();
+        if open == 0 && self.passed_over < ENOUGH {
+            return None;
+        }
+        self.passed_over = 0;
+        let fences = self.fences.drain(..open).map(|(_, fence)| fence).collect();
+        Some(Notice { report: None, unobserved: std::mem::take(&mut self.unobserved), fences })
+    }
+
     /// Whether a report that has come is worth waking the thread for.
     fn is_worth_waking(&self) -> bool {
         !self.more || self.reports.len() >= ENOUGH
@@ -109,7 +131,8 @@ impl Notices {
         let (told, waiting) = oneshot::channel();
         let mut state = self.state.lock();
         if !state.silent && state.listener != Some(thread::current().id()) {
-            state.fences.push(told);
+            let before = state.taken + state.reports.len() as u64;
+            state.fences.push_back((before, told));
             drop(state);
             self.news.notify_one();
         }
@@ -153,18 +176,21 @@ impl Notices {
     fn next(&self) -> Option<Notice> {
         let mut state = self.state.lock();
         loop {
-            if let Some(report) = state.reports.pop_front() {
+            // Reports may come without end: neither a fence nor a failure waits for one that came later, or not for long.
+            if let Some(notice) = state.overdue() {
+                return Some(notice);
+            }
+            if let Some(report) = state.take_report() {
                 return Some(Notice { report: Some(report), ..Notice::default() });
             }
-            if !state.unobserved.is_empty() && state.fences.is_empty() && !state.ended {
-                self.gather(&mut state);
-            }
-            if !state.reports.is_empty() {
+            if !state.unobserved.is_empty() {
+                if !state.ended {
+                    self.gather(&mut state);
+                }
+                if state.reports.is_empty() && state.fences.is_empty() {
+                    return Some(Notice { unobserved: std::mem::take(&mut state.unobserved), ..Notice::default() });
+                }
                 continue;
-            }
-            if !state.unobserved.is_empty() || !state.fences.is_empty() {
-                let unobserved = std::mem::take(&mut state.unobserved);
-                return Some(Notice { report: None, unobserved, fences: std::mem::take(&mut state.fences) });
             }
             if state.ended {
                 state.silent = true;
@@ -286,6 +312,28 @@ mod tests {
             block_on(notices.fence()).unwrap();
             assert_eq!(heard.try_recv(), Ok(1), "before whoever waits for that");
         }
+    }
+
+    #[test]
+    fn reports_without_end_keep_back_neither_a_fence_nor_failures() {
+        let (report, failure) = (report(), failure());
+        let mut state = State::default();
+        state.reports.push_back(report.clone());
+        state.unobserved.push_back((failure, 3));
+        for told in 1..=ENOUGH {
+            assert!(state.overdue().is_none(), "{told}");
+            state.take_report().unwrap();
+            state.reports.push_back(report.clone());
+        }
+        let notice = state.overdue().unwrap();
+        assert_eq!((notice.unobserved.len(), notice.fences.len()), (1, 0));
+        let (fence, _opened) = oneshot::channel();
+        let before = state.taken + state.reports.len() as u64;
+        state.fences.push_back((before, fence));
+        assert!(state.overdue().is_none(), "one is before it");
+        state.take_report().unwrap();
+        state.reports.push_back(report);
+        assert_eq!(state.overdue().unwrap().fences.len(), 1);
     }
 
     #[test]
