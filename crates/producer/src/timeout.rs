@@ -18,11 +18,17 @@ pub(crate) async fn within(limit: Duration, future: impl Future<Output = ()>) ->
     let (expired, expiry) = oneshot::channel::<()>();
     let (done, cancelled) = std::sync::mpsc::channel::<()>();
     let deadline = Instant::now() + limit;
-    thread::spawn(move || {
+    let counts = move || {
         // Ends early when `done` is dropped.
         let _ = cancelled.recv_timeout(deadline.saturating_duration_since(Instant::now()));
         drop(expired);
-    });
+    };
+    if let Err(error) = thread::Builder::new().name("milena-timeout".into()).spawn(counts) {
+        // `expired` is gone with what should have run. Better late than never, and than a panic.
+        tracing::warn!(%error, "no thread can be started to bound a wait; it is waited for without a bound");
+        future.await;
+        return true;
+    }
     let mut expiry = pin!(expiry);
     let in_time = poll_fn(|context| {
         if future.as_mut().poll(context).is_ready() {

@@ -244,7 +244,7 @@ impl Worker {
 
     fn replay_fails(&mut self, why: String) {
         self.replay = None;
-        self.replay_again = Some(Instant::now() + self.spooler.policy.retry_after);
+        self.replay_again = Instant::now().checked_add(self.spooler.policy.retry_after);
         self.spooler.health.lock().replay_error = Some((SystemTime::now(), why));
     }
 
