@@ -20,7 +20,8 @@ impl Runner {
             Ok(ProduceAnswer::Unacknowledged) => Answer::Lost,
             Err(lost) => {
                 // Those who wait there may have nobody to wait behind now.
-                self.due.extend(alone);
+                let waits = |source: &Source| self.folders.get(source).is_some_and(|f| f.waits_for == Some(broker));
+                self.due.extend(alone.into_iter().filter(waits));
                 match lost.reached {
                     _ if lost.code == ErrorCode::UNSUPPORTED_VERSION => Answer::Code(lost.code),
                     Reached::NotSent => Answer::NotSent,

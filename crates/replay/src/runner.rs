@@ -266,7 +266,11 @@ impl Runner {
                 self.caught_up(source);
                 self.look();
             }
-            Err(error) => self.stop(source, disk(&error)),
+            Err(error) => {
+                // Some may have got theirs.
+                self.look();
+                self.stop(source, disk(&error));
+            }
         }
     }
 
@@ -326,7 +330,7 @@ impl Runner {
         let now = self.clock.now();
         let Some(folder) = self.folders.get_mut(source) else { return };
         folder.told = Told::Stopped;
-        // It has its own time from now on, whatever news there is, and no place in a line.
+        // It has its own time from now on, whatever news there is, and is passed over in the line where it stands.
         folder.waits_for = None;
         self.due.remove(source);
         folder.wake_at = self.config.again_after.map(|after| now + after);

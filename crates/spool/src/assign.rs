@@ -42,13 +42,14 @@ impl Spool {
             self.spread(&source, &head, partitions)?;
             let next = head.offset() + i64::from(head.count().get());
             self.save_progress(&source, Progress { next, ..Progress::default() })?;
-            self.let_go_of_copies(topic)?;
+            // What cannot be deleted now is deleted with the next progress, or at the next start.
+            drop(self.reclaim_all());
             moved += head.count().as_usize() as u64;
         }
         Ok(moved)
     }
 
-    /// Completes what was cut off, before anything that was copied can be replayed and deleted.
+    /// Completes what was cut off, before anything that was copied is deleted.
     pub(crate) fn finish_assigning(&mut self) -> Result<(), SpoolError> {
         let cut_off: Vec<(TopicName, Progress)> = self
             .folders
@@ -69,19 +70,23 @@ impl Spool {
         Ok(())
     }
 
-    /// Whether records of a topic are being given their partition, so that some of them may be twice in the spool.
-    pub(crate) fn is_assigning(&self, topic: &TopicName) -> bool {
-        let source = Source { topic: topic.clone(), place: Place::Unassigned };
-        self.folders.get(&source).is_some_and(|folder| folder.progress().partitions.is_some())
+    /// Deletes what is done with in a folder. A copy of the batch that is being given partitions stays, though it was replayed, until all of them are
+    /// made: it is what tells that it was made.
+    pub(crate) fn reclaim(&mut self, source: &Source) -> Result<(), SpoolError> {
+        let unassigned = Source { topic: source.topic.clone(), place: Place::Unassigned };
+        let assigning = self
+            .folders
+            .get(&unassigned)
+            .filter(|folder| folder.progress().partitions.is_some() && folder.pending().batches > 0)
+            .map(|folder| folder.progress().next);
+        let Some(folder) = self.folders.get_mut(source) else { return Ok(()) };
+        let copies = assigning.filter(|_| matches!(source.place, Place::Partition(_)));
+        folder.reclaim(&*self.disk, copies)
     }
 
-    /// Deletes what was replayed while the other copies were not made yet.
-    fn let_go_of_copies(&mut self, topic: &TopicName) -> Result<(), SpoolError> {
-        let folders = self.folders.iter_mut().filter(|(source, _)| source.topic == *topic);
-        for (_, folder) in folders.filter(|(source, _)| matches!(source.place, Place::Partition(_))) {
-            folder.reclaim(&*self.disk)?;
-        }
-        Ok(())
+    pub(crate) fn reclaim_all(&mut self) -> Result<(), SpoolError> {
+        let sources: Vec<Source> = self.folders.keys().cloned().collect();
+        sources.iter().try_for_each(|source| self.reclaim(source))
     }
 
     fn spread(&mut self, source: &Source, head: &Head, partitions: i32) -> Result<(), SpoolError> {

@@ -302,10 +302,13 @@ impl Folder {
         Ok(())
     }
 
-    /// Deletes segments of which everything is done.
-    pub(crate) fn reclaim(&mut self, disk: &dyn Disk) -> Result<(), SpoolError> {
+    /// Deletes segments of which everything is done, but for the last one if it has a copy of a batch at `copies` or behind it: nothing else is
+    /// appended to a partition as long as there are records without one.
+    pub(crate) fn reclaim(&mut self, disk: &dyn Disk, copies: Option<i64>) -> Result<(), SpoolError> {
+        let kept = usize::from(copies.is_some_and(|from| self.last_origin >= Some(from)));
         while let Some(first) = self.segments.first()
             && first.next <= self.progress.next
+            && self.segments.len() > kept
         {
             let base = first.base;
             for path in [self.log_path(base), self.fates_path(base)] {

@@ -107,11 +107,10 @@ impl Spool {
                 spool.open_topic(&TopicName::new(&name), &path, &mut recovered)?;
             }
         }
+        // First, since there may be no room for anything otherwise.
+        spool.reclaim_all()?;
         spool.finish_assigning()?;
-        // Not before: what is done with says which copies were made.
-        for folder in spool.folders.values_mut() {
-            folder.reclaim(&*spool.disk)?;
-        }
+        spool.reclaim_all()?;
         Ok((spool, recovered))
     }
 
@@ -275,19 +274,17 @@ impl Spool {
             .map_or_else(|| Some(Progress::default()), |folder| (!folder.progress_lost()).then(|| folder.progress()))
     }
 
-    /// Writes down how far the folder's replay is; survives any crash once this returns. What is done is let go of.
+    /// Writes down how far the folder's replay is; survives any crash once this returns. What is done with is deleted,
+    /// but for copies of a batch of which others are still to be made.
     ///
     /// # Errors
     ///
     /// What the file system refuses; then the spool still is where it was.
     pub fn save_progress(&mut self, source: &Source, progress: Progress) -> Result<(), SpoolError> {
-        let keeps = matches!(source.place, Place::Partition(_)) && self.is_assigning(&source.topic);
         if let Some(folder) = self.folders.get_mut(source) {
             folder.save(&*self.disk, progress)?;
-            if !keeps {
-                folder.reclaim(&*self.disk)?;
-            }
         }
+        self.reclaim(source)?;
         self.forget_topic_id(&source.topic)
     }
 
