@@ -87,6 +87,8 @@ impl Core {
                 let mut fetched = read.unwrap_or_else(|error| FetchedPartition {
                     error,
                     high_watermark: Offset(-1),
+                    // Kafka's own are empty then, and librdkafka reads no null ones.
+                    records: Some(Slices::default()),
                     ..FetchedPartition::default()
                 });
                 fetched.index = wanted.index;

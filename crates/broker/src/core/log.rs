@@ -166,6 +166,24 @@ impl Log {
         }
     }
 
+    /// The first of the batches below `limit` with the greatest timestamp.
+    pub(crate) fn latest_batch(&mut self, limit: Offset) -> io::Result<Option<StoredBatch>> {
+        let mut from = self.start();
+        let mut latest: Option<StoredBatch> = None;
+        loop {
+            let batches = self.batches(from, limit, SEARCH_STEP)?;
+            let Some(last) = batches.last() else {
+                return Ok(latest);
+            };
+            from = Offset(last.last_offset().0 + 1);
+            for batch in batches {
+                if latest.as_ref().is_none_or(|latest| batch.header.max_timestamp > latest.header.max_timestamp) {
+                    latest = Some(batch);
+                }
+            }
+        }
+    }
+
     /// Cuts off everything from `end` on.
     pub(crate) fn truncate(&mut self, end: Offset) -> io::Result<()> {
         if end.0 >= self.end {

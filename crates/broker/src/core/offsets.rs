@@ -103,14 +103,14 @@ fn record_at(partition: &mut Partition, timestamp_ms: i64, end: Offset) -> Resul
     Ok(found.map(|record| (record.timestamp_ms, record.offset, batch.leader_epoch())))
 }
 
-/// The first record with the greatest timestamp of all.
+/// The first record with the greatest timestamp of all, found in one pass over the batches' headers.
 fn latest_record(partition: &mut Partition, end: Offset) -> Result<Found, ErrorCode> {
-    let mut greatest: Found = None;
-    loop {
-        let above = greatest.map_or(0, |(timestamp, ..)| timestamp.saturating_add(1));
-        match record_at(partition, above, end)? {
-            None => return Ok(greatest),
-            found => greatest = found,
-        }
-    }
+    let batch = partition.log.latest_batch(end).map_err(|_| ErrorCode::KAFKA_STORAGE_ERROR)?;
+    let Some(batch) = batch else {
+        return Ok(None);
+    };
+    let records = batch.records().map_err(|_| ErrorCode::CORRUPT_MESSAGE)?;
+    let greatest = records.iter().map(|record| record.timestamp_ms).max();
+    let found = records.into_iter().find(|record| Some(record.timestamp_ms) == greatest);
+    Ok(found.map(|record| (record.timestamp_ms, record.offset, batch.leader_epoch())))
 }

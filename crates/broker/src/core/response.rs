@@ -1,7 +1,7 @@
 //! Responses of every kind, so that a script can spoil them in one place.
 
 use milena_wire::message::{
-    api_versions::ApiVersionsResponse, create_partitions::CreatePartitionsResponse,
+    Slices, api_versions::ApiVersionsResponse, create_partitions::CreatePartitionsResponse,
     create_topics::CreateTopicsResponse, delete_topics::DeleteTopicsResponse,
     describe_cluster::DescribeClusterResponse, describe_configs::DescribeConfigsResponse, fetch::FetchResponse,
     find_coordinator::FindCoordinatorResponse, init_producer_id::InitProducerIdResponse,
@@ -69,7 +69,7 @@ impl Response {
                 for topic in &mut response.topics {
                     for partition in &mut topic.partitions {
                         partition.error = code;
-                        partition.records = None;
+                        partition.records = Some(Slices::default());
                     }
                 }
             }

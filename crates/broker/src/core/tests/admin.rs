@@ -302,7 +302,26 @@ fn fetch_refuses_offsets_and_epochs_that_are_not_there() {
     assert_eq!(fetch(&mut kit, &request).unwrap().error, ErrorCode::UNKNOWN_LEADER_EPOCH);
     let mut request = fetch_request(&kit, 0, 1);
     request.topics[0].id = TopicId([3; 16]);
-    assert_eq!(fetch(&mut kit, &request).unwrap().error, ErrorCode::UNKNOWN_TOPIC_ID);
+    let refused = fetch(&mut kit, &request).unwrap();
+    assert_eq!(refused.error, ErrorCode::UNKNOWN_TOPIC_ID);
+    assert!(refused.records.is_some(), "librdkafka reads no null records");
+}
+
+#[test]
+fn the_latest_record_is_found_though_there_is_no_later_time() {
+    let mut kit = Kit::with(1, |config| config.profile = Profile::V3_9);
+    for (value, timestamp) in [("a", 10), ("b", i64::MAX), ("c", i64::MAX)] {
+        let draft = Draft::of(&[value]).edit(|h| (h.base_timestamp, h.max_timestamp) = (timestamp, timestamp));
+        kit.code(draft.bytes());
+    }
+    let partition = ListOffsetsPartition { index: P0, timestamp_ms: MAX_TIMESTAMP, ..Default::default() };
+    let topic = ListOffsetsTopic { name: "t".into(), partitions: vec![partition] };
+    let request = ListOffsetsRequest { topics: vec![topic], ..Default::default() };
+    let v9 = ApiVersion(9);
+    let frame = request.encode_frame(v9, CORRELATION, None);
+    let response = ListOffsetsResponse::decode(v9, &ask(&mut kit, &frame, ApiKey::LIST_OFFSETS, v9)).unwrap();
+    let answer = &response.topics[0].partitions[0];
+    assert_eq!((answer.offset.0, answer.timestamp_ms), (1, i64::MAX));
 }
 
 #[test]
