@@ -25,8 +25,8 @@ pub(crate) struct Args {
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
     records: u64,
     /// Bytes of each value
-    #[arg(long)]
-    size: usize,
+    #[arg(long, value_parser = clap::value_parser!(u32).range(..=1 << 30))]
+    size: u32,
     /// none, gzip, snappy, lz4 or zstd
     #[arg(long)]
     compression: Option<String>,
@@ -168,7 +168,7 @@ impl Payload {
 
 fn print(args: &Args, producer: &Producer, measured: &Measured) {
     let rate = args.records as f64 / measured.seconds;
-    let mib = rate * args.size as f64 / (1024.0 * 1024.0);
+    let mib = rate * f64::from(args.size) / (1024.0 * 1024.0);
     let cpu = measured.cpu.map(|cpu| cpu.as_secs_f64() * 1e6 / args.records as f64);
     let rss = process::peak_rss().map(|bytes| bytes as f64 / (1024.0 * 1024.0));
     if args.json {

@@ -153,11 +153,13 @@ impl<'a> Session<'a> {
             return Err(format!("{} cannot be read and take failed lines at once", failed.display()));
         }
         let account = Arc::new(Account::default());
-        let failed = args.failed.as_deref().map(Failed::create).transpose();
-        let failed = failed.map_err(|error| format!("the file for failed lines could not be written: {error}"))?;
+        let unwritable = |error| format!("the file for failed lines could not be written: {error}");
+        let failed = args.failed.as_deref().map(Failed::open).transpose().map_err(unwritable)?;
         let failed = failed.map(Arc::new);
         let bookkeeper = Bookkeeper { account: Arc::clone(&account), failed: failed.clone() };
         let producer = builder.delivery_handler(bookkeeper).build().map_err(|error| error.to_string())?;
+        // Not before: it may have the only copy of what failed in an earlier run.
+        failed.as_deref().map_or(Ok(()), Failed::empty).map_err(unwritable)?;
         Ok(Self { args, producer, lines, account, failed, stop: Stop::new() })
     }
 

@@ -88,7 +88,7 @@ pub(crate) fn run(args: &Args) -> Exit {
         say(if args.json { summary.to_json(&spool, Duration::ZERO) } else { summary.list(&spool) });
         return Exit::Whole;
     }
-    let builder = match args.settings.builder(args.bootstrap.as_deref(), None) {
+    let builder = match args.settings.builder(args.bootstrap.as_deref(), Some(&args.dir)) {
         Ok(builder) => builder,
         Err(problem) => {
             complain(problem);

@@ -61,7 +61,7 @@ impl DeliveryHandler for Ear {
 }
 
 pub(super) fn run(producer: &Producer, args: &Args, rate: u64, listener: &Listener) -> Measured {
-    let payload = Payload::new(args.size);
+    let payload = Payload::new(args.size as usize);
     let schedule = Schedule { start: Instant::now(), rate };
     *listener.schedule.lock() = Some(schedule);
     let late = thread::scope(|scope| {

@@ -12,7 +12,7 @@ use super::{Args, Heard, Measured, Payload};
 const WINDOW: usize = 64 * 1024;
 
 pub(super) fn run(producer: &Producer, args: &Args, heard: &Heard) -> Measured {
-    let payload = Payload::new(args.size);
+    let payload = Payload::new(args.size as usize);
     let threads = u64::from(args.threads);
     let started = Instant::now();
     thread::scope(|scope| {

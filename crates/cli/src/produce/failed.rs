@@ -1,7 +1,7 @@
 //! The lines of records that failed, kept for another try.
 
 use std::collections::HashMap;
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
@@ -20,10 +20,18 @@ struct State {
 }
 
 impl Failed {
-    /// Starts an empty file, even if nothing will fail: a script then finds it.
-    pub(super) fn create(path: &Path) -> io::Result<Self> {
-        let file = BufWriter::new(File::create(path)?);
+    /// Makes the file, even if nothing will fail: a script then finds it. What it has stays for now.
+    pub(super) fn open(path: &Path) -> io::Result<Self> {
+        let file = BufWriter::new(OpenOptions::new().write(true).create(true).truncate(false).open(path)?);
         Ok(Self { state: Mutex::new(State { open: HashMap::new(), file, error: None }) })
+    }
+
+    /// Takes out what an earlier run left. To be called before anything can fail.
+    pub(super) fn empty(&self) -> io::Result<()> {
+        let state = self.state.lock();
+        let file = state.file.get_ref();
+        // A pipe or a terminal has nothing to take out.
+        if file.metadata()?.is_file() { file.set_len(0) } else { Ok(()) }
     }
 
     /// Keeps a line until its record has an outcome.
@@ -96,7 +104,7 @@ mod tests {
     fn a_refused_line_is_kept_whole() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("failed.txt");
-        let failed = Failed::create(&path).unwrap();
+        let failed = Failed::open(&path).unwrap();
         failed.keep(1, b"delivered later");
         failed.keep(2, b"key:refused");
         failed.refused(2);

@@ -169,8 +169,8 @@ fn what_is_no_spool_or_is_open_elsewhere_is_refused() {
 #[test]
 fn a_sigkill_at_any_moment_loses_nothing_doubles_nothing_and_keeps_the_order() {
     const PARTITIONS: i32 = 3;
-    /// So many lives cannot come to their end: a request of theirs is not answered. What they can send, three nodes' requests of three batches
-    /// beside those that are answered, is less than there is.
+    /// So many lives cannot come to their end: a request of theirs is not answered. What they can send, five requests of one batch that are answered and
+    /// one to each of three nodes that is not, is less than the 300 batches there are.
     const HELD: u32 = 10;
     let (dir, cluster) = (scratch(), EmbeddedCluster::builder().nodes(3).start_blocking().unwrap());
     cluster.create_topic("t", PARTITIONS, 3).unwrap();

@@ -22,6 +22,8 @@ fn the_command_line_is_checked() {
     refused(&["produce", "--topic", "t", "--bootstrap", "no-port"], "no-port");
     refused(&["produce", "--topic", "t", "--embedded", "--failed", "/no/such/folder/file"], "failed lines");
     refused(&["bench", "--topic", "t", "--bootstrap", "localhost:1", "--records", "0", "--size", "1"], "--records");
+    let large = (1u64 << 40).to_string();
+    refused(&["bench", "--topic", "t", "--bootstrap", "localhost:1", "--records", "1", "--size", &large], "--size");
     refused(&["broker", "--listen", "no-port"], "no-port");
     refused(&["demo", "--text", "/no/such/file"], "/no/such/file");
     refused(&["demo", "--text", "/dev/null"], "no line");
@@ -91,6 +93,20 @@ fn acks_that_give_up_idempotence_say_so_unless_that_is_meant() {
             "{args:?} {ended:?}"
         );
     }
+}
+
+#[test]
+fn what_failed_in_an_earlier_run_stays_if_this_one_does_not_begin() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("failed.txt");
+    std::fs::write(&path, "precious\n").unwrap();
+    let failed = path.to_str().unwrap();
+    let contradiction = ["-X", "delivery.timeout.ms=1"];
+    let args = ["produce", "--topic", "t", "--embedded", "--failed", failed];
+    refused(&[&args[..], &contradiction].concat(), "delivery.timeout.ms");
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "precious\n");
+    assert_eq!(run(&args, b"a line\n").status, Some(0));
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "");
 }
 
 #[test]
