@@ -9,7 +9,7 @@ use milena_pool::BoxFuture;
 use milena_sasl::{BearerToken, ClientGrant, Extensions, SaslError};
 use milena_tls::TlsConfig;
 
-use super::oauth::now;
+use super::oauth::{PATIENCE, now};
 use super::{Password, TokenProvider};
 
 /// The client credentials flow (RFC 6749, section 4.4; KIP-768): asks an endpoint for a token over HTTPS, by name and password.
@@ -126,6 +126,10 @@ impl TokenProvider for ClientCredentials {
     fn token(&self) -> BoxFuture<Result<BearerToken, SaslError>> {
         let this = self.clone();
         Box::pin(async move { this.ask().await })
+    }
+
+    fn patience(&self) -> Duration {
+        PATIENCE.max(self.connect_timeout.saturating_add(self.read_timeout).saturating_mul(2))
     }
 }
 

@@ -12,22 +12,26 @@ use tokio::task::JoinHandle;
 use super::password::secret_of;
 use super::{SaslExchange, SaslMechanism, SaslPeer};
 
-/// How long one call of a provider may take: the next has to wait for it.
-const PROVIDER_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long one call of a provider may take, unless it says otherwise: the next has to wait for it.
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How long is slept at most: wall clocks jump, and machines are suspended.
 const NAP: Duration = Duration::from_secs(30);
 
 /// Gets tokens from wherever they are issued. A closure that returns a future is one, too.
 pub trait TokenProvider: Send + Sync + 'static {
-    /// A token that can be used now. Asked again before it expires, and when a broker refused it; one call is under way at a time, and is given up
-    /// after 60 s.
+    /// A token that can be used now. Asked again before it expires, and when a broker refused it; one call is under way at a time.
     ///
     /// # Errors
     ///
     /// [`IssuerRefused`](milena_sasl::SaslErrorKind::IssuerRefused) if who issues tokens gave a definite no, which counts as a refusal of
     /// identity; else [`SaslError::no_credentials`], and records wait.
     fn token(&self) -> BoxFuture<Result<BearerToken, SaslError>>;
+
+    /// How long one call may take; then its future is dropped, and counts as a failure. Default: 60 s.
+    fn patience(&self) -> Duration {
+        PATIENCE
+    }
 }
 
 impl<F, T> TokenProvider for F
@@ -167,10 +171,11 @@ impl Tokens {
                 (None, Wanted::Later(_)) => return Ok(()),
             }
         }
-        let late = |_| {
-            Err(SaslError::no_credentials("whoever is asked for tokens gave neither a token nor an error for 60 s"))
-        };
-        let result = tokio::time::timeout(PROVIDER_TIMEOUT, self.provider.token()).await.unwrap_or_else(late);
+        let patience = self.provider.patience();
+        let late =
+            format!("whoever is asked for tokens gave neither a token nor an error for {} s", patience.as_secs());
+        let result = tokio::time::timeout(patience, self.provider.token()).await;
+        let result = result.unwrap_or_else(|_| Err(SaslError::no_credentials(late)));
         if let Err(error) = &result {
             tracing::warn!(%error, "no token");
         }
