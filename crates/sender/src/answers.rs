@@ -255,7 +255,7 @@ impl Sender {
     /// Fails a batch that was sent as often as `retries` allows.
     pub(crate) fn end_retries(&mut self, slot: usize, key: BatchKey) {
         let attempts = self.partitions.get(slot).and_then(|p| p.batches.get(&key)).map_or(0, |batch| batch.attempts);
-        if attempts > self.config.retries {
+        if attempts > self.config.retries && !self.is_kept_behind(slot, key) {
             self.give_up(slot, key, FailureKind::RetriesExhausted);
         }
     }

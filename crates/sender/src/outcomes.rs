@@ -196,11 +196,14 @@ impl Sender {
         keys.iter().any(|key| partition.stream.is_in_flight(*key))
     }
 
-    /// Whether a batch ends with this code though it could be sent again. One that would be kept waits until those in front of it have ended,
-    /// too, so that it is not given out ahead of them.
+    /// Whether a batch ends with this code though it could be sent again.
     pub(crate) fn fails_at_once(&self, slot: usize, key: BatchKey, code: ErrorCode) -> bool {
-        let is_behind = || self.config.spool && self.keys_in_order(slot).first() != Some(&key);
-        self.config.fail_at_once.contains(&code) && !is_behind()
+        self.config.fail_at_once.contains(&code) && !self.is_kept_behind(slot, key)
+    }
+
+    /// Whether a batch that ended now would be kept, and given out ahead of one in front of it.
+    pub(crate) fn is_kept_behind(&self, slot: usize, key: BatchKey) -> bool {
+        self.config.spool && self.keys_in_order(slot).first() != Some(&key)
     }
 
     /// The batches of a partition in the order of their records.

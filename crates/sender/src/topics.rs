@@ -1,6 +1,7 @@
 //! Topics: records that wait for one to become known, leaders, and what a new topic id means.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use milena_accumulator::{At, Failure, FailureKind, Fate, TopicShape};
 use milena_cluster::TopicState;
@@ -144,15 +145,17 @@ impl Sender {
 
     /// When a topic that is in use now has to be told of again, so that the cluster does not forget it.
     pub(crate) fn renewed_until(&self) -> Timestamp {
-        self.now + self.cluster.config().metadata_max_idle / RENEWALS
+        self.now + (self.cluster.config().metadata_max_idle / RENEWALS).max(Duration::from_millis(1))
     }
 
     /// Whoever waits for a topic uses it, for as long as that takes: an outage may be longer than the cluster remembers one that is idle.
     fn renew_awaited(&mut self, at: usize) {
         let topic = &self.topics.list[at];
         let is_busy = |slot: &usize| self.partitions.get(*slot).is_some_and(Partition::is_busy);
-        if self.now >= topic.renew_at && (topic.waiting.is_some() || topic.slots.iter().any(is_busy)) {
+        if topic.waiting.is_some() || topic.slots.iter().any(is_busy) {
             self.renew_topic(at);
+            // What comes before it took its place among the timers.
+            self.schedule_topic(at, self.topics.list[at].renew_at);
         }
     }
 
@@ -290,7 +293,7 @@ impl Sender {
         let topic = &self.topics.list[at];
         let mut failure = Failure::new(kind, Fate::NotWritten, topic.name.clone(), None);
         failure.cause = self.cluster.last_error().map(|error| error.to_string());
-        failure.waited = topic.waiting.map_or(std::time::Duration::ZERO, |since| self.now.since(since));
+        failure.waited = topic.waiting.map_or(Duration::ZERO, |since| self.now.since(since));
         failure
     }
 
