@@ -128,7 +128,7 @@ pub struct ClusterConfig {
     pub max_in_flight: usize,
     /// Whether to go back to `bootstrap` when no known broker can be reached (KIP-899). Default: true.
     pub rebootstrap: bool,
-    /// How long metadata may fail before everything known is dropped for `bootstrap` (KIP-1102). Default: 5 min.
+    /// How long metadata may fail before everything known is dropped for `bootstrap` (KIP-1102); less than 1 s counts as 1 s. Default: 5 min.
     pub rebootstrap_trigger: Duration,
     /// Whether asking for a topic may create it, if the broker allows that. Default: true.
     pub auto_create_topics: bool,

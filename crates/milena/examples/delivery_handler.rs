@@ -1,7 +1,7 @@
-//! Outcomes by a callback, as librdkafka's delivery reports: `cargo run -p milena --example delivery_handler`
+//! Outcomes by a callback, like librdkafka's delivery reports: `cargo run -p milena --example delivery_handler`
 //!
-//! A record is produced with a token, a number that means something to the program, and the handler is told the token again with the outcome: once per batch, on a
-//! thread of its own.
+//! A record is produced with a token, a number that means something to the program, and the handler is told the token again with the outcome: once
+//! per batch, on a thread of its own.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -33,7 +33,11 @@ impl DeliveryHandler for Orders {
     }
 }
 
-pub(crate) fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> Result<(), Box<dyn Error>> {
+    produce_orders()
+}
+
+pub(crate) fn produce_orders() -> Result<(), Box<dyn Error>> {
     // A broker within this process; any Kafka's address does as well.
     let cluster = EmbeddedCluster::builder().start_blocking()?;
     let orders = Arc::new(Orders::default());

@@ -1,6 +1,6 @@
 //! A producer from a property file under Java's or librdkafka's names: `cargo run -p milena --example properties FILE.properties`
 //!
-//! Without a file it writes one, for a broker within this process.
+//! It produces one record to the topic `orders` of the cluster that the file names. Without a file it writes one, for a broker within this process.
 
 use std::error::Error;
 use std::path::Path;

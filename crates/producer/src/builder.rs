@@ -154,7 +154,7 @@ impl ProducerBuilder {
         metadata_max_idle: Duration,
         /// `metadata.recovery.strategy=rebootstrap`. Default: on.
         rebootstrap: bool,
-        /// `metadata.recovery.rebootstrap.trigger.ms`. Default: 5 min.
+        /// `metadata.recovery.rebootstrap.trigger.ms`; less than 1 s counts as 1 s. Default: 5 min.
         rebootstrap_trigger: Duration,
         /// `socket.connection.setup.timeout.ms`. Default: 10 s.
         connect_timeout: Duration,

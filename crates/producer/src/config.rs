@@ -83,7 +83,7 @@ pub struct ProducerConfig {
     /// `metadata.recovery.strategy`: whether to start again from the bootstrap list when no broker answers (KIP-899).
     /// Default: on.
     pub rebootstrap: bool,
-    /// `metadata.recovery.rebootstrap.trigger.ms`: how long no metadata arrives before that. Default: 5 min.
+    /// `metadata.recovery.rebootstrap.trigger.ms`: how long no metadata arrives before that; less than 1 s counts as 1 s. Default: 5 min.
     pub rebootstrap_trigger: Duration,
     /// `socket.connection.setup.timeout.ms`: how long a connection may take to become usable; doubles (KIP-601). Default: 10 s.
     pub connect_timeout: Duration,

@@ -70,7 +70,10 @@ mod tests {
     }
 
     /// Callers ring without a pause until another task had its turn.
-    struct Ringing(Arc<AtomicBool>);
+    struct Ringing {
+        had_its_turn: Arc<AtomicBool>,
+        rings: u32,
+    }
 
     impl World for Ringing {
         fn now(&self) -> Timestamp {
@@ -85,7 +88,9 @@ mod tests {
 
         fn try_next(&mut self) -> Option<Input> {
             let close = Command::Close { deadline: Timestamp::from_millis(1) + Duration::from_secs(1) };
-            Some(match self.0.load(Ordering::Relaxed) {
+            self.rings += 1;
+            assert!(self.rings < 100 * TURN, "nobody else has a turn");
+            Some(match self.had_its_turn.load(Ordering::Relaxed) {
                 true => Input::Command { id: CommandId(1), command: close },
                 false => Input::Wake,
             })
@@ -106,7 +111,7 @@ mod tests {
             let had_its_turn = Arc::clone(&had_its_turn);
             async move { had_its_turn.store(true, Ordering::Relaxed) }
         });
-        drive(sender, Ringing(had_its_turn)).await;
+        drive(sender, Ringing { had_its_turn, rings: 0 }).await;
         other.await.unwrap();
     }
 }
