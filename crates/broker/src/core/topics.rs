@@ -24,8 +24,20 @@ impl Core {
     ) -> Result<TopicId, Refusal> {
         let config = self.check_new_topic(name, partitions, replicas, configs)?;
         let id = self.new_topic_id(at);
-        self.insert_topic(name, id, partitions, replicas, config)?;
+        if let Err(refusal) = self.insert_topic(name, id, partitions, replicas, config) {
+            self.forget_files(name, partitions);
+            return Err(refusal);
+        }
         Ok(id)
+    }
+
+    /// Takes away what was made of a topic that could not be created as a whole: the next start must not find a part of it.
+    fn forget_files(&mut self, name: &TopicName, partitions: i32) {
+        let Some(disk) = &mut self.disk else { return };
+        for index in (0..partitions).map(PartitionId) {
+            // Those that were never made are not there.
+            drop(disk.remove(name, index));
+        }
     }
 
     /// Takes up a topic whose log is on the disk already.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use milena_log::format::{
@@ -58,13 +58,22 @@ impl Folder {
             let Some((name, partition)) = file_name.to_str().and_then(parse_partition_dir) else {
                 continue;
             };
+            if !entry.file_type()?.is_dir() {
+                continue;
+            }
             let id = match fs::read_to_string(entry.path().join(PARTITION_METADATA)) {
                 Ok(content) => decode_partition_metadata(&content),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => None,
                 Err(error) => return Err(error),
             };
-            let invalid = || io::Error::new(io::ErrorKind::InvalidData, format!("{name}-{partition} has no topic id"));
-            let id = id.ok_or_else(invalid)?;
+            let Some(id) = id else {
+                if is_empty(&entry.path())? {
+                    tracing::warn!(topic = %name, %partition, "left alone: a partition whose creation was cut off");
+                    continue;
+                }
+                let what = format!("{name}-{partition} has records and no topic id");
+                return Err(io::Error::new(io::ErrorKind::InvalidData, what));
+            };
             let topic = found.entry(name.clone()).or_insert(Found { name, id, partitions: 0 });
             topic.partitions = topic.partitions.max(partition.0.saturating_add(1));
         }
@@ -94,20 +103,48 @@ impl Disk for Folder {
         if recovery.torn_bytes > 0 {
             tracing::warn!(%topic, %partition, bytes = recovery.torn_bytes, "cut a torn write off the log");
         }
-        fs::write(dir.join(PARTITION_METADATA), encode_partition_metadata(id))?;
+        write_whole(&dir, PARTITION_METADATA, &encode_partition_metadata(id))?;
         Ok(Box::new(OnDisk(log)))
     }
 
     fn remove(&mut self, topic: &TopicName, partition: PartitionId) -> io::Result<()> {
-        fs::remove_dir_all(self.dir.join(partition_dir(topic.as_str(), partition)))
+        // Under another name first, as Kafka does: what is left by a kill is then no partition's.
+        let name = partition_dir(topic.as_str(), partition);
+        let going = self.dir.join(format!("{name}.going-delete"));
+        if !fs::metadata(self.dir.join(&name))?.is_dir() {
+            return Err(io::ErrorKind::NotADirectory.into());
+        }
+        match fs::remove_dir_all(&going) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        fs::rename(self.dir.join(name), &going)?;
+        fs::remove_dir_all(going)
     }
 
     fn promise_producer_ids(&mut self, before: i64) -> io::Result<()> {
-        // Renamed into place: a torn number would give ids out twice.
-        let next = self.dir.join("producer-ids.next");
-        fs::write(&next, format!("{before}\n"))?;
-        fs::rename(next, self.dir.join(PRODUCER_IDS))
+        // A torn number would give ids out twice.
+        write_whole(&self.dir, PRODUCER_IDS, &format!("{before}\n"))
     }
+}
+
+/// Renamed into place, so that a kill leaves the old content or the new.
+fn write_whole(dir: &Path, name: &str, content: &str) -> io::Result<()> {
+    let next = dir.join(format!("{name}.next"));
+    fs::write(&next, content)?;
+    fs::rename(next, dir.join(name))
+}
+
+/// Whether a partition's folder has no records.
+fn is_empty(dir: &Path) -> io::Result<bool> {
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        let is_log = entry.path().extension().is_some_and(|extension| extension == "log");
+        if is_log && entry.metadata()?.len() > 0 {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 struct OnDisk(PartitionLog);

@@ -64,3 +64,34 @@ async fn a_log_cut_by_an_election_is_cut_on_the_disk() {
     let cluster = EmbeddedCluster::builder().data_dir(dir.path()).start().await.unwrap();
     assert!(cluster.log("t", P0).is_empty());
 }
+
+#[tokio::test]
+async fn a_topic_that_could_not_be_created_as_a_whole_leaves_nothing_behind() {
+    let dir = tempfile::tempdir().unwrap();
+    let start = || EmbeddedCluster::builder().data_dir(dir.path()).start();
+    let in_the_way = dir.path().join("t-1");
+    std::fs::write(&in_the_way, "a file where a folder should be").unwrap();
+    let cluster = start().await.unwrap();
+    cluster.create_topic("t", 2, 1).unwrap_err();
+    cluster.create_topic("other", 1, 1).unwrap();
+    cluster.shutdown().await;
+    std::fs::remove_file(in_the_way).unwrap();
+    // One that a kill cut off.
+    std::fs::create_dir(dir.path().join("cut-0")).unwrap();
+    std::fs::write(dir.path().join("cut-0/00000000000000000000.log"), "").unwrap();
+    let cluster = start().await.unwrap();
+    let counts = ["t", "cut", "other"].map(|topic| cluster.partition_count(topic));
+    assert_eq!(counts, [None, None, Some(1)]);
+    for topic in ["t", "cut"] {
+        cluster.create_topic(topic, 2, 1).unwrap();
+    }
+    cluster.shutdown().await;
+    let cluster = start().await.unwrap();
+    assert_eq!(cluster.partition_count("t"), Some(2));
+    cluster.delete_topic("t").unwrap();
+    cluster.shutdown().await;
+    // With records in it nobody can say whose they are.
+    std::fs::remove_file(dir.path().join("cut-0/partition.metadata")).unwrap();
+    std::fs::write(dir.path().join("cut-0/00000000000000000000.log"), "records").unwrap();
+    assert!(start().await.err().unwrap().to_string().contains("cut-0"));
+}
