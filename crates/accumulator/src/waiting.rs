@@ -73,15 +73,20 @@ struct OwnedFields {
     bytes: Vec<u8>,
     key: Option<usize>,
     value: Option<usize>,
-    headers: Vec<(usize, Option<usize>)>,
+    headers: Vec<HeaderLens>,
 }
+
+/// Bytes of a header's key, and of its value.
+type HeaderLens = (usize, Option<usize>);
 
 impl Topic {
     /// Queues a record until the partitions are known.
     #[cold]
     pub(crate) fn wait<C: Claim>(&self, entry: &Entry<'_>, payer: &mut Payer, claim: C) -> Result<C::Handle, Detour> {
         let parts = &entry.record.parts;
-        let cost = (single_record_batch_bound(parts) + OVERHEAD).min(self.core.memory.limit());
+        // A header may be two bytes on the wire.
+        let headers = parts.headers.len() * size_of::<HeaderLens>();
+        let cost = (single_record_batch_bound(parts) + OVERHEAD + headers).min(self.core.memory.limit());
         let total = Place::FIRST.size(parts).total;
         if !self.core.memory.charge(cost, payer.funds()) {
             let bytes = worth_reserving(&self.core, total, 0).max(cost);
@@ -254,8 +259,9 @@ impl WaitingRecord {
 
 impl OwnedFields {
     fn copy(parts: &RecordParts<'_>) -> Self {
-        let mut text = String::new();
-        let mut bytes = Vec::new();
+        let fields = [parts.key, parts.value].into_iter().chain(parts.headers.iter().map(|header| header.value));
+        let mut bytes = Vec::with_capacity(fields.flatten().map(<[u8]>::len).sum());
+        let mut text = String::with_capacity(parts.headers.iter().map(|header| header.key.len()).sum());
         let mut add = |field: Option<&[u8]>| {
             bytes.extend_from_slice(field.unwrap_or_default());
             field.map(<[u8]>::len)

@@ -171,6 +171,17 @@ fn records_accepted_before_close_still_move() {
 }
 
 #[test]
+fn what_headers_take_while_they_wait_counts_however_small_they_are_on_the_wire() {
+    let rig = rig();
+    let headers = [HeaderRef { key: "", value: None }; 10_000];
+    let parts = RecordParts { headers: &headers, ..RecordParts::default() };
+    let _delivery = rig.append(&anywhere(parts));
+    assert!(rig.accumulator.memory().used >= 10_000 * 24, "{:?}", rig.accumulator.memory());
+    rig.shape(&all_leaders(1));
+    assert!(rig.accumulator.memory().used < 10_000 * 24, "{:?}", rig.accumulator.memory());
+}
+
+#[test]
 fn records_accepted_before_close_fill_batches_as_others_do() {
     let rig = rig();
     let deliveries: Vec<_> = (0..100u8).map(|n| rig.append(&anywhere(value(&[n])))).collect();
