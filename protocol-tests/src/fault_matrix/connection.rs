@@ -275,6 +275,7 @@ pub(super) const ROWS: &[Row] = &[
                 "crates/sasl/src/oauth/keeper.rs",
                 "failures_are_repeated_with_growing_waits_while_the_old_token_serves",
             ),
+            Test::unit("crates/client/src/sasl/tests.rs", "a_provider_that_never_answers_is_asked_again"),
             Test::tcp("crates/producer/tests/oauth/main.rs", "records_wait_for_an_endpoint_that_comes_back"),
             Test::tcp(
                 "crates/producer/tests/oauth/main.rs",

@@ -125,7 +125,13 @@ pub(super) const ROWS: &[Row] = &[
         number: 94,
         fault: "An outage of a quarter of an hour over 320 partitions",
         outcome: "All is as before afterwards, the rate of requests too",
-        shown: Shown::By(&[quiet("row_094_a_long_outage_is_cheap_and_costs_nothing_once_it_is_over")]),
+        shown: Shown::By(&[
+            quiet("row_094_a_long_outage_is_cheap_and_costs_nothing_once_it_is_over"),
+            Test::unit(
+                "crates/sender/src/tests/topics.rs",
+                "an_outage_longer_than_an_idle_topic_is_remembered_takes_nobody_s_topic",
+            ),
+        ]),
     },
     Row {
         number: 95,

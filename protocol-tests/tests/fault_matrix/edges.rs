@@ -214,7 +214,7 @@ fn row_100_timeouts_that_no_request_can_carry_are_refused_by_the_config() {
         ("request.timeout.ms", ProducerBuilder::request_timeout),
         ("retry.backoff.ms", ProducerBuilder::retry_backoff),
         ("retry.backoff.max.ms", ProducerBuilder::retry_backoff_max),
-        ("unknown_topic_grace", ProducerBuilder::unknown_topic_grace),
+        ("topic.metadata.propagation.max.ms", ProducerBuilder::unknown_topic_grace),
         ("metadata.max.age.ms", ProducerBuilder::metadata_max_age),
         ("metadata.max.idle.ms", ProducerBuilder::metadata_max_idle),
         ("metadata.recovery.rebootstrap.trigger.ms", ProducerBuilder::rebootstrap_trigger),
