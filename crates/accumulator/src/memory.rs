@@ -47,7 +47,7 @@ struct State {
     /// Chunks to use again with what they held last, by class, last in first out: the last is likely still in the processor's cache.
     free: [Vec<Box<[u8]>>; crate::chunk::CLASSES],
     /// Capacity of all of `free`. After each chunk taken or given back, and each charge, `used + free_bytes` is neither above what was lately
-    /// used at once nor above the limit, unless `used` alone is.
+    /// used at once, and a little more ([`SPARE`]), nor above the limit, unless `used` alone is.
     free_bytes: usize,
     lately: Lately,
     next_ticket: Ticket,
@@ -72,6 +72,10 @@ pub(crate) enum Turn {
     Waiting,
     Closed,
 }
+
+/// So small a part of the memory is kept beside what was lately used at once: a chunk of another size than those that are free would else cost one of
+/// them, and the next one that.
+const SPARE: usize = 32;
 
 /// Who pays for a chunk.
 pub(crate) enum Funds<'a> {
@@ -293,7 +297,7 @@ impl State {
     /// beyond what it lately needed: with many partitions the sizes of chunks that are wanted change, and those of before would pile up.
     /// The largest go first, since few calls of the allocator give back most.
     fn trim(&mut self, limit: usize, out: &mut Vec<Box<[u8]>>) {
-        let limit = limit.min(self.lately.most());
+        let limit = limit.min(self.lately.most().saturating_add(limit / SPARE));
         let mut class = self.free.len();
         while self.free_bytes > 0 && !self.fits(self.free_bytes, limit) && class > 0 {
             match self.free[class - 1].pop() {
@@ -333,6 +337,9 @@ mod tests {
         (0..chunks).map(|_| memory.chunk(capacity, Funds::Budget).unwrap()).collect()
     }
 
+    /// What may be kept of a memory of 1 MiB beside what was lately used at once.
+    const SPARED: usize = (1 << 20) / SPARE;
+
     fn kept(memory: &Memory) -> usize {
         memory.state.lock().free_bytes
     }
@@ -343,15 +350,15 @@ mod tests {
         drop(take(&memory, 100, 1 << 10));
         assert_eq!(kept(&memory), 100 << 10, "all that was used may be wanted again");
         let large = take(&memory, 1, 64 << 10);
-        assert_eq!(kept(&memory), 36 << 10);
+        assert_eq!(kept(&memory), (36 << 10) + SPARED);
         drop(large);
-        assert_eq!(kept(&memory), 100 << 10);
+        assert_eq!(kept(&memory), (100 << 10) + SPARED);
         // With those, 4 MiB were taken twice: what was used before that is long ago.
         for taken in 2..=127 {
-            assert_eq!(kept(&memory), 100 << 10, "before large chunk {taken}");
+            assert_eq!(kept(&memory), (100 << 10) + SPARED, "before large chunk {taken}");
             drop(take(&memory, 1, 64 << 10));
         }
-        assert_eq!(kept(&memory), 64 << 10, "the small ones are gone");
+        assert_eq!(kept(&memory), (64 << 10) + SPARED, "the small ones are gone but for what is spared");
     }
 
     #[test]
@@ -360,7 +367,11 @@ mod tests {
         drop(take(&memory, 10, 1 << 10));
         assert!(memory.charge(200 << 10, Funds::Budget));
         drop(take(&memory, 1, 16 << 10));
-        assert_eq!(kept(&memory), 16 << 10, "beside what is charged there is room for what was used with it");
+        assert_eq!(
+            kept(&memory),
+            (10 << 10) + (16 << 10),
+            "beside what is charged there is room for what was used with it"
+        );
         memory.release(200 << 10);
         let (Turn::Granted, _) = memory.join(400 << 10, Waker::noop()) else { panic!("there is enough") };
         memory.release(400 << 10);
@@ -370,6 +381,6 @@ mod tests {
             assert!(memory.charge(100 << 10, Funds::Budget));
             memory.release(100 << 10);
         }
-        assert_eq!(kept(&memory), 0, "for 8 MiB nothing but what is held elsewhere was needed");
+        assert_eq!(kept(&memory), SPARED, "for 8 MiB nothing but what is held elsewhere was needed");
     }
 }
