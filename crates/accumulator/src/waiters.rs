@@ -125,6 +125,22 @@ mod tests {
     }
 
     #[test]
+    fn a_waker_that_panics_takes_nobody_else_s() {
+        struct Panics;
+        impl std::task::Wake for Panics {
+            fn wake(self: std::sync::Arc<Self>) {
+                panic!("a waker that panics");
+            }
+        }
+        let (bell, waker) = Bell::new();
+        let mut waiters = Waiters::default();
+        drop(waiters.seat(&std::sync::Arc::new(Panics).into(), &mut Seat::NONE.clone()));
+        drop(waiters.seat(&waker, &mut Seat::NONE.clone()));
+        waiters.wake();
+        assert_eq!(bell.rings(), 1);
+    }
+
+    #[test]
     fn tasks_that_poll_again_and_again_take_one_place_each_and_are_woken_once() {
         let bells: Vec<_> = (0..20).map(|_| Bell::new()).collect();
         let mut waiters = Waiters::default();
