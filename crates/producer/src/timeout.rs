@@ -1,7 +1,7 @@
 //! A bound on waiting that needs no runtime: for the end of a producer, when its own is gone.
 
 use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::task::Poll;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -24,10 +24,8 @@ pub(crate) async fn within(limit: Duration, future: impl Future<Output = ()>) ->
         drop(expired);
     };
     if let Err(error) = thread::Builder::new().name("milena-timeout".into()).spawn(counts) {
-        // `expired` is gone with what should have run. Better late than never, and than a panic.
-        tracing::warn!(%error, "no thread can be started to bound a wait; it is waited for without a bound");
-        future.await;
-        return true;
+        tracing::warn!(%error, "no thread can be started to count the time of a wait; it is looked at again and again");
+        return until(deadline, future).await;
     }
     let mut expiry = pin!(expiry);
     let in_time = poll_fn(|context| {
@@ -41,6 +39,21 @@ pub(crate) async fn within(limit: Duration, future: impl Future<Output = ()>) ->
     in_time
 }
 
+/// As [`within`], where nobody else counts the time: asks the clock with each of its turns, and for another turn.
+async fn until(deadline: Instant, mut future: Pin<&mut impl Future<Output = ()>>) -> bool {
+    poll_fn(|context| {
+        if future.as_mut().poll(context).is_ready() {
+            return Poll::Ready(true);
+        }
+        if Instant::now() >= deadline {
+            return Poll::Ready(false);
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -50,6 +63,16 @@ mod tests {
     fn what_never_ends_is_not_waited_for_and_what_is_done_is_not_timed() {
         assert!(!block_on(within(Duration::ZERO, std::future::pending())));
         assert!(block_on(within(Duration::from_secs(3_600), std::future::ready(()))));
+    }
+
+    #[test]
+    fn a_wait_that_no_thread_can_be_started_for_is_bounded_too() {
+        assert!(!block_on(until(Instant::now(), pin!(std::future::pending()))));
+        let (tx, rx) = oneshot::channel::<()>();
+        let sender = thread::spawn(move || tx.send(()));
+        let in_time = Instant::now() + Duration::from_secs(3_600);
+        assert!(block_on(until(in_time, pin!(async { drop(rx.await) }))));
+        sender.join().unwrap().unwrap();
     }
 
     #[test]
