@@ -42,10 +42,10 @@ impl Spool {
             self.spread(&source, &head, partitions)?;
             let next = head.offset() + i64::from(head.count().get());
             self.save_progress(&source, Progress { next, ..Progress::default() })?;
-            // What cannot be deleted now is deleted with the next progress, or at the next start.
-            drop(self.reclaim_all());
             moved += head.count().as_usize() as u64;
         }
+        // Nothing was replayed meanwhile. What cannot be deleted now is deleted with the next progress, or at the next start.
+        drop(self.reclaim_all());
         Ok(moved)
     }
 
