@@ -1,6 +1,7 @@
 //! Topics come, grow and go.
 
 use std::collections::BTreeMap;
+use std::io;
 
 use milena_wire::{BrokerId, ErrorCode, LeaderEpoch, Offset, PartitionId, ProducerId, TopicId, TopicName};
 
@@ -35,8 +36,12 @@ impl Core {
     fn forget_files(&mut self, name: &TopicName, partitions: i32) {
         let Some(disk) = &mut self.disk else { return };
         for index in (0..partitions).map(PartitionId) {
-            // Those that were never made are not there.
-            drop(disk.remove(name, index));
+            match disk.remove(name, index) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    tracing::error!(topic = %name, partition = %index, %error, "a part of a topic that was not created stays");
+                }
+                _ => {}
+            }
         }
     }
 
