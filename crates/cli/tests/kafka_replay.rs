@@ -6,7 +6,8 @@
 #[path = "cli/spooled.rs"]
 mod spooled;
 
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
@@ -78,6 +79,22 @@ fn a_sigkill_at_any_moment_loses_nothing_doubles_nothing_and_keeps_the_order() {
     }
 }
 
+/// What a replay has written down so far of how far it is.
+fn progress(dir: &Path) -> Vec<u8> {
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path());
+    let read = |path: PathBuf| {
+        if path.is_dir() {
+            progress(&path)
+        } else if path.ends_with("replay") {
+            // It may be replaced meanwhile.
+            fs::read(path).unwrap_or_default()
+        } else {
+            Vec::new()
+        }
+    };
+    entries.flat_map(read).collect()
+}
+
 /// How often the replay was killed.
 fn replay_with_kills(partitions: usize, topic: &str, rng: &mut Rng) -> u32 {
     let topic = create_topic(topic, partitions);
@@ -102,7 +119,14 @@ fn replay_with_kills(partitions: usize, topic: &str, rng: &mut Rng) -> u32 {
     let mut kills = 0;
     let ended = loop {
         let mut child = replay(dir.path(), &[]).spawn().unwrap();
-        std::thread::sleep(Duration::from_millis(10 + rng.below(60)));
+        // Some steps later.
+        let (mut noted, mut left) = (progress(dir.path()), 1 + rng.below(8));
+        while left > 0 && child.try_wait().unwrap().is_none() {
+            let now = progress(dir.path());
+            left -= u64::from(now != noted);
+            noted = now;
+            std::thread::yield_now();
+        }
         if child.try_wait().unwrap().is_some() {
             break child.wait_with_output().unwrap();
         }
