@@ -73,7 +73,19 @@ pub struct Spool {
     topic_ids: BTreeMap<TopicName, TopicId>,
     last_sync: Instant,
     /// Held for as long as the spool is open.
-    _lock: File,
+    pub(crate) lock: Lock,
+}
+
+/// The folder's lock. A process that is being started by another thread has the same file for a moment, and would keep it locked after this
+/// was closed: so it is unlocked.
+#[derive(Debug)]
+pub(crate) struct Lock(pub(crate) File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // What cannot be unlocked is closed, which does the same a little later.
+        drop(self.0.unlock());
+    }
 }
 
 impl Spool {
@@ -99,8 +111,7 @@ impl Spool {
             create_dir(&*disk, &topics)?;
         }
         let last_sync = Instant::now();
-        let mut spool =
-            Self { config, disk, folders: BTreeMap::new(), topic_ids: BTreeMap::new(), last_sync, _lock: lock };
+        let mut spool = Self { config, disk, folders: BTreeMap::new(), topic_ids: BTreeMap::new(), last_sync, lock };
         let mut recovered = Recovered::default();
         for (name, path) in folders(&topics)? {
             if names::check(&name).is_ok() {
@@ -342,12 +353,12 @@ impl Spool {
     }
 }
 
-fn lock(dir: &Path) -> Result<File, SpoolError> {
+fn lock(dir: &Path) -> Result<Lock, SpoolError> {
     let path = dir.join(LOCK);
     let file = File::options().read(true).write(true).create(true).truncate(false).open(&path);
     let file = file.map_err(|error| SpoolError::io(&path, error))?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(Lock(file)),
         Err(TryLockError::WouldBlock) => Err(SpoolError::Locked { dir: dir.to_owned() }),
         Err(TryLockError::Error(error)) => Err(SpoolError::io(&path, error)),
     }
