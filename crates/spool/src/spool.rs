@@ -73,7 +73,7 @@ pub struct Spool {
     topic_ids: BTreeMap<TopicName, TopicId>,
     last_sync: Instant,
     /// Held for as long as the spool is open.
-    pub(crate) lock: Lock,
+    pub(crate) _lock: Lock,
 }
 
 /// The folder's lock. A process that is being started by another thread has the same file for a moment, and would keep it locked after this
@@ -111,7 +111,8 @@ impl Spool {
             create_dir(&*disk, &topics)?;
         }
         let last_sync = Instant::now();
-        let mut spool = Self { config, disk, folders: BTreeMap::new(), topic_ids: BTreeMap::new(), last_sync, lock };
+        let mut spool =
+            Self { config, disk, folders: BTreeMap::new(), topic_ids: BTreeMap::new(), last_sync, _lock: lock };
         let mut recovered = Recovered::default();
         for (name, path) in folders(&topics)? {
             if names::check(&name).is_ok() {

@@ -27,6 +27,13 @@ pub(super) struct Folder {
     _lock: File,
 }
 
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // A process that another thread is starting has the same file for a moment, and would keep it locked.
+        drop(self._lock.unlock());
+    }
+}
+
 /// A topic that is on the disk.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Found {

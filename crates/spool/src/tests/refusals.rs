@@ -206,7 +206,7 @@ fn a_topic_that_kafka_would_not_have_and_a_batch_that_is_none_are_refused() {
 fn a_spool_that_is_closed_is_free_though_a_child_that_is_being_started_has_its_files() {
     let dir = tempfile::tempdir().unwrap();
     let (spool, _) = Spool::open(SpoolConfig::new(dir.path())).unwrap();
-    let inherited = spool.lock.0.try_clone().unwrap();
+    let inherited = spool._lock.0.try_clone().unwrap();
     drop(spool);
     Spool::open(SpoolConfig::new(dir.path())).unwrap();
     drop(inherited);
