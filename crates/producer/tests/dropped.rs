@@ -13,6 +13,9 @@ use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id};
 use tracing::{Event, Level, Metadata, Subscriber};
 
+/// Longer than anything takes; whoever waits for this long waits for ever.
+const LONG: Duration = Duration::from_secs(30);
+
 static ERRORS: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
 /// Writes down error events, fields included.
@@ -64,21 +67,21 @@ impl DeliveryHandler for Listener {
 fn a_producer_that_is_dropped_says_in_one_error_event_what_was_lost_and_nothing_if_nothing_was() {
     tracing::subscriber::set_global_default(Scribe).unwrap();
     let cluster = EmbeddedCluster::builder().start_blocking().unwrap();
-    let build = || {
+    let build = |drop_timeout| {
         Producer::builder(cluster.bootstrap())
             .max_in_flight(1)
-            .drop_timeout(Duration::from_millis(200))
+            .drop_timeout(drop_timeout)
             .delivery_handler(Listener)
             .build()
             .unwrap()
     };
 
-    let producer = build();
+    let producer = build(LONG);
     let delivery = producer.blocking().enqueue(Record::to("t").partition(0)).unwrap();
     drop(producer);
     delivery.wait().unwrap();
 
-    let producer = build();
+    let producer = build(Duration::from_millis(200));
     producer.blocking().send(Record::to("t").partition(0)).unwrap();
     cluster.pause_node(BrokerId(1));
     let in_flight = producer.blocking().enqueue(Record::to("t").partition(0)).unwrap();

@@ -66,8 +66,8 @@ fn a_wrong_password_is_told_as_the_cause_and_is_no_error_of_the_replay() {
     spool.append(&TopicName::new("t"), None, &batch()).unwrap();
     let mut settings = ClusterConfig::new(bootstrap_list(&cluster.bootstrap()).unwrap());
     settings.sasl_mechanism = Some("PLAIN".to_owned());
-    settings.reconnect_backoff = Duration::from_millis(5);
-    settings.reconnect_backoff_max = Duration::from_millis(5);
+    settings.reconnect_backoff = Duration::from_millis(100);
+    settings.reconnect_backoff_max = Duration::from_millis(100);
     let sockets = Sockets {
         cluster: settings,
         connector: Arc::new(TcpConnector::default()),
@@ -75,7 +75,8 @@ fn a_wrong_password_is_told_as_the_cause_and_is_no_error_of_the_replay() {
         sasl: Some(Arc::new(Plain::new("alice", "wrong"))),
     };
     let mut config = ReplayConfig::default();
-    config.rules.patience = Some(Duration::from_millis(500));
+    // It is waited to its end.
+    config.rules.patience = Some(Duration::from_secs(3));
     let (tell, events) = mpsc::channel();
     let spool = Arc::new(parking_lot::Mutex::new(spool));
     let replay = Replay::start(spool, sockets, config, move |event| drop(tell.send(event))).unwrap();

@@ -187,7 +187,8 @@ fn a_replay_asks_for_no_topic_in_a_way_that_creates_it() {
 #[test]
 fn stopped_it_waits_for_the_answer_and_dropped_it_does_not() {
     let rig = Rig::start(Some(Duration::from_secs(600)));
-    rig.cluster.script(Rule::on(ApiKey::PRODUCE, Reaction::DelayAnswer(Duration::from_millis(300))));
+    // Half of how long a stopped one waits: time enough to stop it before the answer, and for the answer after that.
+    rig.cluster.script(Rule::on(ApiKey::PRODUCE, Reaction::DelayAnswer(Duration::from_millis(2_500))));
     rig.append("t", 0, "a");
     rig.append("t", 0, "b");
     while rig.log(0).is_empty() {
@@ -270,7 +271,7 @@ fn many_partitions_take_turns_and_none_is_given_up_because_others_go_first() {
     let cluster = EmbeddedCluster::builder().start_blocking().unwrap();
     cluster.create_topic("t", PARTITIONS, 1).unwrap();
     // One request after the other: a round takes longer than the patience.
-    cluster.script(Rule::on(ApiKey::PRODUCE, Reaction::DelayAnswer(Duration::from_millis(60))).always());
+    cluster.script(Rule::on(ApiKey::PRODUCE, Reaction::DelayAnswer(Duration::from_millis(90))).always());
     let (_dir, mut spool) = new_spool();
     for value in ["a", "b"] {
         for partition in 0..PARTITIONS {
@@ -280,7 +281,8 @@ fn many_partitions_take_turns_and_none_is_given_up_because_others_go_first() {
     let spool = Arc::new(parking_lot::Mutex::new(spool));
     let (tell, events) = mpsc::channel();
     let mut config = ReplayConfig::default();
-    config.rules.patience = Some(Duration::from_millis(1_500));
+    // It begins before there is a connection or a producer id.
+    config.rules.patience = Some(Duration::from_secs(3));
     let replay = Replay::start(spool, sockets(&cluster), config, move |event| drop(tell.send(event))).unwrap();
     let mut order = Vec::new();
     loop {

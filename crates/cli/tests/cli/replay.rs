@@ -108,7 +108,8 @@ fn a_topic_that_is_gone_keeps_its_records_and_others_go_on() {
     }
     fill(dir.path(), "here", Some(3), &[fresh(&["y"])]);
     open(dir.path()).note_topic_id(&TopicName::new("new"), milena_wire::TopicId([7; 16])).unwrap();
-    let ended = replay(&dir, &cluster, &["--patience", "1"]);
+    // Half of it is how long a missing topic is waited for.
+    let ended = replay(&dir, &cluster, &["--patience", "6"]);
     let json = ended.json();
     assert_eq!((ended.status, account(&json)), (Some(1), [1, 0, 0, 3]), "{ended:?}");
     let why: Vec<&str> = (0..3).map(|at| json["folders"][at]["why"].as_str().unwrap()).collect();

@@ -347,6 +347,8 @@ fn a_connector_or_resolver_that_panics_is_an_error_with_its_words() {
         let resolving = Producer::builder("a.b:1").resolver(Arc::new(Panicking));
         for (builder, word) in [(connecting, "the connector broke"), (resolving, "the resolver broke")] {
             let producer = builder.build().unwrap();
+            producer.wait_ready(Duration::ZERO).await.unwrap_err();
+            until("the cause is known", || producer.health().cluster.last_error.is_some()).await;
             let error = producer.wait_ready(Duration::from_millis(200)).await.unwrap_err();
             assert!(chain(&error).contains(word), "{}", chain(&error));
             let delivery = producer.enqueue(Record::to("t")).await.unwrap();
@@ -398,14 +400,16 @@ fn a_record_that_outlives_every_attempt_ends_at_its_delivery_timeout() {
     run(async {
         let cluster = one_node().await;
         cluster.create_topic("t", 1, 1).unwrap();
-        cluster
-            .script(Rule::on(ApiKey::PRODUCE, Reaction::Error(milena_wire::ErrorCode::NOT_ENOUGH_REPLICAS)).always());
         let producer = builder(&cluster)
             .linger(Duration::ZERO)
-            .request_timeout(Duration::from_millis(100))
-            .delivery_timeout(Duration::from_millis(300))
+            .request_timeout(Duration::from_secs(1))
+            .delivery_timeout(Duration::from_secs(2))
             .build()
             .unwrap();
+        // All is connected once one is delivered, so that two seconds are plenty for attempts.
+        while producer.send(Record::to("t")).await.is_err() {}
+        cluster
+            .script(Rule::on(ApiKey::PRODUCE, Reaction::Error(milena_wire::ErrorCode::NOT_ENOUGH_REPLICAS)).always());
         let Err(SendError::Delivery(error)) = producer.send(Record::to("t")).await else { panic!("delivered") };
         // Its fate depends on whether an attempt was under way just then.
         assert_eq!(error.kind(), FailureKind::DeliveryTimeout);

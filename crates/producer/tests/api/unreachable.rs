@@ -37,7 +37,7 @@ fn answering(bytes: &'static [u8]) -> SocketAddr {
     })
 }
 
-/// Everybody who asks is told `words`, soon: `wait_ready` in its chain of causes, a record in its one text.
+/// Everybody who asks once the cause is known is told `words`, soon: `wait_ready` in its chain of causes, a record in its one text.
 async fn says(builder: ProducerBuilder, words: &[&str]) {
     let producer = builder
         .linger(Duration::ZERO)
@@ -45,7 +45,9 @@ async fn says(builder: ProducerBuilder, words: &[&str]) {
         .delivery_timeout(Duration::from_millis(600))
         .build()
         .unwrap();
-    let error = producer.wait_ready(Duration::from_millis(600)).await.unwrap_err();
+    producer.wait_ready(Duration::ZERO).await.unwrap_err();
+    until("the cause is known", || producer.health().cluster.last_error.is_some()).await;
+    let error = producer.wait_ready(Duration::from_millis(100)).await.unwrap_err();
     let ready = chain(&error);
     let error = producer.prepare(&["t"], Duration::from_millis(100)).await.unwrap_err();
     let prepare = chain(&error);
@@ -173,6 +175,7 @@ fn a_cluster_that_starts_late_is_found() {
         cluster.stop_node(BrokerId(1));
         let producer = producer(&cluster);
         let early = producer.enqueue(Record::to("t").value("early")).await.unwrap();
+        until("it is refused", || producer.health().cluster.last_error.is_some()).await;
         let error = producer.wait_ready(Duration::from_millis(50)).await.unwrap_err();
         assert!(chain(&error).contains("connection refused"), "{}", chain(&error));
         cluster.start_node(BrokerId(1)).await.unwrap();
@@ -193,6 +196,9 @@ fn a_leader_whose_advertised_address_is_wrong_is_named_in_the_failure() {
             .delivery_timeout(Duration::from_millis(600))
             .build()
             .unwrap();
+        producer.prepare(&["t"], LONG).await.unwrap();
+        let failed = || producer.health().broker(BrokerId(1)).is_some_and(|broker| broker.last_error.is_some());
+        until("the leader cannot be reached", failed).await;
         let Err(SendError::Delivery(error)) = producer.send(Record::to("t")).await else { panic!("delivered") };
         let text = error.to_string();
         for word in ["broker 1", "no-such-host.invalid", "advertised.listeners"] {

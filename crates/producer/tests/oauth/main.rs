@@ -100,15 +100,20 @@ async fn a_token_is_replaced_while_nothing_is_sent_and_never_once_the_producer_h
 /// What a record's failure says while the endpoint plays this, and how often that was asked.
 async fn failing(play: Play, trusted: Option<&str>) -> (String, TokenEndpoint) {
     let cluster = cluster().await;
+    let patience = if matches!(play, Play::Hang) { Duration::from_millis(300) } else { LONG };
     let endpoint = TokenEndpoint::start(play).await;
     let lines = format!(
         "sasl.oauthbearer.token.endpoint.url={}\nhttps.ca.pem={}\nsasl.oauthbearer.client.id=kafka-1\n\
          sasl.oauthbearer.client.secret=s3cr3t\nrequest.timeout.ms=500\nmax.block.ms=900\ndelivery.timeout.ms=1000\n\
-         sasl.login.read.timeout.ms=300",
+         sasl.login.read.timeout.ms={}",
         endpoint.url,
-        line(trusted.unwrap_or(&endpoint.ca))
+        line(trusted.unwrap_or(&endpoint.ca)),
+        patience.as_millis()
     );
-    let producer = by(&cluster, &lines).build().unwrap();
+    let producer = by(&cluster, &lines).connect_timeout(LONG).connect_timeout_max(LONG).build().unwrap();
+    // The first attempt may take longer than the record waits.
+    producer.wait_ready(Duration::ZERO).await.unwrap_err();
+    until(|| producer.health().cluster.last_error.is_some()).await;
     let error = producer.send(Record::to("topic").value("1")).await.unwrap_err();
     let mut told = format!("{error} {error:?}");
     let mut next = std::error::Error::source(&error);

@@ -25,19 +25,21 @@ async fn an_exchange_that_is_struck_a_few_times_costs_attempts_and_no_record() {
             let server = server();
             let cluster = cluster(server.clone()).await;
             cluster.script(Rule::on(api, reaction.clone()).times(3));
+            // Only silence has to be waited out, twice as long each time: at last longer than any exchange takes.
+            let stalls = *reaction == Reaction::Silence;
             let producer = by("SCRAM-SHA-256", "pencil")
                 .on(producer(&cluster))
-                .connect_timeout(Duration::from_millis(200))
-                .connect_timeout_max(Duration::from_millis(200))
+                .connect_timeout(if stalls { Duration::from_millis(200) } else { LONG })
+                .connect_timeout_max(LONG)
                 .reconnect_backoff_max(Duration::from_millis(200))
                 .build()
                 .unwrap();
             producer.send(Record::to("topic").value("1")).await.unwrap();
             producer.close(LONG).await.unwrap();
             assert_eq!(cluster.script_pending(), 0, "{api}, {reaction:?}: all of it has struck");
-            // Two that are needed, and one for each strike.
+            // Two that are needed, and one for each strike; where so little time is given, also what is slow without one.
             let attempts = cluster.connections_accepted();
-            assert!((2..=5).contains(&attempts), "{api}, {reaction:?}: {attempts}");
+            assert!(attempts >= 2 && (stalls || attempts <= 5), "{api}, {reaction:?}: {attempts}");
             assert_eq!(written(&cluster, "topic").values().flatten().copied().collect::<Vec<_>>(), [1]);
             assert!(cluster.requests()[&api] >= 5, "they are counted like others");
         }

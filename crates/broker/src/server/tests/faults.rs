@@ -63,14 +63,17 @@ async fn cut_connections_end_and_new_ones_work() {
 
 #[tokio::test]
 async fn a_request_that_was_read_runs_although_its_connection_was_cut() {
+    const DELAY: Duration = Duration::from_secs(1);
     let cluster = cluster(1).await;
-    cluster.script(Rule::on(ApiKey::PRODUCE, Reaction::Delay(Duration::from_millis(100))));
+    cluster.script(Rule::on(ApiKey::PRODUCE, Reaction::Delay(DELAY)));
     let mut client = Client::tcp(&cluster, N1).await;
+    let sent = tokio::time::Instant::now();
     client.send(&batch(1, 0, 0, &["zombie"])).await.unwrap();
     until(|| cluster.script_pending() == 0).await;
     cluster.cut_connections(None);
     assert!(client.receive().await.is_err());
-    assert_eq!(cluster.end_offset("t", P0), Some(Offset(0)));
+    // Not before its time, which may have come on a machine that is busy with something else.
+    assert!(cluster.end_offset("t", P0) == Some(Offset(0)) || sent.elapsed() >= DELAY);
     until(|| cluster.end_offset("t", P0) == Some(Offset(1))).await;
 }
 
