@@ -11,8 +11,8 @@ use milena_broker::{EmbeddedCluster, Reaction, Rule};
 use milena_wire::{ApiKey, ApiVersion, BrokerId, ErrorCode, PartitionId};
 use protocol_tests::bare;
 use protocol_tests::rig::{
-    Act, Proxy, RECONNECT_BACKOFF_MAX, Rig, Story, Way, rewritten_metadata, rewritten_produce, rewritten_versions, run,
-    until,
+    Act, LONG, Proxy, RECONNECT_BACKOFF_MAX, Rig, Story, Way, rewritten_metadata, rewritten_produce,
+    rewritten_versions, run, until,
 };
 
 use crate::events;
@@ -441,7 +441,9 @@ fn row_018_the_broker_throttles() {
         let ended = story.end(60).await;
         assert_eq!((ended.all_delivered().metrics.throttled, ended.metrics.throttle_ms_max), (2, 200));
         // Silence outlasts the delivery timeout, and nothing is sent in it.
-        let mut story = Story::with(&rig, rig.producer().delivery_timeout(Duration::from_millis(500)));
+        let enough = Duration::from_secs(3);
+        let mut story = Story::with(&rig, rig.producer().request_timeout(enough).delivery_timeout(enough));
+        story.producer().prepare(&[TOPIC], LONG).await.expect("a topic that is there");
         rig.cluster().script(Rule::on(ApiKey::PRODUCE, Reaction::Throttle(Duration::from_secs(60))));
         story.deliver(TOPIC, 1).await;
         let asked = rig.cluster().request_count(BrokerId(1), ApiKey::PRODUCE);

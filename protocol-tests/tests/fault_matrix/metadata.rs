@@ -456,7 +456,7 @@ fn row_041_metadata_is_slower_than_its_refresh() {
     run(async {
         let rig = Rig::nodes(1).await;
         rig.topic("in.use", 1);
-        let slow = Reaction::DelayAnswer(Duration::from_millis(150));
+        let slow = Reaction::DelayAnswer(Duration::from_millis(600));
         rig.cluster().script(Rule::on(ApiKey::METADATA, slow).always());
         let asked = Arc::new(AtomicU64::new(0));
         let most = Arc::new(AtomicU64::new(0));
@@ -474,18 +474,23 @@ fn row_041_metadata_is_slower_than_its_refresh() {
             }
             Act::Pass
         });
-        let curious = rig.producer().metadata_max_age(SOON).metadata_max_idle(Duration::from_millis(100));
-        let mut story = Story::with(&rig, curious);
+        let curious = || rig.producer().metadata_max_age(SOON).metadata_max_idle(Duration::from_millis(400));
+        // One that gives a request up asks again while its answer is on the way.
+        let mut story = Story::with(&rig, curious().request_timeout(LONG).delivery_timeout(2 * LONG));
         story.deliver("in.use", 1).await;
         in_use.store(true, Ordering::Relaxed);
         let before = metadata_requests(&rig);
         while metadata_requests(&rig) < before + 6 {
             story.deliver("in.use", 1).await;
-            tokio::time::sleep(Duration::from_millis(10)).await;
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
         assert_eq!(most.load(Ordering::Relaxed), 1, "one at a time");
         assert!(!forgotten.load(Ordering::Relaxed), "a request left out the topic in use");
+        story.end(600).await.all_delivered();
         // No answer at all: what is in use stays known, though it is older than any age.
+        rig.cluster().clear_script();
+        let mut story = Story::with(&rig, curious());
+        story.deliver("in.use", 1).await;
         rig.proxy(1).on_frame(|frame| {
             if frame.way == Way::ToClient && frame.api == ApiKey::METADATA { Act::StallAfter(0) } else { Act::Pass }
         });
