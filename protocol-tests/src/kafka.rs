@@ -14,6 +14,8 @@ use crate::account::Stored;
 use crate::bare::{self, Connection};
 use crate::cluster::{Cluster, StoredBatch, wait_until};
 
+const LIMIT: Duration = Duration::from_secs(120);
+
 pub use kcat::{kcat, kcat_consume};
 pub use tools::Tools;
 
@@ -114,9 +116,14 @@ impl Cluster for Kafka {
 
     fn create_topic(&self, topic: &str, partitions: i32, replicas: i16) {
         let replicas = replicas.min(i16::try_from(self.nodes).expect("few nodes"));
-        let mut any = Connection::open_any(&self.bootstrap).expect("a broker that answers");
-        any.create_topic(topic, partitions, replicas).expect("the topic can be made");
-        wait_until("the topic's leaders serve it", Duration::from_secs(30), || {
+        // A node that was slow for some seconds counts as dead for a moment, and there are too few for the replicas.
+        wait_until("the topic can be made", LIMIT, || {
+            let mut any = Connection::open_any(&self.bootstrap).expect("a broker that answers");
+            let made = any.create_topic(topic, partitions, replicas);
+            made.inspect_err(|refusal| println!("{refusal}")).is_ok()
+                || bare::describe(&self.bootstrap, topic).is_some()
+        });
+        wait_until("the topic's leaders serve it", LIMIT, || {
             // A broker tells of a new leader a little before that leader takes records, and with acks=0 these would be gone.
             self.is_in_sync(topic) && bare::is_served(&self.bootstrap, topic).unwrap_or(false)
         });

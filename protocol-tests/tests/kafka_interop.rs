@@ -80,6 +80,8 @@ fn kcat_reads_what_the_embedded_broker_holds_in_every_profile() {
 #[test]
 fn dump_log_segments_reads_the_embedded_brokers_files() {
     let folder = std::env::temp_dir().join(format!("milena-interop-{}", std::process::id()));
+    // Of a run with the same number that did not end well.
+    drop(std::fs::remove_dir_all(&folder));
     let embedded = Embedded::start(EmbeddedCluster::builder().data_dir(&folder));
     let sent = fill(&embedded);
     let own = embedded.batches(TOPIC);

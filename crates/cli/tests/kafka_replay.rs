@@ -6,6 +6,9 @@
 #[path = "cli/spooled.rs"]
 mod spooled;
 
+#[path = "cli/kafka.rs"]
+mod kafka;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -14,18 +17,8 @@ use std::time::{Duration, Instant};
 use milena::spool::{Fate, Identity, SpooledBatch, Stamp};
 use milena_wire::{ProducerEpoch, ProducerId, Sequence};
 
+use kafka::{bootstrap, consumed, script};
 use spooled::{Rng, batch, fill, fresh, scratch};
-
-fn script(args: &[&str]) -> String {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts/kafka");
-    let output = Command::new(script).args(args).output().unwrap();
-    assert!(output.status.success(), "{args:?}: {output:?}");
-    String::from_utf8(output.stdout).unwrap()
-}
-
-fn bootstrap() -> String {
-    script(&["bootstrap"]).trim().to_owned()
-}
 
 /// A topic of its own for each run.
 fn create_topic(name: &str, partitions: usize) -> String {
@@ -34,13 +27,6 @@ fn create_topic(name: &str, partitions: usize) -> String {
     let create = ["tool", "org.apache.kafka.tools.TopicCommand", "--bootstrap-server", &bootstrap, "--create"];
     script(&[&create[..], &["--topic", &topic, "--partitions", &partitions, "--replication-factor", "1"]].concat());
     topic
-}
-
-fn consumed(topic: &str, partition: usize) -> Vec<String> {
-    let (bootstrap, partition) = (bootstrap(), partition.to_string());
-    let consume = ["tool", "org.apache.kafka.tools.consumer.ConsoleConsumer", "--bootstrap-server", &bootstrap];
-    let what = ["--topic", topic, "--partition", &partition, "--offset", "earliest", "--timeout-ms", "4000"];
-    script(&[&consume[..], &what].concat()).lines().map(ToOwned::to_owned).collect()
 }
 
 fn replay(dir: &Path, more: &[&str]) -> Command {

@@ -6,21 +6,18 @@
 #[path = "cli/pages.rs"]
 mod pages;
 
+#[path = "cli/kafka.rs"]
+mod kafka;
+
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use kafka::{bootstrap, consumed, script};
 use pages::{SASL, config};
 
 /// The listener with SASL and TLS is that many ports higher than the plain one.
 const SASL_SSL: u16 = 50;
-
-fn script(args: &[&str]) -> String {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts/kafka");
-    let output = Command::new(script).args(args).output().unwrap();
-    assert!(output.status.success(), "{args:?}: {output:?}");
-    String::from_utf8(output.stdout).unwrap()
-}
 
 fn higher(bootstrap: &str, by: u16) -> String {
     let one = |address: &str| {
@@ -43,7 +40,7 @@ fn the_settings_of_each_page_deliver_to_kafka() {
         std::fs::write(&file, text).unwrap();
         file.to_str().unwrap().to_owned()
     };
-    let bootstrap = script(&["bootstrap"]).trim().to_owned();
+    let bootstrap = bootstrap();
     let partitions = SASL.len().to_string();
     let create = ["tool", "org.apache.kafka.tools.TopicCommand", "--bootstrap-server", &bootstrap, "--create"];
     script(
@@ -86,16 +83,8 @@ fn the_settings_of_each_page_deliver_to_kafka() {
         assert!(ended.status.success(), "{page}: {ended:?}");
     }
 
-    let consume = ["tool", "org.apache.kafka.tools.consumer.ConsoleConsumer", "--bootstrap-server", &bootstrap];
-    let count = (LINES * SASL.len()).to_string();
-    // One more than there should be, so that a double shows.
-    let more = (LINES * SASL.len() + 1).to_string();
-    let what = ["--topic", "open-pages", "--from-beginning", "--max-messages", &more, "--timeout-ms", "8000"];
-    let read = script(&[&consume[..], &what].concat());
-    assert_eq!(read.lines().count().to_string(), count);
-    for page in SASL {
-        let theirs = read.lines().filter(|line| line.split(' ').next() == Some(page));
+    for (partition, page) in SASL.iter().enumerate() {
         let expected: Vec<String> = (0..LINES).map(|line| format!("{page} {line}")).collect();
-        assert!(theirs.eq(expected.iter()), "{page}: once and in order");
+        assert_eq!(consumed("open-pages", partition), expected, "{page}: once and in order");
     }
 }
