@@ -1,8 +1,13 @@
 //! `milena::Producer` under the suites.
 
+use std::collections::VecDeque;
+use std::error::Error as _;
 use std::time::Duration;
 
-use milena::{Compression, Delivery, DeliveryError, Fate, Guarantee, Producer, Receipt, Record};
+use milena::{
+    Compression, ConnError, ConnErrorKind, Delivery, DeliveryError, Fate, Guarantee, Producer, ProducerBuilder,
+    Receipt, Record, TlsFault,
+};
 
 use crate::account::{Outcome, Sent, ToSend};
 use crate::subject::{Acks, Session, Settings, Subject};
@@ -30,30 +35,65 @@ impl Subject for Milena {
             builder = builder.batch_size(bytes);
         }
         let producer = builder.build().expect("a config without problems");
-        Box::new(MilenaSession { producer, queued: Vec::new() })
+        Box::new(MilenaSession { producer, open: VecDeque::new(), heard: Vec::new() })
     }
 }
 
 struct MilenaSession {
     producer: Producer,
-    queued: Vec<(ToSend, Delivery)>,
+    open: VecDeque<(ToSend, Delivery)>,
+    heard: Vec<Sent>,
+}
+
+impl MilenaSession {
+    fn hear(&mut self, (record, delivery): (ToSend, Delivery)) {
+        let outcome = outcome(&record, delivery.wait());
+        self.heard.push(Sent { record, outcome });
+    }
 }
 
 impl Session for MilenaSession {
     fn send(&mut self, topic: &str, to_send: ToSend) {
         let delivery = self.producer.blocking().enqueue(record(topic, &to_send)).expect("a record that is taken");
-        self.queued.push((to_send, delivery));
+        self.open.push_back((to_send, delivery));
     }
 
-    fn finish(self: Box<Self>) -> Vec<Sent> {
-        let settle = |(record, delivery): (ToSend, Delivery)| {
-            let outcome = outcome(&record, delivery.wait());
-            Sent { record, outcome }
-        };
-        let sent: Vec<Sent> = self.queued.into_iter().map(settle).collect();
-        self.producer.blocking().close(CLOSE).expect("everything was delivered or heard of");
-        sent
+    fn heard(&mut self) -> &[Sent] {
+        while let Some(first) = self.open.pop_front_if(|(_, delivery)| delivery.is_done()) {
+            self.hear(first);
+        }
+        &self.heard
     }
+
+    fn finish(mut self: Box<Self>) -> Vec<Sent> {
+        while let Some(next) = self.open.pop_front() {
+            self.hear(next);
+        }
+        self.producer.blocking().close(CLOSE).expect("everything was delivered or heard of");
+        self.heard
+    }
+}
+
+/// Why a producer is not let in. Brokers that were too slow to tell are asked again.
+///
+/// # Panics
+/// If it is let in, or not told why in two minutes.
+pub async fn refusal(builder: ProducerBuilder) -> ConnError {
+    let builder = builder.connect_timeout(Duration::from_secs(5)).connect_timeout_max(Duration::from_secs(5));
+    let producer = builder.build().expect("a producer");
+    for _ in 0..40 {
+        let error = producer.wait_ready(Duration::from_secs(3)).await.expect_err("a refusal");
+        let cause = error.source().and_then(|source| source.downcast_ref::<ConnError>());
+        let is_told = |cause: &&ConnError| {
+            !matches!(cause.what, ConnErrorKind::TimedOut | ConnErrorKind::Tls(TlsFault::TimedOut))
+        };
+        if let Some(cause) = cause.filter(is_told) {
+            producer.close(CLOSE).await.expect("nothing left");
+            println!("{cause}\n");
+            return cause.clone();
+        }
+    }
+    panic!("nobody tells why: {:?}", producer.health());
 }
 
 /// What a suite sends, as the producer takes it.

@@ -63,6 +63,9 @@ pub trait Session {
     /// Hands a record over. May wait for memory, and must not wait for an answer.
     fn send(&mut self, topic: &str, record: ToSend);
 
+    /// The first records, up to one that has no outcome yet.
+    fn heard(&mut self) -> &[Sent];
+
     /// Waits for all outcomes, closes the producer, and returns the records in the order of [`send`](Self::send).
     fn finish(self: Box<Self>) -> Vec<Sent>;
 }

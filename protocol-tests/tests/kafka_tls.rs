@@ -1,12 +1,12 @@
 //! TLS with a real Kafka, which `scripts/kafka up --tls yes` started: Java's TLS is not ours.
 
-use std::error::Error;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use milena::property::Properties;
-use milena::{ConnError, ConnErrorKind, Producer, ProducerBuilder, Record, TlsFault};
+use milena::{ConnErrorKind, Producer, ProducerBuilder, Record, TlsFault};
 use protocol_tests::cluster::Cluster as _;
+use protocol_tests::facade;
 use protocol_tests::kafka::{Kafka, Tools};
 
 /// How many ports higher than its plain one each node listens with TLS, and with TLS for clients it knows.
@@ -81,12 +81,7 @@ async fn records_through_tls_are_read_by_kafkas_own_consumer() {
 
 /// What a producer is told that cannot get through.
 async fn refusal(builder: ProducerBuilder) -> (ConnErrorKind, String) {
-    let builder = builder.connect_timeout(Duration::from_secs(2)).connect_timeout_max(Duration::from_secs(2));
-    let producer = builder.build().expect("a producer");
-    let error = producer.wait_ready(Duration::from_secs(5)).await.expect_err("a refusal");
-    let cause = error.source().and_then(|source| source.downcast_ref::<ConnError>()).expect("a cause").clone();
-    producer.close(LONG).await.expect("nothing left");
-    println!("{cause}\n");
+    let cause = facade::refusal(builder).await;
     (cause.what, cause.to_string())
 }
 

@@ -76,6 +76,11 @@ impl Session for PlainSession {
         }
     }
 
+    fn heard(&mut self) -> &[Sent] {
+        let first_queued = self.waiting.values().filter_map(|queue| queue.first()).min();
+        &self.sent[..first_queued.copied().unwrap_or(self.sent.len())]
+    }
+
     fn finish(mut self: Box<Self>) -> Vec<Sent> {
         let places: Vec<Place> = self.waiting.keys().cloned().collect();
         for place in places {

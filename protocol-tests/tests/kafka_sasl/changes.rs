@@ -7,8 +7,8 @@ use protocol_tests::cluster::Cluster as _;
 use protocol_tests::kafka::Kafka;
 
 use crate::load::{
-    Load, MTLS, SASL, SASL_SSL, SSL, delegated, fixture, judge, login, new_token, ports, producer, scratch, tool, user,
-    words,
+    LONG, Load, MTLS, SASL, SASL_SSL, SSL, delegated, fixture, judge, login, new_token, ports, producer, scratch, tool,
+    user, words,
 };
 
 /// Whether a broker refuses who this producer says it is.
@@ -65,6 +65,7 @@ async fn a_delegation_token_that_expires_is_named_and_its_records_wait() {
     let builder = producer(&kafka, SASL, &delegated("SCRAM-SHA-256", &token));
     let builder = builder.request_timeout(Duration::from_secs(10)).delivery_timeout(Duration::from_secs(12));
     let mut load = Load::new(builder, "open-token", None, "token");
+    load.producer.prepare(&["open-token"], LONG).await.expect("let in");
     load.enqueue(100).await;
     load.settled().await;
     // Only its owner may end it.
@@ -82,9 +83,15 @@ async fn a_delegation_token_that_expires_is_named_and_its_records_wait() {
     let _ = tool("org.apache.kafka.tools.DelegationTokenCommand", words(&expire)).await;
     std::fs::remove_file(config).expect("the file");
     refused(&mut load).await;
-    let sent = load.finish().await;
-    let account = judge(&kafka, "open-token", &[sent]);
-    assert!(account.delivered >= 100 && account.not_written > 0 && account.maybe_written == 0, "{account:?}");
+    // The refusal may be as old as the tool was slow, and another broker's session may go on for its ten seconds.
+    while load.one().await.is_ok() {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    // A session that ends before it can be renewed may take requests along, on a machine that is slow enough.
+    let lost = load.producer.metrics().requests_lost;
+    let account = judge(&kafka, "open-token", &[load.finish().await]);
+    assert!(account.delivered >= 100 && account.not_written > 0, "{account:?}");
+    assert!(account.maybe_written == 0 || lost > 0, "{account:?}");
     println!("{account:?}");
 }
 

@@ -85,7 +85,7 @@ pub(crate) fn bearer(name: &str) -> Pairs {
     ]
 }
 
-/// A delegation token that alice was just given by Kafka: its id and HMAC.
+/// A delegation token that alice was just given by Kafka, and that all nodes know: its id and HMAC.
 pub(crate) async fn new_token(kafka: &Kafka) -> (String, String) {
     let module = "org.apache.kafka.common.security.scram.ScramLoginModule";
     let config = format!(
@@ -103,7 +103,19 @@ pub(crate) async fn new_token(kafka: &Kafka) -> (String, String) {
     // Of the table's only row.
     let row = printed.lines().find(|line| line.contains("User:alice")).expect("a token");
     let mut cells = row.split_whitespace().map(str::to_owned);
-    (cells.next().expect("an id"), cells.next().expect("an HMAC"))
+    let token = (cells.next().expect("an id"), cells.next().expect("an HMAC"));
+    // The tool ends when the controller knows it; the nodes hear of it a moment later.
+    for node in ports(kafka, SASL).split(',') {
+        let mut properties = Properties::new();
+        for (name, value) in listener(SASL).iter().chain(&delegated("SCRAM-SHA-256", &token)) {
+            properties.set(name, value);
+        }
+        let builder = Producer::builder(node).settings(&properties.settings().expect("settings that fit together"));
+        let producer = builder.build().expect("a producer");
+        producer.wait_ready(LONG).await.expect("let in");
+        producer.close(LONG).await.expect("nothing left");
+    }
+    token
 }
 
 pub(crate) fn delegated(mechanism: &str, (id, hmac): &(String, String)) -> Pairs {

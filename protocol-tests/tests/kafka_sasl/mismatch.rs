@@ -1,10 +1,8 @@
-//! Clients and listeners that do not go together, each by its name and in bounded time.
+//! Clients and listeners that do not go together, each by its name.
 
-use std::error::Error;
-use std::time::Duration;
-
-use milena::{ConnError, ConnErrorKind, LooksLike, TlsFault, sasl::SaslErrorKind};
+use milena::{ConnErrorKind, LooksLike, TlsFault, sasl::SaslErrorKind};
 use protocol_tests::cluster::Cluster as _;
+use protocol_tests::facade;
 use protocol_tests::kafka::Kafka;
 
 use crate::load::{
@@ -19,12 +17,7 @@ async fn told(kafka: &Kafka, (meant, there): (u16, u16), mechanism: &Pairs) -> (
     }
     let one = ports(kafka, there).split(',').next().expect("a node").to_owned();
     let builder = milena::Producer::builder(one).settings(&properties.settings().expect("settings"));
-    let builder = builder.connect_timeout(Duration::from_secs(2)).connect_timeout_max(Duration::from_secs(2));
-    let producer = builder.build().expect("a producer");
-    let error = producer.wait_ready(Duration::from_secs(3)).await.expect_err("a refusal");
-    let cause = error.source().and_then(|source| source.downcast_ref::<ConnError>()).expect("a cause").clone();
-    producer.close(LONG).await.expect("nothing left");
-    println!("{cause}\n");
+    let cause = facade::refusal(builder).await;
     (cause.what, cause.to_string())
 }
 
