@@ -11,6 +11,7 @@ use milena_wire::message::produce::{ProducePartitionResponse, ProduceResponse};
 use milena_wire::{BrokerId, ErrorCode, Offset, RecordCount, readable};
 use smallvec::SmallVec;
 
+use crate::metrics::Counts;
 use crate::partition::LastError;
 use crate::requests::{Directory, Item, Request};
 use crate::sender::Sender;
@@ -37,7 +38,7 @@ impl Sender {
         let span = request.span.clone();
         let _inside = span.enter();
         let latency = u64::try_from(self.now.since(request.sent_at).as_micros()).unwrap_or(u64::MAX);
-        self.metrics.update(|m| {
+        self.metrics.update(|Counts { numbers: m, .. }| {
             m.requests_in_flight = m.requests_in_flight.saturating_sub(1);
             match &answer {
                 Ok(ProduceAnswer::Answered(response)) => {
@@ -172,7 +173,7 @@ impl Sender {
         let reply = partition.stream.answer(key, item.attempt, answer);
         let after = partition.stream.identity();
         if before != after {
-            self.metrics.update(|m| m.epoch_bumps += 1);
+            self.metrics.update(|m| m.numbers.epoch_bumps += 1);
             tracing::info!(topic = %self.topics.list[partition.topic].name, partition = %partition.index,
                 ?before, ?after, "the partition's numbering starts again");
         }
@@ -292,7 +293,7 @@ impl Sender {
                 partition.stream.split(key, &pieces);
                 tracing::info!(topic = %self.topics.list[partition.topic].name, partition = %partition.index,
                     pieces = pieces.len(), "a batch too large for the broker was split");
-                self.metrics.update(|m| m.splits += 1);
+                self.metrics.update(|m| m.numbers.splits += 1);
             }
             Err(sealed) => {
                 partition.batches.insert(key, crate::partition::Batch { sealed, ..batch });

@@ -51,13 +51,13 @@ impl Sender {
         if records == 0 {
             return;
         }
-        let name = self.topics.list[topic].name.clone();
+        let of = &mut self.topics.list[topic];
         if kept {
-            self.metrics.update(|m| m.closed(&name, records, 0));
+            self.metrics.update_topic(of, |m, topic| m.closed(topic, records, 0));
             self.note_given_out(topic, None, records);
             self.look_at_diverting(topic);
         } else {
-            self.metrics.update(|m| m.failed_unplaced(&name, records));
+            self.metrics.update(|m| m.failed_unplaced(&of.name, records));
         }
     }
 

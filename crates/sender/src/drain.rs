@@ -22,7 +22,6 @@ use smallvec::SmallVec;
 
 use crate::requests::{Builder, Item, Limits};
 use crate::sender::Sender;
-use crate::topics::Topic;
 
 /// What is to be sent to one broker.
 #[derive(Debug, Default)]
@@ -246,13 +245,13 @@ impl Sender {
         };
         let item = Item { partition: partition.index, slot, key, attempt: sent.attempt };
         let topic = partition.topic;
-        let Topic { name, last_place, .. } = &mut self.topics.list[topic];
-        builder.push(last_place, name, route.topic, item, produce);
+        let topic = &mut self.topics.list[topic];
+        builder.push(&mut topic.last_place, &topic.name, route.topic, item, produce);
         let queued = self.now.since(created);
-        self.metrics.update(|m| {
-            m.sent(name, count.as_usize() as u64, wire_size as u64, again);
+        self.metrics.update_topic(topic, |m, topic| {
+            m.sent(topic, count.as_usize() as u64, wire_size as u64, again);
             if !again {
-                m.queue_time.record(u64::try_from(queued.as_micros()).unwrap_or(u64::MAX));
+                m.numbers.queue_time.record(u64::try_from(queued.as_micros()).unwrap_or(u64::MAX));
             }
         });
         Took::Batch
@@ -297,8 +296,8 @@ impl Sender {
             lists.unwritten += 1;
         }
         self.metrics.update(|m| {
-            m.requests += 1;
-            m.requests_in_flight += 1;
+            m.numbers.requests += 1;
+            m.numbers.requests_in_flight += 1;
         });
     }
 

@@ -1,5 +1,6 @@
 //! What a sender counts, readable from any thread. The lock is taken per batch or per answer, never per record.
 
+mod counts;
 mod histogram;
 
 use std::collections::BTreeMap;
@@ -9,6 +10,9 @@ use milena_accumulator::{Accumulator, MemoryUse};
 use milena_sequence::Fate;
 use milena_wire::{ErrorCode, TopicName};
 
+use crate::topics::Topic;
+
+pub(crate) use counts::{Counts, Place};
 pub use histogram::Histogram;
 
 /// Records and their bytes.
@@ -103,7 +107,7 @@ pub struct MetricsSnapshot {
 #[derive(Debug)]
 pub struct Metrics {
     accumulator: Accumulator,
-    inner: Mutex<MetricsSnapshot>,
+    inner: Mutex<Counts>,
 }
 
 impl Metrics {
@@ -116,13 +120,15 @@ impl Metrics {
     pub fn snapshot(&self) -> MetricsSnapshot {
         let mut waiting = Vec::new();
         self.accumulator.queued(|topic, queued| waiting.push((topic.clone(), queued)));
-        let mut snapshot = self.lock().clone();
+        let mut snapshot = self.lock().snapshot();
         snapshot.total.queued = snapshot.total.closed;
         for counters in snapshot.topics.values_mut() {
             counters.queued = counters.closed;
         }
         for (topic, queued) in waiting {
-            snapshot.both(&topic, |c| c.queued.add(queued.records, queued.bytes));
+            for counters in [&mut snapshot.total, snapshot.topics.entry(topic).or_default()] {
+                counters.queued.add(queued.records, queued.bytes);
+            }
         }
         snapshot.buffer = self.accumulator.memory();
         snapshot
@@ -131,28 +137,28 @@ impl Metrics {
     /// The error after which the producer could not go on: why it takes no more records.
     #[must_use]
     pub fn fatal(&self) -> Option<ErrorCode> {
-        self.lock().fatal
+        self.lock().numbers.fatal
     }
 
     /// Failed records by topic: not written, and maybe written.
     pub(crate) fn failed_by_topic(&self) -> BTreeMap<TopicName, (u64, u64)> {
         let failed = |c: &Counters| (c.failed_not_written.records, c.failed_maybe_written.records);
-        self.lock().topics.iter().map(|(topic, counters)| (topic.clone(), failed(counters))).collect()
+        self.lock().topics().map(|(topic, counters)| (topic.clone(), failed(counters))).collect()
     }
 
     /// Failed records whose delivery had been dropped.
     pub fn unobserved(&self, records: u64) {
-        self.update(|m| m.unobserved += records);
+        self.update(|m| m.numbers.unobserved += records);
     }
 
     /// Failed records that were handed to the failure policy.
     pub fn dead_letters(&self, records: u64) {
-        self.update(|m| m.dead_letters += records);
+        self.update(|m| m.numbers.dead_letters += records);
     }
 
     /// Failed records that the failure policy could not keep.
     pub fn dead_letters_lost(&self, records: u64) {
-        self.update(|m| m.dead_letters_lost += records);
+        self.update(|m| m.numbers.dead_letters_lost += records);
     }
 
     /// Records that the spool did not take, for a sender that has one: they failed.
@@ -163,65 +169,34 @@ impl Metrics {
 
     /// Records that were written to the spool.
     pub fn spooled(&self, topic: &TopicName, records: u64, bytes: u64) {
-        self.update(|m| m.both(topic, |c| c.spooled.add(records, bytes)));
+        self.update(|m| {
+            let place = m.place(topic);
+            m.both(place, |c| c.spooled.add(records, bytes));
+        });
     }
 
     /// Records that were delivered out of the spool.
     pub fn replayed(&self, topic: &TopicName, records: u64, bytes: u64) {
-        self.update(|m| m.both(topic, |c| c.replayed.add(records, bytes)));
+        self.update(|m| {
+            let place = m.place(topic);
+            m.both(place, |c| c.replayed.add(records, bytes));
+        });
     }
 
-    fn lock(&self) -> MutexGuard<'_, MetricsSnapshot> {
+    fn lock(&self) -> MutexGuard<'_, Counts> {
         // Counting cannot break a count, so a poisoned lock is as good as any.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Changes several numbers under one lock, those of a topic among them.
+    pub(crate) fn update_topic(&self, topic: &mut Topic, change: impl FnOnce(&mut Counts, Place)) {
+        let mut counts = self.lock();
+        let place = topic.counters(&mut counts);
+        change(&mut counts, place);
+    }
+
     /// Changes several numbers under one lock.
-    pub(crate) fn update(&self, change: impl FnOnce(&mut MetricsSnapshot)) {
+    pub(crate) fn update(&self, change: impl FnOnce(&mut Counts)) {
         change(&mut self.lock());
-    }
-}
-
-impl MetricsSnapshot {
-    fn both(&mut self, topic: &TopicName, change: impl Fn(&mut Counters)) {
-        change(&mut self.total);
-        if let Some(counters) = self.topics.get_mut(topic) {
-            change(counters);
-        } else {
-            change(self.topics.entry(topic.clone()).or_default());
-        }
-    }
-
-    pub(crate) fn closed(&mut self, topic: &TopicName, records: u64, bytes: u64) {
-        self.both(topic, |c| c.closed.add(records, bytes));
-    }
-
-    /// Records that failed while their topic, or their place in it, was not known.
-    pub(crate) fn failed_unplaced(&mut self, topic: &TopicName, records: u64) {
-        self.closed(topic, records, 0);
-        self.failed(topic, Fate::NotWritten, records, 0);
-    }
-
-    pub(crate) fn sent(&mut self, topic: &TopicName, records: u64, bytes: u64, again: bool) {
-        self.batches += 1;
-        self.batch_bytes.record(bytes);
-        self.batch_records.record(records);
-        self.both(topic, |c| {
-            c.sent.add(records, bytes);
-            if again {
-                c.retried.add(records, bytes);
-            }
-        });
-    }
-
-    pub(crate) fn delivered(&mut self, topic: &TopicName, records: u64, bytes: u64) {
-        self.both(topic, |c| c.delivered.add(records, bytes));
-    }
-
-    pub(crate) fn failed(&mut self, topic: &TopicName, fate: Fate, records: u64, bytes: u64) {
-        self.both(topic, |c| match fate {
-            Fate::NotWritten => c.failed_not_written.add(records, bytes),
-            Fate::MaybeWritten => c.failed_maybe_written.add(records, bytes),
-        });
     }
 }

@@ -26,7 +26,8 @@ impl Sender {
         let Some(partition) = self.partitions.get_mut(slot) else { return };
         let Some(batch) = partition.batches.remove(&key) else { return };
         let (records, bytes) = (batch.sealed.count().as_usize() as u64, batch.sealed.wire_size() as u64);
-        self.metrics.update(|m| m.delivered(&self.topics.list[partition.topic].name, records, bytes));
+        let topic = &mut self.topics.list[partition.topic];
+        self.metrics.update_topic(topic, |m, topic| m.delivered(topic, records, bytes));
         batch.sealed.settle(outcome);
         partition.close_ordinal(batch.ordinal);
         self.check_partition_flushes(slot);
@@ -49,7 +50,7 @@ impl Sender {
         }
         let kept = self.note_failure(topic, &failure, truth, records, bytes);
         self.metrics.update(|m| {
-            m.expired += u64::from(kind == FailureKind::DeliveryTimeout);
+            m.numbers.expired += u64::from(kind == FailureKind::DeliveryTimeout);
         });
         batch.sealed.settle(Outcome::Failed(Arc::new(failure)));
         if let Some(partition) = self.partitions.get_mut(slot) {
@@ -85,8 +86,8 @@ impl Sender {
         let Some(partition) = self.partitions.get_mut(slot) else { return 0 };
         let ordinal = partition.take_ordinal(batch.created());
         let (records, bytes) = (batch.count().as_usize() as u64, batch.bytes() as u64);
-        let name = &self.topics.list[partition.topic].name;
-        self.metrics.update(|m| m.closed(name, records, bytes));
+        let topic = &mut self.topics.list[partition.topic];
+        self.metrics.update_topic(topic, |m, topic| m.closed(topic, records, bytes));
         let failure = self.never_sent(slot, (batch.created(), records, bytes), kind, last);
         batch.settle(Outcome::Failed(Arc::new(failure)));
         self.end_ordinal(slot, ordinal);
@@ -112,7 +113,7 @@ impl Sender {
             failure.cause = cause_below(self, slot);
         }
         let kept = self.note_failure(topic, &failure, Fate::NotWritten, records, bytes);
-        self.metrics.update(|m| m.expired += u64::from(kind == FailureKind::DeliveryTimeout));
+        self.metrics.update(|m| m.numbers.expired += u64::from(kind == FailureKind::DeliveryTimeout));
         if let Some(partition) = self.partitions.get_mut(slot) {
             partition.diverts |= kept;
         }
@@ -286,7 +287,7 @@ impl Sender {
             tracing::error!(%code, meaning = code.description(), "the producer cannot go on");
             self.commands.fatal = Some(code);
             // First this: who is refused from now on asks why.
-            self.metrics.update(|metrics| metrics.fatal = Some(code));
+            self.metrics.update(|metrics| metrics.numbers.fatal = Some(code));
             self.accumulator.close();
         }
     }
@@ -331,7 +332,10 @@ impl Drop for Sender {
             }
         }
         self.accumulator.queued(|topic, queued| {
-            metrics.update(|m| m.closed(topic, queued.records, queued.bytes));
+            metrics.update(|m| {
+                let place = m.place(topic);
+                m.closed(place, queued.records, queued.bytes);
+            });
             lost(topic, milena_accumulator::Fate::NotWritten, queued.records, queued.bytes);
         });
     }

@@ -33,7 +33,8 @@ impl Sender {
         let Some(partition) = self.partitions.get_mut(slot) else { return };
         let ordinal = partition.take_ordinal(batch.created());
         let (records, bytes) = (batch.count().as_usize() as u64, batch.bytes() as u64);
-        self.metrics.update(|m| m.closed(&self.topics.list[partition.topic].name, records, bytes));
+        let topic = &mut self.topics.list[partition.topic];
+        self.metrics.update_topic(topic, |m, topic| m.closed(topic, records, bytes));
         if self.config.seal_inline {
             let sealed = batch.seal();
             self.codec.check(&self.metrics, self.now, sealed.topic(), sealed.partition(), sealed.codec_failure());
@@ -82,7 +83,7 @@ impl CodecWatch {
         failure: Option<&str>,
     ) {
         let Some(failure) = failure else { return };
-        metrics.update(|m| m.codec_failures += 1);
+        metrics.update(|m| m.numbers.codec_failures += 1);
         if let Some(suppressed) = self.0.speak(now) {
             tracing::warn!(%topic, %partition, failure, suppressed,
                 "a batch goes uncompressed because its codec failed; please report this");

@@ -9,6 +9,7 @@ use milena_mutants::Mutant;
 use milena_sequence::Route;
 use milena_wire::{ErrorCode, PartitionId, Timestamp, TopicId, TopicName};
 
+use crate::metrics::{Counts, Place};
 use crate::partition::{LastError, Partition};
 use crate::requests::LastPlace;
 use crate::sender::Sender;
@@ -33,10 +34,17 @@ pub(crate) struct Topic {
     /// What waits in the spool or has, by partition. None: of the topic as a whole.
     pub(crate) spooled: BTreeMap<Option<PartitionId>, Spooled>,
     pub(crate) last_place: LastPlace,
+    /// Known once something is counted.
+    counters: Option<Place>,
     renew_at: Timestamp,
 }
 
 impl Topic {
+    /// Where its numbers are.
+    pub(crate) fn counters(&mut self, counts: &mut Counts) -> Place {
+        *self.counters.get_or_insert_with(|| counts.place(&self.name))
+    }
+
     /// Whether batches of a partition are given out.
     pub(crate) fn diverts(&self, partition: PartitionId) -> bool {
         [None, Some(partition)].iter().any(|of| self.spooled.get(of).is_some_and(|spooled| spooled.waits))
@@ -82,6 +90,7 @@ impl Topics {
             timer: None,
             spooled: BTreeMap::new(),
             last_place: LastPlace::default(),
+            counters: None,
             renew_at: Timestamp::ZERO,
         };
         let at = match self.free.pop() {
