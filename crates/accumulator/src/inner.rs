@@ -69,7 +69,10 @@ impl Inner {
                 name: old.name.clone(),
                 queues: entry.queues[..count].into(),
                 with_leader,
-                sticky: Arc::clone(&old.sticky),
+                sticky: match old.sticky.is_for(count) {
+                    true => Arc::clone(&old.sticky),
+                    false => self.sticky(&old.name, count),
+                },
                 waiting: Mutex::new(Waiting::default()),
                 stale: AtomicBool::new(false),
             });
@@ -99,10 +102,14 @@ impl Inner {
         }
     }
 
+    fn sticky(&self, topic: &TopicName, partitions: usize) -> Arc<Sticky> {
+        Arc::new(Sticky::new(self.seed ^ hash(topic.as_str()), partitions))
+    }
+
     fn unknown_topic(&self, name: TopicName) -> Topic {
         Topic {
             core: Arc::clone(&self.core),
-            sticky: Arc::new(Sticky::new(self.seed ^ hash(name.as_str()))),
+            sticky: self.sticky(&name, 0),
             name,
             queues: Box::default(),
             with_leader: Box::default(),

@@ -16,7 +16,8 @@ const SLOTS: u8 = 8;
 /// The choices of one topic.
 #[derive(Debug)]
 pub(crate) struct Sticky {
-    slots: [Slot; SLOTS as usize],
+    /// Of no use to a topic that has one partition or none, and much beside all else that is kept of it: then there are none.
+    slots: Box<[Slot]>,
     draws: Draws,
     /// For the round robin.
     turn: AtomicU32,
@@ -39,8 +40,14 @@ pub(crate) struct Choice {
 }
 
 impl Sticky {
-    pub(crate) fn new(seed: u64) -> Self {
-        Self { slots: Default::default(), draws: Draws::new(seed), turn: AtomicU32::new(0) }
+    /// For a topic of so many partitions, or more with time, unless it is one at most.
+    pub(crate) fn new(seed: u64, partitions: usize) -> Self {
+        let slots = if partitions > 1 { SLOTS } else { 0 };
+        Self { slots: (0..slots).map(|_| Slot::default()).collect(), draws: Draws::new(seed), turn: AtomicU32::new(0) }
+    }
+
+    pub(crate) fn is_for(&self, partitions: usize) -> bool {
+        partitions <= 1 || !self.slots.is_empty()
     }
 
     pub(crate) fn turn(&self) -> u32 {
@@ -51,16 +58,14 @@ impl Sticky {
         &self.draws
     }
 
-    #[inline]
-    fn slot(&self, slot: u8) -> &Slot {
-        &self.slots[usize::from(slot % SLOTS)]
-    }
-
     /// This thread's partition for `topic`.
     #[inline]
     pub(crate) fn choose(&self, topic: &Topic) -> Choice {
         let slot = slot_of_thread();
-        let word = self.slot(slot).0.load(Ordering::Relaxed);
+        let Some(Slot(word)) = self.slots.get(usize::from(slot)) else {
+            return Choice { slot, partition: 0, produced: 0 };
+        };
+        let word = word.load(Ordering::Relaxed);
         #[expect(clippy::cast_possible_truncation, reason = "the two halves of the word")]
         let (partition, produced) = ((word >> 32) as u32, word as u32);
         // A recreated topic may have fewer partitions.
@@ -74,7 +79,9 @@ impl Sticky {
     #[cold]
     fn choose_again(&self, slot: u8, topic: &Topic) -> Choice {
         let partition = self.draw(topic);
-        self.slot(slot).0.store(u64::from(partition + 1) << 32, Ordering::Relaxed);
+        if let Some(Slot(word)) = self.slots.get(usize::from(slot)) {
+            word.store(u64::from(partition + 1) << 32, Ordering::Relaxed);
+        }
         Choice { slot, partition, produced: 0 }
     }
 
@@ -92,12 +99,13 @@ impl Sticky {
     /// After a record of `bytes`: moves on once the choice has had twice its bytes, whatever the batch.
     #[inline]
     pub(crate) fn used(&self, choice: Choice, bytes: usize, quantum: usize, topic: &Topic) {
+        let Some(Slot(word)) = self.slots.get(usize::from(choice.slot)) else { return };
         let produced = (choice.produced as usize).saturating_add(bytes);
         if produced >= quantum.saturating_mul(2) {
             self.choose_again(choice.slot, topic);
         } else {
-            let word = u64::from(choice.partition + 1) << 32 | u64::from(u32::try_from(produced).unwrap_or(u32::MAX));
-            self.slot(choice.slot).0.store(word, Ordering::Relaxed);
+            let used = u64::from(choice.partition + 1) << 32 | u64::from(u32::try_from(produced).unwrap_or(u32::MAX));
+            word.store(used, Ordering::Relaxed);
         }
     }
 

@@ -179,6 +179,17 @@ fn a_sticky_choice_beyond_a_shrunken_topic_is_made_anew() {
 }
 
 #[test]
+fn keyless_records_spread_when_a_topic_of_one_partition_grows() {
+    let rig = rig(PartitionerKind::Java, 1);
+    assert_eq!(walk_with(&rig, 3, b"x"), [0, 0, 0]);
+    rig.shape(&all_leaders(6));
+    let mut seen = walk_with(&rig, 100, &[0; 20_000]);
+    seen.sort_unstable();
+    seen.dedup();
+    assert_eq!(seen, [0, 1, 2, 3, 4, 5]);
+}
+
+#[test]
 fn longer_backlogs_draw_fewer_records() {
     let config = AccumulatorConfig { sticky_bytes: 1, ..AccumulatorConfig::default() };
     let rig = Rig::with_partitions(config, 3);
