@@ -5,7 +5,7 @@ use std::sync::Arc;
 use milena_wire::{RecordSize, single_record_batch_bound};
 
 use crate::append::{Claim, Entry, Payer, told, write};
-use crate::chunk::{CHUNK_MIN, Chunk};
+use crate::chunk::{CHUNK_QUIET, Chunk};
 use crate::core::Core;
 use crate::latch::LatchGuard;
 use crate::lent::Lent;
@@ -59,7 +59,7 @@ impl Topic {
             Err(unused) => {
                 let wish = match entry.record.large_value() {
                     None => first_wish(core, tail.last_batch),
-                    Some(_) => CHUNK_MIN,
+                    Some(_) => CHUNK_QUIET,
                 };
                 drop(tail);
                 drop(unused);
@@ -119,7 +119,7 @@ impl Topic {
             .map(|value| Lent::new(value.clone(), &core.memory, payer.funds()));
         let (copied, wish) = match &lent {
             None => (size.total, limit),
-            Some(_) => (size.total - entry.record.parts.value.map_or(0, <[u8]>::len), CHUNK_MIN),
+            Some(_) => (size.total - entry.record.parts.value.map_or(0, <[u8]>::len), CHUNK_QUIET),
         };
         let paid = room && !matches!(lent, Some(None));
         let grown = |open: &mut OpenBatch, funds: Funds<'_>| match &lent {

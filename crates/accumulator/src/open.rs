@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 
 use crate::ClosedBatch;
 use crate::cell::Home;
-use crate::chunk::{CHUNK_MAX, CHUNK_MIN, Chunk, Seam, capacity_for};
+use crate::chunk::{CHUNK_MAX, CHUNK_MIN, CHUNK_QUIET, Chunk, Seam, capacity_for};
 use crate::core::Core;
 use crate::lent::{Around, Insert, Lent};
 use crate::memory::Funds;
@@ -220,7 +220,7 @@ pub(crate) fn chunk_capacity(core: &Core, need: usize, wish: usize, funds: &Fund
         // A sixteenth of the memory, so that a small budget is not spent on a few partitions.
         Funds::Budget | Funds::Forced => {
             let least = capacity_for(need, core.memory.limit());
-            let most = (core.memory.limit() / 16).clamp(CHUNK_MIN, CHUNK_MAX);
+            let most = (core.memory.limit() / 16).clamp(CHUNK_QUIET, CHUNK_MAX);
             wish.min(1 << most.ilog2()).max(least)
         }
     }
@@ -229,7 +229,7 @@ pub(crate) fn chunk_capacity(core: &Core, need: usize, wish: usize, funds: &Fund
 /// The first chunk of a partition's batch: as large as its last batch, if every partition could do so in half the memory.
 pub(crate) fn first_wish(core: &Core, last_batch: usize) -> usize {
     let fair = core.memory.limit() / 2 / core.queues().max(1);
-    let wish = last_batch.min(fair).clamp(CHUNK_MIN, CHUNK_MAX);
+    let wish = last_batch.max(CHUNK_QUIET).min(fair).clamp(CHUNK_MIN, CHUNK_MAX);
     // Up if the last batch needs it, down if the share does.
     let up = wish.next_power_of_two();
     if up <= fair.max(CHUNK_MIN) { up } else { up / 2 }
@@ -247,7 +247,7 @@ pub(crate) fn little_chunk(core: &Core, need: usize, funds: Funds<'_>) -> Option
         Funds::Reserved(reserved) => **reserved,
         Funds::Budget | Funds::Forced => core.memory.limit(),
     };
-    core.memory.chunk(capacity_for(need, most), funds)
+    core.memory.chunk(capacity_for(need.max(CHUNK_QUIET.min(most)), most), funds)
 }
 
 /// As [`first_chunk`], for what must not wait.
@@ -272,11 +272,13 @@ mod tests {
     fn a_first_chunk_is_as_large_as_the_last_batch_while_every_partition_can_have_one() {
         let core = core_with(32 << 20);
         core.claim_slot();
-        assert_eq!(first_wish(&core, 0), CHUNK_MIN);
+        assert_eq!(first_wish(&core, 0), CHUNK_QUIET);
         assert_eq!(first_wish(&core, 5_000), 8 << 10);
         assert_eq!(first_wish(&core, 16 << 10), 16 << 10);
         assert_eq!(first_wish(&core, 256 << 10), CHUNK_MAX);
         while core.claim_slot() < 9_999 {}
-        assert_eq!(first_wish(&core, 256 << 10), CHUNK_MIN);
+        assert_eq!(first_wish(&core, 256 << 10), CHUNK_QUIET);
+        while core.claim_slot() < 49_999 {}
+        assert_eq!((first_wish(&core, 0), first_wish(&core, 256 << 10)), (CHUNK_MIN, CHUNK_MIN));
     }
 }

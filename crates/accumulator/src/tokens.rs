@@ -6,7 +6,7 @@ use bytes::{Buf, BufMut};
 use milena_mutants::Mutant;
 use smallvec::SmallVec;
 
-use crate::chunk::{CHUNK_MAX, CHUNK_MIN, Chunk, capacity_for};
+use crate::chunk::{CHUNK_MAX, CHUNK_QUIET, Chunk, capacity_for};
 use crate::core::Core;
 use crate::hooks::Tagged;
 use crate::memory::{Funds, Memory};
@@ -15,7 +15,7 @@ use crate::memory::{Funds, Memory};
 const SIZE: usize = 8 + 8 + 4;
 
 /// What an append with a token should reserve for it, beside what the record takes.
-pub(crate) const WORTH_RESERVING: usize = CHUNK_MIN;
+pub(crate) const WORTH_RESERVING: usize = CHUNK_QUIET;
 
 /// Tokens, in the order of their records. No larger than a [`BatchCell`](crate::cell::BatchCell), and for the same reason.
 #[derive(Debug, Default)]
@@ -42,9 +42,9 @@ impl Tokens {
             Funds::Reserved(_) => SIZE,
             // As with the records' chunks: twice the last, but only a sixteenth of the memory.
             Funds::Budget | Funds::Forced => {
-                let most = (limit / 16).clamp(CHUNK_MIN, CHUNK_MAX);
-                let wish = self.chunks.last().map_or(CHUNK_MIN, |last| last.capacity() * 2);
-                wish.next_power_of_two().clamp(CHUNK_MIN, 1 << most.ilog2())
+                let most = (limit / 16).clamp(CHUNK_QUIET, CHUNK_MAX);
+                let wish = self.chunks.last().map_or(CHUNK_QUIET, |last| last.capacity() * 2);
+                wish.next_power_of_two().clamp(CHUNK_QUIET, 1 << most.ilog2())
             }
         };
         core.memory.chunk(capacity, funds).map(|chunk| self.chunks.push(chunk)).is_some()
@@ -61,7 +61,7 @@ impl Tokens {
         match self.chunks.last_mut() {
             Some(last) if last.room() >= SIZE => write(last, tagged),
             _ => {
-                let mut chunk = memory.forced_chunk(if self.count == 0 { SIZE } else { CHUNK_MIN });
+                let mut chunk = memory.forced_chunk(if self.count == 0 { SIZE } else { CHUNK_QUIET });
                 write(&mut chunk, tagged);
                 self.chunks.push(chunk);
             }
