@@ -69,10 +69,10 @@ pub struct Ledger {
     pub wrong: Vec<String>,
 }
 
-/// The value of a record: its id, and something to fill it.
+/// The value of a record: its id, and something to fill it. As long with any id, as it is offered with another after a wait for memory.
 #[must_use]
 pub fn value_of(id: u64, len: usize) -> Vec<u8> {
-    let mut value = format!("{id}:").into_bytes();
+    let mut value = format!("{id:06}:").into_bytes();
     let fill = len.saturating_sub(value.len());
     value.extend((0..fill).map(|i| b'a' + u8::try_from((i as u64 * 7 + id) % 26).unwrap_or(0)));
     value
