@@ -212,6 +212,12 @@ pub struct SealJob {
 }
 
 impl SealJob {
+    /// Uncompressed bytes of the records.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// Freezes the bytes, as [`ClosedBatch::seal`] does.
     pub fn seal(self) -> SealedBytes {
         let Self { core, plain, bytes, crc } = self;
