@@ -7,8 +7,8 @@ use milena_wire::Sink;
 
 use crate::memory::Memory;
 
-/// Capacity of the first chunk where there are so many partitions that [`CHUNK_QUIET`] for each would be more than half of the memory: room for a
-/// record or two of each at once.
+/// Capacity of the smallest chunk. A batch begins with so little where there are so many partitions that [`CHUNK_QUIET`] for each would be more
+/// than half of the memory: room for a record or two of each at once.
 pub(crate) const CHUNK_MIN: usize = 1 << 8;
 /// Capacity of a quiet partition's first chunk: 10,000 of them fit into a third of the default memory.
 pub(crate) const CHUNK_QUIET: usize = 1 << 10;

@@ -69,12 +69,12 @@ impl OpenBatch {
         }
     }
 
-    /// Uncompressed size on the wire, header included.
     #[inline]
     pub(crate) fn count(&self) -> u32 {
         self.count
     }
 
+    /// Uncompressed size on the wire, header included.
     pub(crate) fn wire_bytes(&self) -> usize {
         BATCH_HEADER_LEN + self.bytes
     }
@@ -247,7 +247,8 @@ pub(crate) fn little_chunk(core: &Core, need: usize, funds: Funds<'_>) -> Option
         Funds::Reserved(reserved) => **reserved,
         Funds::Budget | Funds::Forced => core.memory.limit(),
     };
-    core.memory.chunk(capacity_for(need.max(CHUNK_QUIET.min(most)), most), funds)
+    let need = if most < CHUNK_QUIET { need } else { need.max(CHUNK_QUIET) };
+    core.memory.chunk(capacity_for(need, most), funds)
 }
 
 /// As [`first_chunk`], for what must not wait.
@@ -267,6 +268,7 @@ pub(crate) fn worth_reserving(core: &Core, total: usize, wish: usize) -> usize {
 mod tests {
     use super::*;
     use crate::test_support::core_with;
+    use crate::tokens::Tokens;
 
     #[test]
     fn a_first_chunk_is_as_large_as_the_last_batch_while_every_partition_can_have_one() {
@@ -280,5 +282,9 @@ mod tests {
         assert_eq!(first_wish(&core, 256 << 10), CHUNK_QUIET);
         while core.claim_slot() < 49_999 {}
         assert_eq!((first_wish(&core, 0), first_wish(&core, 256 << 10)), (CHUNK_MIN, CHUNK_MIN));
+        let used = core.memory.usage().used;
+        let mut tokens = Tokens::default();
+        assert!(tokens.grow(&core, 100, Funds::Budget));
+        assert_eq!(core.memory.usage().used - used, CHUNK_MIN, "tokens take no more");
     }
 }

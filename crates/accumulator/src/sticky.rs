@@ -40,7 +40,7 @@ pub(crate) struct Choice {
 }
 
 impl Sticky {
-    /// For a topic of so many partitions, or more with time, unless it is one at most.
+    /// For a topic of so many partitions; one [for more](Self::is_for) than one does for any number.
     pub(crate) fn new(seed: u64, partitions: usize) -> Self {
         let slots = if partitions > 1 { SLOTS } else { 0 };
         Self { slots: (0..slots).map(|_| Slot::default()).collect(), draws: Draws::new(seed), turn: AtomicU32::new(0) }

@@ -10,6 +10,7 @@ use crate::chunk::{CHUNK_MAX, CHUNK_QUIET, Chunk, capacity_for};
 use crate::core::Core;
 use crate::hooks::Tagged;
 use crate::memory::{Funds, Memory};
+use crate::open::first_wish;
 
 /// Bytes of one token with what is kept beside it.
 const SIZE: usize = 8 + 8 + 4;
@@ -43,8 +44,9 @@ impl Tokens {
             // As with the records' chunks: twice the last, but only a sixteenth of the memory.
             Funds::Budget | Funds::Forced => {
                 let most = (limit / 16).clamp(CHUNK_QUIET, CHUNK_MAX);
-                let wish = self.chunks.last().map_or(CHUNK_QUIET, |last| last.capacity() * 2);
-                wish.next_power_of_two().clamp(CHUNK_QUIET, 1 << most.ilog2())
+                let least = first_wish(core, 0);
+                let wish = self.chunks.last().map_or(least, |last| last.capacity() * 2);
+                wish.next_power_of_two().clamp(least, 1 << most.ilog2())
             }
         };
         core.memory.chunk(capacity, funds).map(|chunk| self.chunks.push(chunk)).is_some()

@@ -44,9 +44,7 @@ impl SealPool {
         let (jobs, queue) = std::sync::mpsc::channel();
         let queue = Arc::new(Mutex::new(queue));
         for index in 0..threads {
-            let queue = Arc::clone(&queue);
-            let done = done.clone();
-            let worker = Worker::new(queue, done);
+            let worker = Worker::new(Arc::clone(&queue), done.clone());
             thread::Builder::new().name(format!("{name}-seal-{index}")).spawn(move || worker.run())?;
         }
         Ok(Self { jobs, sealed })
@@ -92,8 +90,11 @@ impl<J: Job> Worker<J> {
         }
     }
 
-    /// None when there will be no more. Nothing is ready while this waits.
+    /// None when there will be no more, or nobody wants what is left. Nothing is ready while this waits.
     fn next(&mut self) -> Option<J> {
+        if self.done.is_closed() {
+            return None;
+        }
         // Who cannot have the lock would have to wait for one who waits for a job.
         let at_once = self.queue.try_lock().and_then(|queue| queue.try_recv().ok());
         at_once.or_else(|| {
@@ -104,6 +105,10 @@ impl<J: Job> Worker<J> {
     }
 
     fn work(&mut self, job: J) {
+        // It may be large, and its codec slow.
+        if self.bytes + job.bytes() > ENOUGH_BYTES {
+            self.hand_back();
+        }
         self.bytes += job.bytes();
         self.ready.push(job.seal());
         if self.bytes >= ENOUGH_BYTES {
@@ -113,13 +118,15 @@ impl<J: Job> Worker<J> {
 
     fn hand_back(&mut self) {
         self.bytes = 0;
-        // Nobody listens any more when the producer has ended, and then the queue has ended too.
+        // Nobody listens any more when the producer has ended.
         self.ready.drain(..).for_each(|input| drop(self.done.send(input)));
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, Instant};
+
     use super::*;
 
     /// So many bytes that are sealed at once.
@@ -166,6 +173,40 @@ mod tests {
         }
     }
 
+    /// Counts how many are back when it is sealed.
+    struct Large(Arc<mpsc::UnboundedReceiver<Input>>);
+
+    impl Job for Option<Large> {
+        fn bytes(&self) -> usize {
+            self.as_ref().map_or(1, |_| ENOUGH_BYTES)
+        }
+
+        fn seal(self) -> Input {
+            if let Some(Large(sealed)) = self {
+                assert_eq!(sealed.len(), 1, "what was ready has not waited for this");
+            }
+            Input::Tick
+        }
+    }
+
+    #[test]
+    fn nothing_that_is_ready_waits_for_a_large_batch() {
+        let (_queue, receiver) = std::sync::mpsc::channel();
+        let (done, sealed) = mpsc::unbounded_channel();
+        let mut worker = Worker::new(Arc::new(Mutex::new(receiver)), done);
+        let sealed = Arc::new(sealed);
+        worker.work(None);
+        worker.work(Some(Large(Arc::clone(&sealed))));
+        assert_eq!(sealed.len(), 2);
+    }
+
+    #[test]
+    fn what_nobody_wants_any_more_is_not_sealed() {
+        let (mut worker, _queue, sealed) = worker([1, 1]);
+        drop(sealed);
+        assert!(worker.next().is_none());
+    }
+
     /// One of two workers waits for a job, with the lock; the other must not wait for that lock with something in its hands.
     #[test]
     fn nothing_stays_with_a_worker_that_has_to_wait_for_another_one() {
@@ -175,9 +216,11 @@ mod tests {
         let lock = Arc::clone(&worker.queue);
         let waiting = lock.lock();
         let waits = thread::spawn(move || worker.next().is_none());
-        while sealed.is_empty() {
+        let end = Instant::now() + Duration::from_secs(30);
+        while sealed.is_empty() && Instant::now() < end {
             thread::yield_now();
         }
+        assert_eq!(sealed.len(), 1);
         drop((waiting, queue));
         assert!(waits.join().unwrap());
     }

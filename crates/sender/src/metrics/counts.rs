@@ -15,7 +15,7 @@ pub(crate) struct Place(usize);
 pub(crate) struct Counts {
     /// All but those by topic.
     pub(crate) numbers: MetricsSnapshot,
-    topics: Vec<(TopicName, Counters)>,
+    topics: Vec<Counters>,
     places: BTreeMap<TopicName, Place>,
 }
 
@@ -26,13 +26,14 @@ impl Counts {
             return *place;
         }
         let place = Place(self.topics.len());
-        self.topics.push((topic.clone(), Counters::default()));
+        self.topics.push(Counters::default());
         self.places.insert(topic.clone(), place);
         place
     }
 
+    /// In the order of their names.
     pub(crate) fn topics(&self) -> impl Iterator<Item = (&TopicName, &Counters)> {
-        self.topics.iter().map(|(topic, counters)| (topic, counters))
+        self.places.iter().filter_map(|(topic, place)| Some((topic, self.topics.get(place.0)?)))
     }
 
     /// All numbers, those by topic included.
@@ -43,7 +44,7 @@ impl Counts {
 
     pub(crate) fn both(&mut self, topic: Place, change: impl Fn(&mut Counters)) {
         change(&mut self.numbers.total);
-        if let Some((_, counters)) = self.topics.get_mut(topic.0) {
+        if let Some(counters) = self.topics.get_mut(topic.0) {
             change(counters);
         }
     }
