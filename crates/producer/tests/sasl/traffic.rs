@@ -1,6 +1,6 @@
 //! Records under every mechanism, and sessions that end all the time.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use milena_producer::sasl::{Password, Plain};
 use milena_producer::{Producer, Record, property::Properties};
@@ -49,8 +49,10 @@ async fn renewed(mechanism: &str) {
     cluster.create_topic("topic", 2, 1).unwrap();
     let producer = by(mechanism, "pencil").on(producer(&cluster)).build().unwrap();
     let mut sent = 0_u64;
-    // Until each of the two connections has authenticated three times.
+    let began = Instant::now();
+    // Two connections, twice each.
     while server.counts().1 < 4 {
+        assert!(began.elapsed() < LONG, "sessions are not renewed");
         let mut deliveries = Vec::new();
         for _ in 0..50 {
             let partition = i32::try_from(sent % 2).unwrap();

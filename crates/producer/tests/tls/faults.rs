@@ -10,15 +10,23 @@ use milena_producer::{ConnError, ConnErrorKind, FailureKind, Fate, Record, SendE
 
 use crate::*;
 
-/// What whoever waits for the cluster is told, once the cause is as it should be: an attempt may take its time.
+/// Whether it was only too slow.
+pub(crate) fn is_late(what: ConnErrorKind) -> bool {
+    matches!(what, ConnErrorKind::TimedOut | ConnErrorKind::Tls(TlsFault::TimedOut))
+}
+
+/// What whoever waits for the cluster is told once there is a cause, which has to be as it should: only being late is no reason yet.
 pub(crate) async fn cause(producer: &Producer, is_it: impl Fn(ConnErrorKind) -> bool) -> String {
     let began = Instant::now();
     loop {
         let error = producer.wait_ready(Duration::from_millis(100)).await.unwrap_err();
         let text = chain(&error);
         let source = error.source().and_then(|source| source.downcast_ref::<ConnError>());
-        if source.is_some_and(|source| is_it(source.what)) {
-            return text;
+        if let Some(source) = source {
+            if is_it(source.what) {
+                return text;
+            }
+            assert!(is_late(source.what), "{text}");
         }
         assert!(began.elapsed() < LONG, "{text}");
     }
