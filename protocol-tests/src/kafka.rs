@@ -117,11 +117,15 @@ impl Cluster for Kafka {
     fn create_topic(&self, topic: &str, partitions: i32, replicas: i16) {
         let replicas = replicas.min(i16::try_from(self.nodes).expect("few nodes"));
         // A node that was slow for some seconds counts as dead for a moment, and there are too few for the replicas.
+        let mut tried = false;
         wait_until("the topic can be made", LIMIT, || {
+            // An attempt that was not answered well may have made it all the same.
+            let there = tried && bare::describe(&self.bootstrap, topic).is_some();
+            tried = true;
             let mut any = Connection::open_any(&self.bootstrap).expect("a broker that answers");
-            let made = any.create_topic(topic, partitions, replicas);
-            made.inspect_err(|refusal| println!("{refusal}")).is_ok()
-                || bare::describe(&self.bootstrap, topic).is_some()
+            let mut make =
+                || any.create_topic(topic, partitions, replicas).inspect_err(|refusal| println!("{refusal}"));
+            there || make().is_ok()
         });
         wait_until("the topic's leaders serve it", LIMIT, || {
             // A broker tells of a new leader a little before that leader takes records, and with acks=0 these would be gone.

@@ -1,6 +1,6 @@
 //! Passwords, tokens and certificates that change under load.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use milena::{ConnErrorKind, Producer, sasl::SaslErrorKind};
 use protocol_tests::cluster::Cluster as _;
@@ -84,7 +84,9 @@ async fn a_delegation_token_that_expires_is_named_and_its_records_wait() {
     std::fs::remove_file(config).expect("the file");
     refused(&mut load).await;
     // The refusal may be as old as the tool was slow, and another broker's session may go on for its ten seconds.
+    let end = Instant::now() + LONG;
     while load.one().await.is_ok() {
+        assert!(Instant::now() < end, "a session outlives its token");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     // A session that ends before it can be renewed may take requests along, on a machine that is slow enough.
