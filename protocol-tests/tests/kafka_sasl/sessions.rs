@@ -94,12 +94,12 @@ async fn minute(kafka: &Kafka, topic: &str) -> (Result<(), String>, Duration) {
     let stall = watch.join().expect("a thread that only sleeps");
     let (mut sessions, mut kept) = (Vec::new(), Ok(()));
     for load in loads {
+        load.settled().await;
         // Brokers close a connection that goes on for more than ten seconds without authenticating again.
         let lost = load.producer.metrics().requests_lost;
-        for broker in load.producer.health().brokers {
-            if lost > 0 || broker.state != BrokerState::Up || broker.last_error.is_some() {
-                kept = Err(format!("{lost} requests lost, {broker:?}"));
-            }
+        let brokers = load.producer.health().brokers;
+        if lost > 0 || brokers.iter().any(|broker| broker.state != BrokerState::Up || broker.last_error.is_some()) {
+            kept = Err(format!("{lost} requests lost, {brokers:?}"));
         }
         sessions.push(load.finish().await);
     }
