@@ -120,7 +120,7 @@ impl ProducerBuilder {
         max_block: Duration,
         /// `compression.type`, with its level. Default: none.
         compression: Compression,
-        /// Threads that compress. Default: one per core, at most four.
+        /// Threads that compress, 1 to 256. Default: one per core, at most four.
         compression_threads: usize,
         /// How a record without a partition gets one. Default: as Java's.
         partitioner: PartitionerKind,
@@ -244,7 +244,7 @@ impl ProducerBuilder {
     ///
     /// # Errors
     ///
-    /// Every problem of the settings at once; or the operating system refused a thread.
+    /// Every problem of the settings at once; or the operating system refused a thread. What was started until then ends.
     pub fn build(mut self) -> Result<Producer, ConfigError> {
         self.check()?;
         let spool = match self.spool.take() {
@@ -301,6 +301,8 @@ impl ProducerBuilder {
         watch.count_in(&metrics);
         let health = sender.health();
         let (ending, ended) = watch::channel(Ending::NotYet);
+        let mut abandon =
+            Abandon { accumulator: accumulator.clone(), watch: Arc::clone(&watch), ending, ended_well: false };
         let (commands, queue) = commands::channel(ended);
         let (spool_inputs, spool_news) = mpsc::unbounded_channel();
         if let (Some(spooler), Some(spool)) = (&spooler, opened) {
@@ -321,8 +323,6 @@ impl ProducerBuilder {
         let seals = SealPool::start(&config.client_id, threads)?;
         let wake = Arc::clone(&watch);
         let span = tracing::info_span!("producer", client_id = config.client_id);
-        let mut abandon =
-            Abandon { accumulator: accumulator.clone(), watch: Arc::clone(&watch), ending, ended_well: false };
         let io = self.io.start(&config.client_id, async move {
             // Whatever ends this task, a panic or a runtime that shuts down included, leaves no record without an outcome:
             // what the sender holds fails as it is dropped, and what it has not taken fails here.
@@ -420,7 +420,7 @@ fn with_causes(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// Fails what nobody will deliver any more, and says when that is done and whether it had to be.
+/// Fails what nobody will deliver any more, and says when that is done and whether it had to be. The threads that were started end with it.
 struct Abandon {
     accumulator: Accumulator,
     watch: Arc<Watch>,

@@ -13,6 +13,9 @@ use milena_wire::{BATCH_HEADER_LEN, Compression, ErrorCode};
 /// Room for the smallest answers a broker gives: its versions, and the metadata of a small cluster.
 const MIN_FRAME: usize = 1024;
 
+/// More only wait for each other; and they are started whether or not there is work for them.
+const MAX_COMPRESSION_THREADS: usize = 256;
+
 /// A producer's settings, all resolved. Printed, it lists them under Kafka's names, or under the
 /// builder's where Kafka has none.
 #[derive(Clone, Debug)]
@@ -40,7 +43,7 @@ pub struct ProducerConfig {
     pub max_block: Duration,
     /// `compression.type` and its level. Default: none.
     pub compression: Compression,
-    /// Threads that compress. Default: one per core, at most four. Unused without compression.
+    /// Threads that compress, 1 to 256. Default: one per core, at most four. Unused without compression.
     pub compression_threads: usize,
     /// How a record without a partition gets one. Default: murmur2 of the key; sticky, adaptive without a key.
     pub partitioner: PartitionerKind,
@@ -203,7 +206,11 @@ impl ProducerConfig {
                 ),
             );
         }
-        rule(self.compression_threads >= 1, "compression_threads", "must be at least 1".into());
+        rule(
+            (1..=MAX_COMPRESSION_THREADS).contains(&self.compression_threads),
+            "compression_threads",
+            format!("{} is not between 1 and {MAX_COMPRESSION_THREADS}", self.compression_threads),
+        );
         rule(
             self.sticky_bytes >= 1,
             "sticky_bytes",

@@ -100,7 +100,8 @@ impl Spooler {
 
     /// Starts the thread, which ends after [`end`](Self::end). The sender hears first of what is in the spool already.
     pub(crate) fn start(self: &Arc<Self>, spool: Spool, tools: Tools) -> io::Result<()> {
-        Worker::new(Arc::clone(self), Arc::new(Mutex::new(spool)), tools).start()
+        let started = Worker::new(Arc::clone(self), Arc::new(Mutex::new(spool)), tools).start();
+        started.inspect_err(|_| self.state.lock().silent = true)
     }
 
     /// A batch failed, and its callers have not heard of it. Given back if nobody is left to keep it.

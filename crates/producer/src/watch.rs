@@ -39,7 +39,7 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    /// Starts the handler's thread, which ends after [`end`](Self::end).
+    /// Starts the handler's thread, which ends after [`end`](Self::end). If it does not start, that of the letters ends.
     pub(crate) fn start(
         name: &str,
         handler: Option<Arc<dyn DeliveryHandler>>,
@@ -47,7 +47,8 @@ impl Watch {
         spooler: Option<Arc<Spooler>>,
     ) -> io::Result<Arc<Self>> {
         let deaf = handler.is_none();
-        let notices = Notices::start(name, handler.unwrap_or_else(|| Arc::new(LogOnly)))?;
+        let notices = Notices::start(name, handler.unwrap_or_else(|| Arc::new(LogOnly)));
+        let notices = notices.inspect_err(|_| letters.iter().for_each(|letters| letters.end()))?;
         Ok(Arc::new(Self {
             rung: AtomicBool::new(false),
             bell: Notify::new(),

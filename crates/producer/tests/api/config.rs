@@ -51,6 +51,7 @@ fn each_rule_refuses_what_breaks_it_and_names_the_setting() {
         ("partition_in_flight", |b| b.partition_in_flight(0)),
         ("partition_in_flight", |b| b.partition_in_flight(6)),
         ("compression_threads", |b| b.compression_threads(0)),
+        ("compression_threads", |b| b.compression_threads(257)),
         ("sticky_bytes", |b| b.sticky_bytes(0)),
         ("max_record_size", |b| b.max_record_size(61)),
         ("max.request.size", |b| b.max_request_size(1_000)),
