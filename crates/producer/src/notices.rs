@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::{self, ThreadId};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use std::{fmt, io};
 
 use milena_accumulator::{BatchReport, Failure};
@@ -153,15 +153,14 @@ impl Notices {
     fn listen(&self, handler: Arc<dyn DeliveryHandler>) {
         self.state.lock().listener = Some(thread::current().id());
         while let Some(mut notice) = self.next() {
-            let told = catch_unwind(AssertUnwindSafe(|| notice.tell(&*handler)));
-            if told.is_err() {
-                tracing::error!("a delivery handler panicked; the records it was told of keep their outcome");
+            if let Some(report) = notice.report.take() {
+                self.call(|| handler.on_batch(report));
             }
-            self.state.lock().calls += 1;
+            while let Some((failure, records)) = notice.unobserved.pop_front() {
+                self.call(|| handler.on_unobserved(&failure, records));
+            }
             // Who waits for a fence finds the memory of the reports before it given back.
-            let fences = std::mem::take(&mut notice.fences);
-            drop(notice);
-            for fence in fences {
+            for fence in notice.fences {
                 // Who waited may have given up.
                 let _ = fence.send(());
             }
@@ -170,6 +169,13 @@ impl Notices {
         if catch_unwind(AssertUnwindSafe(|| drop(handler))).is_err() {
             tracing::error!("a delivery handler panicked while it was dropped");
         }
+    }
+
+    fn call(&self, call: impl FnOnce()) {
+        if catch_unwind(AssertUnwindSafe(call)).is_err() {
+            tracing::error!("a delivery handler panicked; the records it was told of keep their outcome");
+        }
+        self.state.lock().calls += 1;
     }
 
     /// The next thing to tell; `None` once the producer has ended and everything is told.
@@ -200,12 +206,11 @@ impl Notices {
         }
     }
 
-    /// Waits for more unobserved failures, unless something else comes that cannot wait.
+    /// Waits for more unobserved failures, unless something else comes that cannot wait. They may come without end.
     fn gather(&self, state: &mut MutexGuard<'_, State>) {
-        while state.reports.is_empty() && state.fences.is_empty() && !state.ended {
-            if self.news.wait_for(state, GATHER).timed_out() {
-                return;
-            }
+        let until = Instant::now() + GATHER;
+        while state.reports.is_empty() && state.fences.is_empty() && !state.ended && Instant::now() < until {
+            self.news.wait_until(state, until);
         }
     }
 }
@@ -217,17 +222,6 @@ struct Notice {
     unobserved: VecDeque<(Arc<Failure>, u32)>,
     /// Everything before these was told.
     fences: Vec<oneshot::Sender<()>>,
-}
-
-impl Notice {
-    fn tell(&mut self, handler: &dyn DeliveryHandler) {
-        if let Some(report) = self.report.take() {
-            handler.on_batch(report);
-        }
-        for (failure, records) in self.unobserved.drain(..) {
-            handler.on_unobserved(&failure, records);
-        }
-    }
 }
 
 impl fmt::Debug for Notices {
@@ -296,6 +290,49 @@ mod tests {
         let failure = Failure::new(FailureKind::Purged, Fate::NotWritten, topic.clone(), None);
         assert_eq!(accumulator.fail_waiting(&topic, failure), 1);
         reports.0.lock().pop().unwrap()
+    }
+
+    /// Each call lasts until it is told to go on.
+    struct Slow(Mutex<Sender<u32>>, Mutex<Receiver<()>>);
+
+    impl DeliveryHandler for Slow {
+        fn on_batch(&self, _: BatchReport) {}
+
+        fn on_unobserved(&self, _: &Arc<Failure>, records: u32) {
+            self.0.lock().send(records).unwrap();
+            self.1.lock().recv().unwrap();
+            assert!(records != 13, "a handler that panics");
+        }
+    }
+
+    #[test]
+    fn failures_told_together_are_calls_of_their_own_that_may_each_take_long_or_panic() {
+        let ((tx, heard), (go, stop)) = (channel(), channel());
+        let notices = Notices::start("test", Arc::new(Slow(Mutex::new(tx), Mutex::new(stop)))).unwrap();
+        notices.unobserved(&failure(), 1);
+        assert_eq!(heard.recv_timeout(LONG), Ok(1));
+        for records in [13, 2] {
+            notices.unobserved(&failure(), records);
+        }
+        for (returned, records) in [(1, 13), (2, 2)] {
+            go.send(()).unwrap();
+            assert_eq!(heard.recv_timeout(LONG), Ok(records));
+            assert_eq!(notices.calls(), returned);
+        }
+        go.send(()).unwrap();
+        block_on(notices.fence()).unwrap();
+        assert_eq!(notices.calls(), 3);
+    }
+
+    #[test]
+    fn failures_without_end_are_told_all_the_same() {
+        let (notices, heard) = rig();
+        let failure = failure();
+        let heard = std::thread::spawn(move || heard.recv_timeout(LONG));
+        while !heard.is_finished() {
+            notices.unobserved(&failure, 1);
+        }
+        assert!(heard.join().unwrap().is_ok());
     }
 
     #[test]
