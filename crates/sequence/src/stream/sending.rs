@@ -12,7 +12,7 @@ impl Stream {
     #[must_use]
     pub fn gate(&self, route: Route) -> Gate {
         // This is asked several times per batch, so one look at each has to do.
-        let (mut in_flight, mut waiting, mut held, mut settled) = (0, None, false, false);
+        let (mut in_flight, mut first_in_flight, mut waiting, mut held, mut settled) = (0, None, None, false, false);
         for (at, entry) in self.entries.iter().enumerate() {
             settled |= entry.settled;
             match entry.state {
@@ -21,6 +21,7 @@ impl Stream {
                         return Gate::Wait(Why::OldLeader);
                     }
                     in_flight += 1;
+                    first_in_flight = first_in_flight.or(Some(at));
                 }
                 State::Waiting => waiting = waiting.or(Some(at)),
                 State::Held => held = true,
@@ -35,12 +36,15 @@ impl Stream {
             if Mutant::WindowIsUnbounded.lives() { (usize::MAX, usize::MAX) } else { (WINDOW, self.limit) };
         if let Some(at) = waiting {
             let key = self.entries[at].key;
+            // The broker tells the last five it appended from new ones. That matters to those that may be sent again, not to those in front of
+            // them, which have ended or are withdrawn.
+            let span = at - first_in_flight.unwrap_or(at).min(at);
             let behind = self.entries.iter().skip(at + 1).any(|e| matches!(e.state, State::InFlight { .. }));
             return match () {
                 () if self.gap && in_flight > 0 => Gate::Wait(Why::Gap),
                 () if self.is_stamped() && behind => Gate::Wait(Why::Behind),
                 () if alone && in_flight > 0 => Gate::Wait(Why::FirstAck),
-                () if in_flight >= limit || (self.is_stamped() && at >= window) => Gate::Wait(Why::Full),
+                () if in_flight >= limit || (self.is_stamped() && span >= window) => Gate::Wait(Why::Full),
                 () => Gate::Open(Turn::Resend(key)),
             };
         }

@@ -446,6 +446,43 @@ fn pieces_count_towards_the_five() {
 }
 
 #[test]
+fn withdrawn_pieces_keep_nothing_behind_them_from_being_asked_for() {
+    let mut driver = Driver::flowing();
+    let a = driver.send();
+    let behind: Vec<u64> = (0..4).map(|_| driver.send()).collect();
+    assert_eq!(driver.verdict(a, TOO_LARGE), Verdict::Split);
+    driver.stream.split(BatchKey(a), &[100, 101, 102].map(|key| (BatchKey(key), count(1))));
+    behind.iter().for_each(|key| driver.answer(*key, LOST));
+    driver.resend(100);
+    assert_eq!(driver.verdict(100, INVALID), Verdict::Fail { fate: Fate::NotWritten });
+    for key in &behind {
+        driver.resend(*key);
+        driver.answer(*key, OUT_OF_ORDER);
+    }
+    assert_eq!(driver.withdrawn(), unstamped(&[101, 102, behind[0], behind[1], behind[2], behind[3]]));
+    assert_eq!(driver.next(), (1, 0));
+}
+
+#[test]
+fn a_piece_behind_five_that_nobody_heard_of_is_sent() {
+    let mut driver = Driver::flowing();
+    let lost: Vec<u64> = (0..4).map(|_| driver.send()).collect();
+    for key in &lost {
+        driver.answer(*key, LOST);
+        assert_eq!(driver.stream.settle(BatchKey(*key)), Some(Fate::MaybeWritten));
+    }
+    let large = driver.send();
+    assert_eq!(driver.verdict(large, TOO_LARGE), Verdict::Split);
+    driver.stream.split(BatchKey(large), &[100, 101].map(|key| (BatchKey(key), count(1))));
+    driver.resend(100);
+    driver.answer(100, LOST);
+    assert_eq!(driver.stream.settle(BatchKey(100)), Some(Fate::MaybeWritten));
+    driver.resend(101);
+    driver.answer(101, NONE);
+    assert!(driver.stream.is_resolved());
+}
+
+#[test]
 fn a_newer_leader_makes_what_is_in_flight_ambiguous_and_late_answers_are_ignored() {
     let mut driver = Driver::flowing();
     let (a, b) = (driver.send(), driver.send());

@@ -5,6 +5,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::*;
 
+/// A batch's key is that of its first record, and each batch has so many to itself.
+const KEYS: u64 = 16;
+
 struct Rng(u64);
 
 impl Rng {
@@ -117,7 +120,7 @@ impl World {
             Gate::Open(Turn::Resend(key)) => (key.0, self.stream.resend(key, self.route).unwrap()),
             Gate::Open(Turn::New) => {
                 let key = self.front.pop_front().unwrap_or_else(|| {
-                    self.created += 1;
+                    self.created += KEYS;
                     let records = usize::try_from(1 + self.rng.below(9)).unwrap();
                     self.open.insert(self.created, count(records));
                     self.created
@@ -197,14 +200,22 @@ impl World {
         match self.stream.answer(BatchKey(key), batch.attempt, &Answer::code(code)) {
             Reply::Verdict(Verdict::Complete { .. }) => assert!(self.delivered.insert(key)),
             Reply::Verdict(Verdict::Fail { fate } | Verdict::Fatal { fate }) => self.end(key, fate),
-            Reply::Verdict(Verdict::Split) => {
-                // The model keeps batches whole: one piece of the same size is a split as good as any.
-                let records = self.open[&key];
-                self.stream.split(BatchKey(key), &[(BatchKey(key), records)]);
-            }
+            Reply::Verdict(Verdict::Split) => self.split(key),
             Reply::Verdict(_) | Reply::Late | Reply::Tombstone { .. } => {}
         }
         self.collect();
+    }
+
+    /// Into at most four; a single record stays as it is, and is tried again.
+    fn split(&mut self, key: u64) {
+        let records = self.open[&key].as_usize() as u64;
+        let singles = self.rng.below(4).min(records - 1);
+        let first = records - singles;
+        self.open.insert(key, count(usize::try_from(first).unwrap()));
+        let mut pieces = vec![(BatchKey(key), self.open[&key])];
+        pieces.extend((first..records).map(|at| (BatchKey(key + at), count(1))));
+        self.open.extend(pieces.iter().map(|(key, records)| (key.0, *records)));
+        self.stream.split(BatchKey(key), &pieces);
     }
 
     fn collect(&mut self) {
