@@ -48,7 +48,10 @@ impl Metadata {
             if let Some(address) = endpoint
                 && self.nodes.get(&hint.leader) != Some(&address)
             {
-                self.nodes.insert(hint.leader, address);
+                if self.nodes.insert(hint.leader, address).is_none() {
+                    // Others may have been without a leader since it was left out of an answer, and no answer says so of them again.
+                    self.topics.all_changed();
+                }
                 moved.push(hint.leader);
             }
         }

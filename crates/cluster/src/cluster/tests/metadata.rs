@@ -455,6 +455,17 @@ fn a_hint_moves_a_partition_without_asking() {
 }
 
 #[test]
+fn a_broker_that_comes_back_in_a_hint_is_news_for_every_topic_that_it_leads() {
+    let mut world = world(2, &[("a", &[(1, 5)]), ("b", &[(2, 5)])]);
+    let gone = world.script.brokers.remove(&2).unwrap();
+    world.cluster.refresh(world.now);
+    world.run_ms(150);
+    assert_eq!((world.leader("b", 0), changed(&mut world)), (None, vec!["a".to_owned(), "b".to_owned()]));
+    assert_eq!(world.cluster.apply_hints(world.now, &[hint("a", 0, 2, 6)], &[endpoint(2, &gone.host, 9092)]), 1);
+    assert_eq!((world.leader("b", 0), changed(&mut world)), (Some((2, 5)), vec!["a".to_owned(), "b".to_owned()]));
+}
+
+#[test]
 fn hints_that_say_nothing_new_or_nothing_usable_are_ignored() {
     let mut world = world(2, &[("a", &[(1, 5)])]);
     let endpoints = [endpoint(8, "", 9092), endpoint(7, "10.0.0.7", 0), endpoint(6, "10.0.0.6", 70_000)];
