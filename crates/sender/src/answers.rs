@@ -169,15 +169,7 @@ impl Sender {
     fn hear(&mut self, broker: BrokerId, item: &Item, answer: &Answer, details: Details<'_>) {
         let (slot, key) = (item.slot, item.key);
         let Some(partition) = self.partitions.get_mut(slot) else { return };
-        let before = partition.stream.identity();
-        let reply = partition.stream.answer(key, item.attempt, answer);
-        let after = partition.stream.identity();
-        if before != after {
-            self.metrics.update(|m| m.numbers.epoch_bumps += 1);
-            tracing::info!(topic = %self.topics.list[partition.topic].name, partition = %partition.index,
-                ?before, ?after, "the partition's numbering starts again");
-        }
-        match reply {
+        match partition.stream.answer(key, item.attempt, answer) {
             Reply::Late => tracing::debug!(%broker, partition = %item.partition, code = %answer.code, "a late answer"),
             Reply::Tombstone { written } => {
                 tracing::debug!(%broker, partition = %item.partition, code = %answer.code, written,
@@ -215,17 +207,18 @@ impl Sender {
                 batch.set_back(self.now, &mut self.backoff);
             }
         }
+        if let Verdict::Resend { refresh: true, .. } = verdict {
+            // Also if it ends here: the next one is to find the new leader.
+            self.cluster.refresh_topic(self.now, &self.topics.list[topic].name);
+        }
         match verdict {
             Verdict::Resend { .. } if !behind && fails_at_once => {
                 self.give_up(slot, key, kind_of(code));
             }
-            Verdict::Resend { refresh, ambiguous } => {
+            Verdict::Resend { ambiguous, .. } => {
                 if let Some(suppressed) = self.quiet.retries.speak(topic, self.now) {
                     tracing::warn!(topic = %self.topics.list[topic].name, partition = %partition.index, %broker, %code,
                         ambiguous, suppressed, "a batch is sent again");
-                }
-                if refresh {
-                    self.cluster.refresh_topic(self.now, &self.topics.list[topic].name);
                 }
                 self.end_retries(slot, key);
             }
@@ -248,6 +241,7 @@ impl Sender {
                 self.refuse_all(code);
                 self.fail(slot, key, FailureKind::Fatal, fate);
                 self.touch_all();
+                self.fail_all_waiting(code);
             }
             Verdict::Complete { .. } => {}
         }

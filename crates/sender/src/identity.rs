@@ -47,6 +47,12 @@ impl Sender {
         state.asking = Some(self.cluster.control(self.now, ControlRequest::InitProducerId(request)));
     }
 
+    /// Whether records wait for a producer id. One that nobody needs is asked for when somebody does.
+    pub(crate) fn is_identity_wanted(&self) -> bool {
+        let wants = |slot| self.partitions.get(slot).is_some_and(|p| p.stream.wants_identity().is_some());
+        self.busy.iter().any(wants)
+    }
+
     pub(crate) fn controlled(
         &mut self,
         request: RequestId,
@@ -99,8 +105,8 @@ impl Sender {
         self.touch_all();
     }
 
-    /// A retriable error is asked about again after a backoff. A refusal fails what waits for the id, clearly, and then it is asked again: the
-    /// right may have been granted meanwhile.
+    /// A retriable error is asked about again after a backoff. A refusal fails what waits for the id, clearly; what comes next has it asked
+    /// again, after the backoff: the right may have been granted meanwhile.
     fn identity_refused(&mut self, last: LastError) {
         let again = self.now + self.backoff.draw(self.identity.failures);
         self.identity.failures += 1;

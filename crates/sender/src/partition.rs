@@ -118,6 +118,8 @@ pub(crate) struct Partition {
     pub(crate) topic: usize,
     pub(crate) index: PartitionId,
     pub(crate) stream: Stream,
+    /// How often its numbering had started again when that was noted last.
+    pub(crate) restarts: u32,
     pub(crate) route: Option<Route>,
     /// Since when the cluster says that there is no such partition; until it has a leader again.
     pub(crate) gone_since: Option<Timestamp>,
@@ -164,6 +166,7 @@ impl Partition {
             queue,
             topic,
             stream,
+            restarts: 0,
             route: None,
             gone_since: None,
             batches: Few::default(),

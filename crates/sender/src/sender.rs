@@ -277,7 +277,9 @@ impl Sender {
             }
             Timer::Identity => {
                 self.identity.timer = None;
-                self.want_identity();
+                if self.is_identity_wanted() {
+                    self.want_identity();
+                }
             }
             Timer::Command => {
                 self.commands.timer = None;
@@ -357,6 +359,7 @@ impl Sender {
         self.give_out(slot);
         self.seal_ahead(slot);
         let hurry = self.hurry();
+        self.note_restarts(slot);
         let Some(partition) = self.partitions.get_mut(slot) else { return };
         let mut standing = partition.standing(self.now, hurry);
         let waits = matches!(standing, Standing::Idle | Standing::Blocked);
@@ -421,6 +424,18 @@ impl Sender {
         }
         self.note_ailment(slot);
         self.unblock(slot);
+    }
+
+    /// Counts what made a partition's numbering start again: an answer, a deadline, a new leader or topic.
+    fn note_restarts(&mut self, slot: usize) {
+        let Some(partition) = self.partitions.get_mut(slot) else { return };
+        let restarts = partition.stream.restarts();
+        let before = std::mem::replace(&mut partition.restarts, restarts);
+        if restarts > before {
+            self.metrics.update(|m| m.numbers.epoch_bumps += u64::from(restarts - before));
+            tracing::info!(topic = %self.topics.list[partition.topic].name, partition = %partition.index,
+                identity = ?partition.stream.identity(), "the partition's numbering starts again");
+        }
     }
 
     /// Asks for what a partition with records lacks.

@@ -192,10 +192,21 @@ impl Sender {
         for name in names {
             let at = self.topics.index(&name);
             self.topics.list[at].waiting.get_or_insert(self.now);
+            if let Some(code) = self.commands.fatal {
+                self.fail_waiting(at, FailureKind::Fatal, code);
+                continue;
+            }
             // A refusal is checked again only when the topic is used again.
             self.topics.list[at].renew_at = self.now;
             self.renew_topic(at);
             self.look_topic(at, Cause::Use);
+        }
+    }
+
+    /// Nothing can be sent any more, whatever becomes known of the topics that records wait for.
+    pub(crate) fn fail_all_waiting(&mut self, code: ErrorCode) {
+        for at in 0..self.topics.list.len() {
+            self.fail_waiting(at, FailureKind::Fatal, code);
         }
     }
 

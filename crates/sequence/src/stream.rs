@@ -101,6 +101,7 @@ pub struct Stream {
     open: Option<(Route, Identity)>,
     last_acked: Option<Offset>,
     attempts: u64,
+    restarts: u32,
     withdrawn: Vec<Withdrawn>,
 }
 
@@ -132,6 +133,7 @@ impl Stream {
             open: None,
             last_acked: None,
             attempts: 0,
+            restarts: 0,
             withdrawn: Vec::new(),
         }
     }
@@ -157,6 +159,12 @@ impl Stream {
     #[must_use]
     pub fn next_sequence(&self) -> Sequence {
         self.next
+    }
+
+    /// How often the numbering has started again, under another epoch or producer id.
+    #[must_use]
+    pub fn restarts(&self) -> u32 {
+        self.restarts
     }
 
     /// Whether nothing is open: no batch in flight, waiting, withdrawn or settled without being resolved.

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use milena_accumulator::{FailureKind, Fate};
+use milena_accumulator::{FailureKind, Fate, Urgency};
 use milena_wire::message::produce::{ProducePartitionResponse, RecordError};
 use milena_wire::{ErrorCode, Offset, PartitionId};
 
 use super::world::*;
-use crate::Guarantee;
+use crate::{Command, CommandResult, Guarantee};
 
 const NOT: Fate = Fate::NotWritten;
 const MAYBE: Fate = Fate::MaybeWritten;
@@ -153,6 +153,40 @@ fn a_fenced_producer_fails_everything_and_takes_no_more() {
         let refused = world.accumulator.append(at, &record, milena_accumulator::Urgency::Now, None).map(drop);
         assert_eq!(refused, Err(milena_accumulator::Refused::Closed));
     }
+}
+
+#[test]
+fn a_fenced_producer_fails_what_waits_for_an_unknown_topic_too() {
+    let mut world = World::new().warm();
+    world.hold_answers = true;
+    world.fault(Fault::Refuse(90));
+    let fenced = world.send("fenced");
+    let waits = world.send_to("unknown", 0, "waits");
+    let flush = world.command(Command::Flush);
+    let unseen = world.append("later", None, "unseen", Urgency::Linger);
+    world.release_answers();
+    world.run();
+    for delivery in [fenced, waits, unseen] {
+        assert_eq!(failed(delivery).0, FailureKind::Fatal);
+    }
+    assert!(matches!(world.done[&flush], CommandResult::Flushed), "{:?}", world.done[&flush]);
+}
+
+#[test]
+fn a_batch_that_ends_at_once_leaves_the_next_one_the_way_to_the_new_leader() {
+    let moved = ErrorCode::NOT_LEADER_OR_FOLLOWER;
+    let mut world = World::with(|s| s.sender.fail_at_once = vec![ErrorCode::NOT_LEADER_OR_FOLLOWER]);
+    // Older than leaders in produce answers.
+    world.produce_max = 9;
+    let mut world = world.warm();
+    world.move_leader("t", 0, 2);
+    let lost = world.send("lost");
+    world.run_for(1_000);
+    let error = outcome(lost).unwrap_err();
+    assert_eq!((error.kind(), error.failure().code), (FailureKind::Broker, Some(moved)));
+    let next = world.send("next");
+    world.run_for(1_000);
+    delivered(next);
 }
 
 #[test]
@@ -435,6 +469,7 @@ fn a_batch_refused_at_every_attempt_expires_as_not_written() {
     delivered(world.send("b"));
     assert_eq!(world.log(), ["warm", "b"]);
     assert!(world.requests < 160, "{} requests", world.requests);
+    assert_eq!(world.sender.metrics().snapshot().epoch_bumps, 1, "over the gap that it left");
 }
 
 #[test]

@@ -236,6 +236,27 @@ fn a_producer_id_that_is_used_up_is_not_taken_again_and_not_asked_for_in_a_storm
 }
 
 #[test]
+fn a_producer_id_that_nobody_needs_any_more_is_not_asked_for() {
+    for code in [31, -1] {
+        let mut world = World::with(|s| {
+            s.sender.delivery_timeout = Duration::from_secs(5);
+            s.sender.request_timeout = Duration::from_secs(1);
+        });
+        world.init_codes.extend([code; 1_000]);
+        let a = world.send("a");
+        world.run_for(10_000);
+        let _ = failed(a);
+        let asked = world.init_requests;
+        world.run_for(60_000);
+        assert_eq!(world.init_requests, asked, "{code}: nothing is there to be sent");
+        world.init_codes.clear();
+        let b = world.send("b");
+        world.run_for(3_000);
+        delivered(b);
+    }
+}
+
+#[test]
 fn without_the_right_to_a_producer_id_records_fail_clearly_until_it_is_granted() {
     let mut world = World::new();
     world.init_codes.push_back(31);

@@ -70,6 +70,7 @@ impl Stream {
 
     /// The next epoch, or none if this was the last: then a new producer id is waited for, and nothing is ever stamped without one.
     pub(super) fn bump(&mut self) {
+        self.restarts = self.restarts.saturating_add(1);
         if !Mutant::BumpKeepsSequence.lives() {
             self.next = Sequence::ZERO;
         }
