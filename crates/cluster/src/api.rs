@@ -141,6 +141,11 @@ pub enum SaslOrder {
         /// The answer.
         challenge: Bytes,
     },
+    /// The broker refused the exchange's last message, by an error and not by an answer. Nothing is to be reported; the connection ends.
+    Refused {
+        /// What it said.
+        error: SaslError,
+    },
 }
 
 /// What the owner of a cluster is told.

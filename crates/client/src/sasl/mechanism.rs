@@ -37,6 +37,12 @@ pub trait SaslExchange: Send + 'static {
     ///
     /// Why it gives up; its connection is closed.
     fn step(&mut self, challenge: &[u8]) -> Result<Step, SaslError>;
+
+    /// The broker refused what this said last, by an error instead of an answer: whatever it came from may have to be had anew for the next
+    /// connection. Called in place of [`step`](Self::step), and as the last. Does nothing by default.
+    fn refused(&mut self, error: &SaslError) {
+        let _ = error;
+    }
 }
 
 /// PLAIN: user and password as they are. To be used with TLS alone.

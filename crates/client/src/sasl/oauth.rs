@@ -220,8 +220,12 @@ impl SaslExchange for Exchange {
     fn step(&mut self, challenge: &[u8]) -> Result<Step, SaslError> {
         let step = self.client.step(challenge)?;
         if let Step::GiveUp { error, .. } = &step {
-            locked(&self.tokens.keeper).refused(now(), &self.token, error.clone());
+            self.refused(error);
         }
         Ok(step)
+    }
+
+    fn refused(&mut self, error: &SaslError) {
+        locked(&self.tokens.keeper).refused(now(), &self.token, error.clone());
     }
 }

@@ -15,9 +15,16 @@ use super::{SaslExchange, SaslMechanism, SaslPeer};
 pub(crate) struct Authenticator {
     mechanism: Option<Arc<dyn SaslMechanism>>,
     /// Where the broker's answers go; an exchange ends when its end of this is dropped.
-    exchanges: HashMap<ConnId, mpsc::UnboundedSender<Bytes>>,
+    exchanges: HashMap<ConnId, mpsc::UnboundedSender<Heard>>,
     told: mpsc::UnboundedSender<Input>,
     steps: mpsc::UnboundedReceiver<Input>,
+}
+
+/// What an exchange hears of the broker.
+#[derive(Debug)]
+enum Heard {
+    Answer(Bytes),
+    Refusal(SaslError),
 }
 
 impl Authenticator {
@@ -35,16 +42,19 @@ impl Authenticator {
                 let peer = SaslPeer { host, port };
                 tokio::spawn(converse(conn, Arc::clone(mechanism), peer, answers, self.told.clone()));
             }
-            (SaslOrder::Answer { challenge }, Some(_)) => {
-                if let Some(exchange) = self.exchanges.get(&conn) {
-                    // An exchange that is over has told its end.
-                    drop(exchange.send(challenge));
-                }
-            }
+            (SaslOrder::Answer { challenge }, Some(_)) => self.tell(conn, Heard::Answer(challenge)),
+            (SaslOrder::Refused { error }, _) => self.tell(conn, Heard::Refusal(error)),
             _ => {
                 let error = SaslError::no_credentials("no mechanism is set up");
                 drop(self.told.send(Input::Authenticate { conn, step: Err(error) }));
             }
+        }
+    }
+
+    fn tell(&self, conn: ConnId, heard: Heard) {
+        if let Some(exchange) = self.exchanges.get(&conn) {
+            // An exchange that is over has told its end.
+            drop(exchange.send(heard));
         }
     }
 
@@ -71,7 +81,7 @@ async fn converse(
     conn: ConnId,
     mechanism: Arc<dyn SaslMechanism>,
     peer: SaslPeer,
-    mut answers: mpsc::UnboundedReceiver<Bytes>,
+    mut answers: mpsc::UnboundedReceiver<Heard>,
     told: mpsc::UnboundedSender<Input>,
 ) {
     // On a task of its own, so that a panic is an error like any other.
@@ -92,7 +102,12 @@ async fn converse(
             return;
         }
         match answers.recv().await {
-            Some(answer) => challenge = answer,
+            Some(Heard::Answer(answer)) => challenge = answer,
+            Some(Heard::Refusal(error)) => {
+                let hears = tokio::task::spawn_blocking(move || exchange.refused(&error));
+                // If it panics, then in what is its own.
+                return drop(hears.await);
+            }
             None => return,
         }
     }

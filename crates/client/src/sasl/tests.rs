@@ -1,5 +1,7 @@
+use std::sync::Arc;
 use std::time::Duration;
 
+use milena_cluster::{ConnId, Input, SaslOrder};
 use tokio::sync::watch;
 
 use super::*;
@@ -145,18 +147,38 @@ async fn a_provider_that_never_answers_is_asked_again() {
     assert_eq!(*calls.borrow(), 2);
 }
 
-#[tokio::test]
-async fn a_token_that_was_refused_is_not_shown_again() {
+/// As many as are asked for, each as soon as somebody needs it.
+fn counted_at_once() -> (watch::Receiver<u32>, OAuthBearer) {
     let (calls, provider) = counted(3_600_000);
-    // The next one may be asked for at once.
     let mut refresh = Refresh::default();
     refresh.retry_backoff = Duration::ZERO;
-    let bearer = OAuthBearer::with_refresh(provider, refresh);
+    (calls, OAuthBearer::with_refresh(provider, refresh))
+}
+
+#[tokio::test]
+async fn a_token_that_was_refused_is_not_shown_again() {
+    let (calls, bearer) = counted_at_once();
     let mut exchange = bearer.start(PEER()).await.unwrap();
     exchange.step(b"").unwrap();
     assert!(matches!(exchange.step(b"{}").unwrap(), SaslStep::GiveUp { .. }));
     assert!(bearer.start(PEER()).await.is_ok());
     assert_eq!(*calls.borrow(), 2);
+}
+
+#[tokio::test]
+async fn a_token_that_was_refused_by_an_error_is_not_shown_again_either() {
+    let (calls, bearer) = counted_at_once();
+    let mut authenticator = Authenticator::new(Some(Arc::new(bearer.clone())));
+    let SaslPeer { host, port } = PEER();
+    authenticator.order(ConnId(1), SaslOrder::Begin { host, port });
+    assert!(matches!(authenticator.next().await, Input::Authenticate { step: Ok(SaslStep::Send(_)), .. }));
+    authenticator
+        .order(ConnId(1), SaslOrder::Refused { error: SaslError::new(SaslErrorKind::TokenRefused, "revoked") });
+    authenticator.forget(ConnId(1));
+    while *calls.borrow() < 2 {
+        assert!(bearer.start(PEER()).await.is_ok());
+        tokio::task::yield_now().await;
+    }
 }
 
 #[cfg(feature = "oauth")]

@@ -260,7 +260,12 @@ impl Link {
         };
         let is_token = ctx.config.sasl_mechanism.as_deref() == Some("OAUTHBEARER");
         let kind = if is_token && kind == SaslErrorKind::Refused { SaslErrorKind::TokenRefused } else { kind };
-        self.fail_authentication(ctx, now, SaslError::new(kind, detail))
+        let error = SaslError::new(kind, detail);
+        if response.error == ErrorCode::SASL_AUTHENTICATION_FAILED {
+            // What it refused is not to be said again.
+            ctx.order(conn.id, SaslOrder::Refused { error: error.clone() });
+        }
+        self.fail_authentication(ctx, now, error)
     }
 
     fn authenticated(&mut self, ctx: &mut Ctx, now: Timestamp, lifetime_ms: i64) -> Progress {

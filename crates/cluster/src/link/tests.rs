@@ -128,6 +128,9 @@ impl Rig {
                 Output::Close { .. } => "close".to_owned(),
                 Output::Authenticate { order: SaslOrder::Begin { .. }, .. } => "begin SASL".to_owned(),
                 Output::Authenticate { order: SaslOrder::Answer { challenge }, .. } => format!("answer {challenge:?}"),
+                Output::Authenticate { order: SaslOrder::Refused { error }, .. } => {
+                    format!("{:?}: {}", error.kind, error.detail)
+                }
                 other => format!("{other:?}"),
             })
             .collect()

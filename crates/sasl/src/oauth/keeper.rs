@@ -79,19 +79,24 @@ impl TokenKeeper {
     #[must_use]
     pub fn wanted(&self, now: i64, needed: bool) -> Wanted {
         let due = match &self.token {
+            _ if needed && self.token(now).is_none() => i64::MIN,
             Some(token) if token.expires_ms().is_some() => self.refresh_at,
-            Some(_) => return Wanted::Later(None),
-            None if needed => i64::MIN,
-            None => return Wanted::Later(None),
+            _ => return Wanted::Later(None),
         };
-        let at = due.max(self.retry_at);
+        let at = due.max(self.retry_at(now));
         if at <= now { Wanted::Fetch } else { Wanted::Later(Some(at)) }
     }
 
     /// Why whoever needs a token now need not wait for it: the last fetch failed, and the next one is not due yet.
     #[must_use]
     pub fn failure(&self, now: i64) -> Option<&SaslError> {
-        self.error.as_ref().filter(|_| self.retry_at > now && self.token(now).is_none())
+        self.error.as_ref().filter(|_| self.retry_at(now) > now && self.token(now).is_none())
+    }
+
+    /// Not before is anybody asked again. A clock that was set back since the last failure would have put that off for as long.
+    fn retry_at(&self, now: i64) -> i64 {
+        let longest = now.saturating_add(millis(self.refresh.retry_backoff_max));
+        if self.retry_at > longest { now } else { self.retry_at }
     }
 
     /// A fetch ended.
@@ -138,13 +143,14 @@ impl TokenKeeper {
         let start = token.issued_ms().unwrap_or(now).min(now);
         let share = (window_factor + window_jitter * self.fraction()).clamp(0.0, 1.0);
         #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "a point in time, roughly")]
-        let proposed = start.saturating_add((expires.saturating_sub(start) as f64 * share) as i64);
+        let after = |start: i64| start.saturating_add((expires.saturating_sub(start) as f64 * share) as i64);
         let (earliest, latest) = (now.saturating_add(millis(min_period)), expires.saturating_sub(millis(buffer)));
         if earliest > latest {
-            // It lives for too short a time for both; not in a hurry, all the same.
-            return proposed.max(now.saturating_add(millis(self.refresh.retry_backoff)));
+            // It lives for too short a time for both; not in a hurry, all the same. What counts is the life that it has left: whoever gave it
+            // may have the same one for whoever asks until shortly before its end.
+            return after(now).max(now.saturating_add(millis(self.refresh.retry_backoff)));
         }
-        proposed.clamp(earliest, latest)
+        after(start).clamp(earliest, latest)
     }
 
     /// From 0 up to 1.
@@ -218,6 +224,41 @@ mod tests {
             let at = next(&keeper, 0);
             assert!(expected.contains(&at), "a life of {life}: {at}");
         }
+    }
+
+    #[test]
+    fn an_issuer_that_gives_the_same_token_until_its_end_is_not_asked_on_and_on() {
+        // It says that it is good from 0 to an hour.
+        let token = BearerToken::new("eyJhbGciOiJub25lIn0.eyJpYXQiOjAsImV4cCI6MzYwMH0.").unwrap();
+        assert_eq!((token.issued_ms(), token.expires_ms()), (Some(0), Some(HOUR)));
+        let mut keeper = keeper();
+        let mut asked = 0;
+        let mut now = HOUR - 360_000;
+        while now < HOUR {
+            keeper.fetched(now, Ok(token.clone()));
+            asked += 1;
+            now = next(&keeper, now);
+        }
+        assert!((4..20).contains(&asked), "{asked} times in six minutes");
+    }
+
+    #[test]
+    fn whoever_needs_a_token_that_has_expired_has_another_fetched() {
+        let slow = Refresh { retry_backoff: Duration::from_secs(10), ..Refresh::default() };
+        let mut keeper = TokenKeeper::new(slow, 7);
+        keeper.fetched(0, Ok(token(5_000)));
+        assert_eq!(keeper.wanted(4_999, true), Wanted::Later(Some(10_000)), "it serves");
+        assert_eq!(keeper.wanted(5_000, true), Wanted::Fetch);
+        assert_eq!(keeper.wanted(5_000, false), Wanted::Later(Some(10_000)));
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_after_a_failure_puts_nothing_off() {
+        let mut keeper = keeper();
+        keeper.fetched(2 * HOUR, Err(error()));
+        assert_eq!(keeper.failure(2 * HOUR), Some(&error()));
+        assert_eq!(keeper.failure(0), None);
+        assert_eq!(keeper.wanted(0, true), Wanted::Fetch);
     }
 
     #[test]

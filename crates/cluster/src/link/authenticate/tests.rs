@@ -191,6 +191,23 @@ fn each_refusal_has_its_name_the_words_of_the_broker_and_what_to_do() {
 }
 
 #[test]
+fn a_mechanism_hears_that_the_broker_refused_what_it_said_though_it_gave_no_answer() {
+    for (code, told) in [
+        (ErrorCode::SASL_AUTHENTICATION_FAILED, vec!["TokenRefused: revoked", "close"]),
+        (ErrorCode::ILLEGAL_SASL_STATE, vec!["close"]),
+        (ErrorCode::UNKNOWN_SERVER_ERROR, vec!["close"]),
+    ] {
+        let mut rig = Rig::authenticating();
+        rig.ctx.config.sasl_mechanism = Some("OAUTHBEARER".to_owned());
+        rig.sasl(send(b"token"));
+        rig.frame(&offers(ErrorCode::NONE, &[], FIRST));
+        rig.outputs();
+        fell(rig.frame(&says(code, "revoked", b"", 0, FIRST + 1)));
+        assert_eq!(rig.outputs(), told, "{code}");
+    }
+}
+
+#[test]
 fn a_mechanism_that_gives_up_has_the_last_word_with_the_broker_and_its_own_reason() {
     for code in [ErrorCode::SASL_AUTHENTICATION_FAILED, ErrorCode::NONE] {
         let mut rig = Rig::authenticating();
