@@ -286,6 +286,10 @@ impl Cluster {
         }
         self.search = true;
         if quiet {
+            // It was good for something as long as it lived.
+            if key.class == Class::Control && long_lived {
+                self.dial_failures = 0;
+            }
             return;
         }
         self.last_error = Some(error);

@@ -101,6 +101,8 @@ impl Link {
                 // Having been usable is not enough: a broker may accept, answer once and close, for ever.
                 if long_lived {
                     self.failures = 0;
+                    // What led to an older version may have had another cause.
+                    self.first_version = newest_api_versions();
                 }
                 conn.into_in_flight()
             }

@@ -23,12 +23,16 @@ fn addrs(count: u8) -> Vec<SocketAddr> {
     (1..=count).map(|n| SocketAddr::from(([10, 0, 0, n], 9092))).collect()
 }
 
-pub(super) fn versions(error: ErrorCode, correlation: i32) -> Bytes {
+fn offered() -> Vec<ApiRange> {
     let api = |key, max| ApiRange { key, min: ApiVersion(0), max: ApiVersion(max) };
     let sasl = [api(ApiKey::SASL_HANDSHAKE, 1), api(ApiKey::SASL_AUTHENTICATE, 2)];
     let mut apis = vec![api(ApiKey::PRODUCE, 13), api(ApiKey::METADATA, 13), api(ApiKey::API_VERSIONS, 4)];
     apis.extend(sasl);
-    let response = ApiVersionsResponse { error, apis, ..ApiVersionsResponse::default() };
+    apis
+}
+
+pub(super) fn versions(error: ErrorCode, correlation: i32) -> Bytes {
+    let response = ApiVersionsResponse { error, apis: offered(), ..ApiVersionsResponse::default() };
     payload(&response.encode_frame(ApiVersion(4), CorrelationId(correlation)))
 }
 
@@ -343,6 +347,27 @@ fn a_server_that_hangs_up_on_new_versions_is_asked_in_the_oldest_one_next_time()
     let conn = rig.conn();
     rig.link.on_connected(&mut rig.ctx, rig.now, conn);
     assert_eq!(rig.outputs(), ["resolve kafka", "connect 10.0.0.1:9092", "send v4"], "and then the newest again");
+}
+
+#[test]
+fn a_connection_that_lasted_is_followed_by_one_that_offers_the_newest_versions() {
+    for (lived_ms, next) in [(5_000, "send v4"), (500, "send v0")] {
+        let mut rig = Rig::negotiating(2);
+        rig.lost(LostCause::Closed { bytes_received: 0 });
+        let conn = rig.conn();
+        rig.link.on_connected(&mut rig.ctx, rig.now, conn);
+        let response = ApiVersionsResponse { apis: offered(), ..ApiVersionsResponse::default() };
+        let answer = payload(&response.encode_frame(ApiVersion(0), CorrelationId(0)));
+        assert!(matches!(rig.frame(&answer), Progress::Ready));
+        rig.now = rig.now + Duration::from_millis(lived_ms);
+        rig.lost(LostCause::Closed { bytes_received: 9 });
+        rig.now = rig.link.not_before();
+        rig.link.start(&mut rig.ctx, rig.now);
+        rig.resolved(Ok(addrs(1)));
+        let conn = rig.conn();
+        rig.link.on_connected(&mut rig.ctx, rig.now, conn);
+        assert_eq!(rig.outputs().last().map(String::as_str), Some(next));
+    }
 }
 
 #[test]

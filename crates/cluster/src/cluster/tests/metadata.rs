@@ -466,6 +466,16 @@ fn a_broker_that_comes_back_in_a_hint_is_news_for_every_topic_that_it_leads() {
 }
 
 #[test]
+fn dials_that_failed_before_a_connection_that_lasted_count_no_more() {
+    let mut world = world(2, &[("a", &[(1, 5)])]);
+    world.cluster.dial_failures = 8;
+    world.run_ms(5_000);
+    let conn = *world.conns.keys().next().unwrap();
+    world.break_conn(conn, closed());
+    assert_eq!((world.cluster.dial_failures, world.cluster.last_error().is_none()), (0, true));
+}
+
+#[test]
 fn hints_that_say_nothing_new_or_nothing_usable_are_ignored() {
     let mut world = world(2, &[("a", &[(1, 5)])]);
     let endpoints = [endpoint(8, "", 9092), endpoint(7, "10.0.0.7", 0), endpoint(6, "10.0.0.6", 70_000)];
