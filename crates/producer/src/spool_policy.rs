@@ -28,7 +28,7 @@ pub struct SpoolPolicy {
     /// How long brokers remember a silent producer at least: what is older and may be written is put aside. Default: 23 h; Kafka's own default
     /// (`producer.id.expiration.ms`) is 24 h.
     pub broker_memory: Duration,
-    /// How long the replay leaves a partition alone that it could not go on with. Default: 10 s.
+    /// How long the replay leaves a partition alone that it could not go on with; less than 10 ms counts as 10 ms. Default: 10 s.
     pub retry_after: Duration,
 }
 

@@ -19,10 +19,13 @@ pub struct ReplayConfig {
     pub aside: bool,
     /// How long the cluster may say that there is no such topic before its folders are left alone. Default: 10 s.
     pub unknown_topic_grace: Duration,
-    /// Go on for ever: look again when [woken](crate::Replay::wake), and try what was left alone again after this time. Without it, the replay ends when
-    /// all is either done or left alone. Default: none.
+    /// Go on for ever: look again when [woken](crate::Replay::wake), and try what was left alone again after this time, at least
+    /// [`AGAIN_AFTER_MIN`]. Without it, the replay ends when all is either done or left alone. Default: none.
     pub again_after: Option<Duration>,
 }
+
+/// The shortest [`again_after`](ReplayConfig::again_after), 10 ms: less counts as this.
+pub const AGAIN_AFTER_MIN: Duration = Duration::from_millis(10);
 
 impl Default for ReplayConfig {
     fn default() -> Self {

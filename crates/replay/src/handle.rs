@@ -75,7 +75,7 @@ impl Replay {
             };
             // Nothing of it is used afterwards but the callback.
             let ended = catch_unwind(AssertUnwindSafe(|| runtime.block_on(runner.run())));
-            ended.map_err(|panic| {
+            let ended = ended.map_err(|panic| {
                 let panicked = Panicked { message: text(&*panic) };
                 tracing::error!("{panicked}");
                 let told = ReplayEvent::Panicked { message: panicked.message.clone() };
@@ -83,7 +83,11 @@ impl Replay {
                     tracing::error!("whoever hears of the replay panicked, too");
                 }
                 panicked
-            })
+            });
+            drop(runner);
+            // A lookup of a name may go on for half a minute, and nobody wants to know any more.
+            runtime.shutdown_background();
+            ended
         })?;
         Ok(Self { signals, thread: Some(thread) })
     }

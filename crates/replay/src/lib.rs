@@ -20,6 +20,6 @@ mod runner;
 mod sending;
 mod topics;
 
-pub use config::{ReplayConfig, Sockets};
+pub use config::{AGAIN_AFTER_MIN, ReplayConfig, Sockets};
 pub use event::ReplayEvent;
 pub use handle::{Panicked, Replay, SharedSpool};

@@ -19,7 +19,7 @@ use crate::folder::{Asked, Folder, Told};
 use crate::handle::Signals;
 use crate::lines::Lines;
 use crate::topics::{self, Standing};
-use crate::{ReplayConfig, ReplayEvent, SharedSpool, Sockets};
+use crate::{AGAIN_AFTER_MIN, ReplayConfig, ReplayEvent, SharedSpool, Sockets};
 
 /// How long what is in flight is awaited once nothing more is to be sent.
 const LAST_ANSWERS: Duration = Duration::from_secs(5);
@@ -333,7 +333,7 @@ impl Runner {
         // It has its own time from now on, whatever news there is, and is passed over in the line where it stands.
         folder.waits_for = None;
         self.due.remove(source);
-        folder.wake_at = self.config.again_after.map(|after| now + after);
+        folder.wake_at = self.config.again_after.map(|after| now + after.max(AGAIN_AFTER_MIN));
         let cause = self
             .cause(source)
             .filter(|_| matches!(why, Stop::NoProgress(None) | Stop::NoProgress(Some(ErrorCode::NETWORK_EXCEPTION))));

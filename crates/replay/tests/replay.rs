@@ -3,15 +3,16 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::fs;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use milena_broker::{EmbeddedCluster, Reaction, Rule};
 use milena_client::bootstrap_list;
 use milena_cluster::ClusterConfig;
-use milena_pool::{SystemResolver, TcpConnector};
+use milena_pool::{BoxFuture, Resolver, SystemResolver, TcpConnector};
 use milena_replay::{Replay, ReplayConfig, ReplayEvent, SharedSpool, Sockets};
 use milena_spool::replay::Stop;
 use milena_spool::{Fate, Place, Source, Spool, SpoolConfig, SpooledBatch};
@@ -170,6 +171,55 @@ fn what_was_left_alone_is_tried_again_later() {
     rig.cluster.create_topic("new", 1, 1).unwrap();
     let told = rig.until_caught_up();
     assert_eq!(told[told.len() - 2..], ["new-0 1", "new-0 caught up"]);
+}
+
+#[test]
+fn what_is_to_be_tried_again_at_once_is_not_tried_on_and_on() {
+    let rig = Rig::start(Some(Duration::ZERO));
+    rig.append("gone", 0, "a");
+    rig.hear();
+    let begun = Instant::now();
+    for _ in 0..10 {
+        assert!(matches!(rig.hear(), ReplayEvent::Stopped { why: Stop::Missing(_), .. }));
+    }
+    assert!(begun.elapsed() >= Duration::from_millis(90), "{:?}", begun.elapsed());
+}
+
+/// Its lookups take until it is gone.
+struct Hangs(Arc<parking_lot::Mutex<mpsc::Receiver<()>>>, mpsc::Sender<()>);
+
+impl Resolver for Hangs {
+    fn resolve(&self, _: String, _: u16) -> BoxFuture<std::io::Result<Vec<SocketAddr>>> {
+        self.1.send(()).unwrap();
+        let end = Arc::clone(&self.0);
+        Box::pin(async move {
+            let _gone = tokio::task::spawn_blocking(move || end.lock().recv()).await.unwrap();
+            Ok(Vec::new())
+        })
+    }
+}
+
+#[test]
+fn a_replay_ends_though_the_lookup_of_a_name_does_not() {
+    let (_dir, spool) = new_spool();
+    let (asks, asked) = mpsc::channel();
+    let (_hangs, end) = mpsc::channel();
+    let sockets = Sockets {
+        sasl: None,
+        cluster: ClusterConfig::new(bootstrap_list("kafka.example:9092").unwrap()),
+        connector: Arc::new(TcpConnector::default()),
+        resolver: Arc::new(Hangs(Arc::new(parking_lot::Mutex::new(end)), asks)),
+    };
+    let spool = Arc::new(parking_lot::Mutex::new(spool));
+    spool.lock().append(&TopicName::new("t"), Some(PartitionId(0)), &batch("a")).unwrap();
+    let replay = Replay::start(spool, sockets, ReplayConfig::default(), |_| {}).unwrap();
+    asked.recv_timeout(WAIT).unwrap();
+    let (tell, ended) = mpsc::channel();
+    std::thread::spawn(move || {
+        drop(replay);
+        tell.send(()).unwrap();
+    });
+    ended.recv_timeout(WAIT).unwrap();
 }
 
 #[test]

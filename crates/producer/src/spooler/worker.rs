@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use milena_accumulator::{Diverted, Failure, Fate, Outcome, Stamp};
-use milena_replay::{Replay, ReplayConfig, ReplayEvent, SharedSpool};
+use milena_replay::{AGAIN_AFTER_MIN, Replay, ReplayConfig, ReplayEvent, SharedSpool};
 use milena_sender::Input;
 use milena_spool::replay::Rules;
 use milena_spool::{Place, Source, SpoolError, SpooledBatch};
@@ -244,7 +244,8 @@ impl Worker {
 
     fn replay_fails(&mut self, why: String) {
         self.replay = None;
-        self.replay_again = Instant::now().checked_add(self.spooler.policy.retry_after);
+        let wait = self.spooler.policy.retry_after.max(AGAIN_AFTER_MIN);
+        self.replay_again = Instant::now().checked_add(wait);
         self.spooler.health.lock().replay_error = Some((SystemTime::now(), why));
     }
 
