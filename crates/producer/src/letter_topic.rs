@@ -55,7 +55,9 @@ impl Kit {
 
 /// Produces dead letters.
 pub(crate) struct LetterTopic {
-    topic: DeadLetterTopic,
+    name: String,
+    /// None once no letter will come any more: what it owns may be waited for.
+    on_lost: Mutex<Option<Take>>,
     kit: Kit,
     letters: Weak<Letters>,
     producer: Mutex<Option<Producer>>,
@@ -64,11 +66,17 @@ pub(crate) struct LetterTopic {
 
 impl LetterTopic {
     pub(crate) fn new(topic: DeadLetterTopic, kit: Kit, letters: Weak<Letters>) -> Self {
-        Self { topic, kit, letters, producer: Mutex::new(None), closed: AtomicBool::new(false) }
+        let DeadLetterTopic { name, on_lost } = topic;
+        let (on_lost, producer) = (Mutex::new(on_lost), Mutex::new(None));
+        Self { name, on_lost, kit, letters, producer, closed: AtomicBool::new(false) }
     }
 
     pub(crate) fn name(&self) -> &str {
-        &self.topic.name
+        &self.name
+    }
+
+    fn on_lost(&self) -> Option<Take> {
+        self.on_lost.lock().clone()
     }
 
     /// Whether there was ever a letter.
@@ -82,7 +90,7 @@ impl LetterTopic {
     ///
     /// It is lost, and whoever wants to know of lost ones has been told.
     pub(crate) fn keep(&self, letter: DeadLetter) -> Result<(), Arc<Failure>> {
-        let record = letter.redirected(&self.topic.name);
+        let record = letter.redirected(&self.name);
         let problem = match self.producer() {
             Ok(producer) => match enqueue(&producer, &record) {
                 Ok(()) => return Ok(()),
@@ -90,11 +98,11 @@ impl LetterTopic {
             },
             Err(problem) => problem,
         };
-        let mut failure = Failure::new(problem.0, Fate::NotWritten, self.topic.name.as_str().into(), None);
+        let mut failure = Failure::new(problem.0, Fate::NotWritten, self.name.as_str().into(), None);
         failure.message = Some(problem.1);
         let failure = Arc::new(failure);
-        if let Some(take) = &self.topic.on_lost {
-            tell(take, DeadLetter { record, failure: Arc::clone(&failure) });
+        if let Some(take) = self.on_lost() {
+            tell(&take, DeadLetter { record, failure: Arc::clone(&failure) });
         }
         Err(failure)
     }
@@ -108,8 +116,7 @@ impl LetterTopic {
             return Ok(producer.clone());
         }
         let mut builder = self.kit.builder().delivery_handler(Losses(Weak::clone(&self.letters)));
-        if let Some(take) = &self.topic.on_lost {
-            let take = Arc::clone(take);
+        if let Some(take) = self.on_lost() {
             builder = builder.on_failure(FailurePolicy::callback(move |letter| take(letter)).only(|_| true));
         }
         let started = builder.start(None).map_err(|error| (FailureKind::RuntimeGone, error.to_string()))?;
@@ -142,10 +149,14 @@ impl LetterTopic {
         }
     }
 
-    /// Delivers what is queued in the background.
+    /// Delivers what is queued in the background. The last call.
     pub(crate) fn let_go(&self) {
         self.closed.store(true, Ordering::Relaxed);
         drop(self.producer.lock().take());
+        let on_lost = self.on_lost.lock().take();
+        if std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(on_lost))).is_err() {
+            tracing::error!("the callback for lost dead letters panicked while it was dropped");
+        }
     }
 }
 
@@ -191,6 +202,6 @@ impl DeliveryHandler for Losses {
 
 impl fmt::Debug for LetterTopic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LetterTopic").field("topic", &self.topic).finish_non_exhaustive()
+        f.debug_struct("LetterTopic").field("name", &self.name).finish_non_exhaustive()
     }
 }

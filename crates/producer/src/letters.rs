@@ -13,7 +13,7 @@ use milena_sender::Metrics;
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::oneshot;
 
-use crate::dead_letter::{DeadLetter, FailurePolicy, Take, To};
+use crate::dead_letter::{DeadLetter, FailurePolicy, To};
 use crate::letter_topic::{Kit, LetterTopic};
 use crate::timeout::within;
 
@@ -26,17 +26,12 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 /// The queue between whoever settles failed batches and the thread that makes dead letters of them. The batches hold their memory, so
 /// `buffer_memory` bounds it.
 pub(crate) struct Letters {
-    policy: FailurePolicy,
-    keeper: Keeper,
+    /// None: a callback gets them, which is the thread's.
+    topic: Option<Box<LetterTopic>>,
     state: Mutex<State>,
     news: Condvar,
     lost: AtomicU64,
     metrics: OnceLock<Weak<Metrics>>,
-}
-
-enum Keeper {
-    Callback(Take),
-    Topic(Box<LetterTopic>),
 }
 
 #[derive(Default)]
@@ -68,18 +63,17 @@ impl Letters {
     pub(crate) fn start(policy: FailurePolicy, kit: Kit) -> io::Result<Arc<Self>> {
         let name = format!("{}-letters", kit.config.client_id);
         let letters = Arc::new_cyclic(|letters| Self {
-            keeper: match &policy.to {
-                To::Callback(take) => Keeper::Callback(Arc::clone(take)),
-                To::Topic(topic) => Keeper::Topic(Box::new(LetterTopic::new(topic.clone(), kit, Weak::clone(letters)))),
+            topic: match &policy.to {
+                To::Callback(_) => None,
+                To::Topic(topic) => Some(Box::new(LetterTopic::new(topic.clone(), kit, Weak::clone(letters)))),
             },
-            policy,
             state: Mutex::default(),
             news: Condvar::new(),
             lost: AtomicU64::new(0),
             metrics: OnceLock::new(),
         });
         let working = Arc::clone(&letters);
-        thread::Builder::new().name(name).spawn(move || working.work())?;
+        thread::Builder::new().name(name).spawn(move || working.work(policy))?;
         Ok(letters)
     }
 
@@ -104,7 +98,7 @@ impl Letters {
     pub(crate) async fn flush(&self) {
         let Some(done) = self.flushed() else { return };
         let mut done = std::pin::pin!(done);
-        if let Keeper::Topic(_) = self.keeper {
+        if self.topic.is_some() {
             // An error means that the thread is gone, and nothing left to wait for.
             drop(done.await);
             return;
@@ -123,10 +117,7 @@ impl Letters {
 
     /// Nothing if there is nothing to wait for, or it is this thread that would wait for itself.
     fn flushed(&self) -> Option<oneshot::Receiver<()>> {
-        let idle = match &self.keeper {
-            Keeper::Callback(_) => true,
-            Keeper::Topic(topic) => !topic.is_started(),
-        };
+        let idle = self.topic.as_ref().is_none_or(|topic| !topic.is_started());
         let mut state = self.state.lock();
         if state.silent || state.thread == Some(thread::current().id()) || (idle && state.pending == 0) {
             return None;
@@ -159,28 +150,32 @@ impl Letters {
         tracing::error!(records, "dead letters are lost: {why}");
     }
 
-    fn work(&self) {
+    fn work(&self, policy: FailurePolicy) {
         self.state.lock().thread = Some(thread::current().id());
         while let Some(item) = self.next() {
             match item {
-                Item::Batch(batch) => self.keep(&batch),
+                Item::Batch(batch) => self.keep(&policy, &batch),
                 Item::Flush(done) => {
-                    if let Keeper::Topic(topic) = &self.keeper {
+                    if let Some(topic) = &self.topic {
                         topic.flush();
                     }
                     // Who waited may have given up.
                     let _ = done.send(());
                 }
                 Item::Close(deadline, done) => {
-                    if let Keeper::Topic(topic) = &self.keeper {
+                    if let Some(topic) = &self.topic {
                         topic.close(deadline);
                     }
                     let _ = done.send(());
                 }
             }
         }
-        if let Keeper::Topic(topic) = &self.keeper {
+        if let Some(topic) = &self.topic {
             topic.let_go();
+        }
+        // The user's code may own the other end of what somebody waits for, while a handle or a thread that produced still holds this.
+        if catch_unwind(AssertUnwindSafe(|| drop(policy))).is_err() {
+            tracing::error!("a callback for dead letters panicked while it was dropped");
         }
     }
 
@@ -199,16 +194,16 @@ impl Letters {
         }
     }
 
-    fn keep(&self, batch: &Diverted) {
+    fn keep(&self, policy: &FailurePolicy, batch: &Diverted) {
         let mut rest = batch.count().as_usize() as u64;
-        if self.wants(batch.failure()) {
+        if self.wants(policy, batch.failure()) {
             if let Some(metrics) = self.metrics.get().and_then(Weak::upgrade) {
                 metrics.dead_letters(rest);
             }
             match batch.records() {
                 Ok(records) => {
                     for record in records.iter().map_while(Result::ok) {
-                        self.keep_one(DeadLetter::of(batch, &record));
+                        self.keep_one(policy, DeadLetter::of(batch, &record));
                         rest -= 1;
                         let mut state = self.state.lock();
                         state.pending -= 1;
@@ -226,32 +221,27 @@ impl Letters {
         state.done += rest;
     }
 
-    fn wants(&self, failure: &Failure) -> bool {
-        if let Keeper::Topic(topic) = &self.keeper
-            && failure.topic.as_str() == topic.name()
-        {
+    fn wants(&self, policy: &FailurePolicy, failure: &Failure) -> bool {
+        if self.topic.as_ref().is_some_and(|topic| failure.topic.as_str() == topic.name()) {
             return false;
         }
         // Nothing of ours is touched by the call. A choice that panics has not refused.
-        catch_unwind(AssertUnwindSafe(|| (self.policy.wanted)(failure))).unwrap_or_else(|_| {
+        catch_unwind(AssertUnwindSafe(|| (policy.wanted)(failure))).unwrap_or_else(|_| {
             tracing::error!("the choice of dead letters panicked; the records become dead letters");
             true
         })
     }
 
-    fn keep_one(&self, letter: DeadLetter) {
-        match &self.keeper {
-            Keeper::Callback(take) => {
-                let failure = Arc::clone(&letter.failure);
-                if catch_unwind(AssertUnwindSafe(|| take(letter))).is_err() {
-                    self.lose(1, &format_args!("the callback panicked; the record's failure was: {failure}"));
-                }
+    fn keep_one(&self, policy: &FailurePolicy, letter: DeadLetter) {
+        if let To::Callback(take) = &policy.to {
+            let failure = Arc::clone(&letter.failure);
+            if catch_unwind(AssertUnwindSafe(|| take(letter))).is_err() {
+                self.lose(1, &format_args!("the callback panicked; the record's failure was: {failure}"));
             }
-            Keeper::Topic(topic) => {
-                if let Err(failure) = topic.keep(letter) {
-                    self.lose(1, &failure);
-                }
-            }
+        } else if let Some(topic) = &self.topic
+            && let Err(failure) = topic.keep(letter)
+        {
+            self.lose(1, &failure);
         }
     }
 }
@@ -276,7 +266,7 @@ impl Closing {
         letters.news.notify_one();
         let mut waiting = std::pin::pin!(waiting);
         if !within(left, async { drop(waiting.as_mut().await) }).await
-            && let Keeper::Topic(topic) = &letters.keeper
+            && let Some(topic) = &letters.topic
         {
             topic.cut_short();
             within(LAST_WORDS, async { drop(waiting.as_mut().await) }).await;
@@ -294,6 +284,6 @@ impl Drop for Closing {
 
 impl fmt::Debug for Letters {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Letters").field("policy", &self.policy).finish_non_exhaustive()
+        f.debug_struct("Letters").field("topic", &self.topic).finish_non_exhaustive()
     }
 }

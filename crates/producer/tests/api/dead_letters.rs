@@ -1,7 +1,7 @@
 //! Failed records are not lost: they come back whole, or go to a topic of their own, and if even that fails somebody is told.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
 use milena_broker::{EmbeddedCluster, Reaction, Rule};
@@ -255,6 +255,30 @@ fn a_callback_that_panics_loses_one_letter_and_is_given_the_next() {
         assert_eq!(kept.len(), 2);
         assert_eq!(producer.metrics().dead_letters_lost, 1);
         assert_eq!(producer.close(LONG).await.unwrap_err().dead_letters_lost, 1);
+    });
+}
+
+#[test]
+fn what_a_policy_owns_goes_with_the_producer_though_handles_and_threads_that_produced_remain() {
+    run(async {
+        for to_topic in [false, true] {
+            let cluster = refusing(ErrorCode::TOPIC_AUTHORIZATION_FAILED).await;
+            let (tx, letters) = channel();
+            let take = move |letter| tx.send(letter).unwrap();
+            let policy = match to_topic {
+                true => FailurePolicy::topic(DeadLetterTopic::new("dead").on_lost(take)),
+                false => FailurePolicy::callback(take),
+            };
+            let producer = builder(&cluster).on_failure(policy).build().unwrap();
+            let deliveries = enqueue(&producer, 2).await;
+            producer.close(LONG).await.unwrap();
+            drop(producer);
+            for _ in deliveries.iter().filter(|_| !to_topic) {
+                letters.recv_timeout(LONG).unwrap();
+            }
+            let end = letters.recv_timeout(LONG);
+            assert!(matches!(end, Err(RecvTimeoutError::Disconnected)), "the callback is dropped: {end:?}");
+        }
     });
 }
 
