@@ -35,7 +35,7 @@ impl Producer {
 
 impl ProducerBuilder {
     /// Takes over every setting that `settings` has but `bootstrap.servers`, for the brokers that this was made with stay; the others
-    /// stay as they are. [`Producer::from_settings`] takes the brokers over, too.
+    /// stay as they are, but that a default grows as it does in Java (`delivery.timeout.ms`, `buffer.memory`). [`Producer::from_settings`] takes the brokers over, too.
     ///
     /// Properties come from [`Properties`](milena_client::property::Properties). What does not fit together is reported by
     /// [`build`](Self::build): `enable.idempotence=true` with `acks` other than `all`, for one. What is only worth a word
@@ -149,6 +149,8 @@ fn apply_client(config: &mut ProducerConfig, given: &ClientSettings) {
 }
 
 fn apply_producer(config: &mut ProducerConfig, given: &ProducerSettings) {
+    // What is not set may grow with what is.
+    let default = ProducerConfig::new(Vec::new());
     set(&mut config.retries, given.retries.as_ref());
     set(&mut config.max_in_flight, given.max_in_flight.as_ref());
     set(&mut config.linger, given.linger.as_ref());
@@ -168,22 +170,23 @@ fn apply_producer(config: &mut ProducerConfig, given: &ProducerSettings) {
     set(&mut config.max_record_size, given.max_request_size.as_ref());
     if let Some(size) = given.max_request_size {
         config.max_request_size = size;
-        config.buffer_memory = match given.buffer_memory {
-            Some(memory) => memory,
-            None => config.buffer_memory.max(size),
-        };
+        if given.buffer_memory.is_none() && config.buffer_memory == default.buffer_memory {
+            config.buffer_memory = config.buffer_memory.max(size);
+        }
     }
     // As in Java: a default timeout that is too short for the other two grows, one that was set is an error.
     let needed = config.linger.saturating_add(config.request_timeout);
     match given.delivery_timeout {
         Some(timeout) => config.delivery_timeout = timeout,
-        None => {
-            config.delivery_timeout = config.delivery_timeout.max(needed.min(Duration::from_millis(i32::MAX as u64)))
+        None if config.delivery_timeout == default.delivery_timeout => {
+            config.delivery_timeout = config.delivery_timeout.max(needed.min(Duration::from_millis(i32::MAX as u64)));
         }
+        None => {}
     }
     let partitioner = match given.partitioner {
-        _ if given.ignore_keys == Some(true) => Some(PartitionerKind::IgnoreKeys),
+        None | Some(Partitioner::Java) if given.ignore_keys == Some(true) => Some(PartitionerKind::IgnoreKeys),
         Some(Partitioner::Java) => Some(PartitionerKind::Java),
+        Some(Partitioner::UniformSticky) => Some(PartitionerKind::IgnoreKeys),
         Some(Partitioner::RoundRobin) => Some(PartitionerKind::RoundRobin),
         Some(Partitioner::Random) => Some(PartitionerKind::Random),
         Some(Partitioner::Consistent) => Some(PartitionerKind::Consistent),

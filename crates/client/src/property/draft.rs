@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use milena_wire::{Codec, Compression};
 
-use super::settings::Settings;
+use super::settings::{Partitioner, Settings};
 use super::value::Wrong;
 use crate::sasl::{Password, SaslSettings};
 use crate::security::{Source, TlsSettings};
@@ -21,6 +21,8 @@ pub(super) struct Draft {
     pub(super) ignored: Vec<(usize, &'static str)>,
     codec: Option<Codec>,
     levels: Vec<Level>,
+    /// `partitioner.ignore.keys=true`, which counts with the built-in partitioner alone.
+    ignore_keys: Option<usize>,
     /// librdkafka's `socket.timeout.ms`, which counts only without `request.timeout.ms`.
     socket_timeout: Option<(usize, Duration)>,
     /// Entries about TLS, and what each sets.
@@ -55,6 +57,11 @@ impl Draft {
 
     pub(super) fn set_level(&mut self, codec: Option<Codec>, level: i32) {
         self.levels.push(Level { entry: self.entry, codec, level });
+    }
+
+    pub(super) fn set_ignore_keys(&mut self, ignore: bool) {
+        self.settings.producer.ignore_keys = Some(ignore);
+        self.ignore_keys = ignore.then_some(self.entry);
     }
 
     pub(super) fn set_socket_timeout(&mut self, timeout: Duration) {
@@ -115,6 +122,13 @@ impl Draft {
         self.choose_compression();
         self.settle_tls();
         self.settle_sasl();
+        let producer = &mut self.settings.producer;
+        if let Some(entry) = self.ignore_keys
+            && producer.partitioner.is_some_and(|named| named != Partitioner::Java)
+        {
+            producer.ignore_keys = None;
+            self.ignored.push((entry, "another partitioner is named, which has rules of its own"));
+        }
         let client = &mut self.settings.client;
         if let Some((entry, timeout)) = self.socket_timeout {
             if client.request_timeout.is_none() {

@@ -202,6 +202,8 @@ pub enum Acks {
 pub enum Partitioner {
     /// Java's built-in: murmur2 of the key; without a key, sticky.
     Java,
+    /// Java's `UniformStickyPartitioner`: sticky, whatever the key (KIP-794).
+    UniformSticky,
     /// Java's `RoundRobinPartitioner`: one partition after the other, whatever the key.
     RoundRobin,
     /// librdkafka's `random`: any partition for every record anew, whatever the key.

@@ -132,6 +132,21 @@ fn configured(pairs: &[(&str, &str)]) -> Result<ProducerConfig, ConfigError> {
 }
 
 #[test]
+fn what_was_set_in_code_does_not_grow_with_what_properties_set() {
+    let settings = |pair: (&str, &str)| {
+        let mut properties = Properties::new();
+        properties.set(pair.0, pair.1);
+        properties.settings().unwrap()
+    };
+    let short = valid().delivery_timeout(Duration::from_secs(10)).settings(&settings(("linger.ms", "7")));
+    assert!(problems(short)[0].starts_with("delivery.timeout.ms"));
+    let small = valid().buffer_memory(4 << 20).settings(&settings(("max.request.size", "67108864")));
+    assert!(problems(small)[0].starts_with("buffer.memory"));
+    let grown = valid().settings(&settings(("max.request.size", "67108864"))).build().unwrap();
+    assert_eq!(grown.config().buffer_memory, 64 << 20);
+}
+
+#[test]
 fn the_defaults_that_the_list_of_properties_names_are_the_producers_own() {
     let dump = valid().build().unwrap().config().to_string();
     let actual: BTreeMap<&str, &str> = dump.lines().filter_map(|line| line.split_once(" = ")).collect();

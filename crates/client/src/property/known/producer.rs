@@ -99,10 +99,10 @@ pub(super) static PRODUCER: &[Known] = &[
         .sets("partitioner.class")
         .note("librdkafka's names except those with fnv1a; librdkafka's own default is `consistent_random`"),
     applied("partitioner.ignore.keys", "false", |draft, value| {
-        draft.settings.producer.ignore_keys = Some(boolean(value)?);
+        draft.set_ignore_keys(boolean(value)?);
         Ok(())
     })
-    .note("records with a key are spread like those without"),
+    .note("records with a key are spread like those without; counts with the built-in partitioner alone"),
     applied("partitioner.adaptive.partitioning.enable", "true", |draft, value| {
         draft.settings.producer.adaptive = Some(boolean(value)?);
         Ok(())
@@ -237,11 +237,7 @@ fn partitioner_class(draft: &mut Draft, value: &str) -> Result<(), Wrong> {
             draft.settings.producer.partitioner = Some(Partitioner::Java);
         }
         "RoundRobinPartitioner" => draft.settings.producer.partitioner = Some(Partitioner::RoundRobin),
-        // KIP-794: the same as the built-in one that does not look at keys.
-        "UniformStickyPartitioner" => {
-            draft.settings.producer.partitioner = Some(Partitioner::Java);
-            draft.settings.producer.ignore_keys = Some(true);
-        }
+        "UniformStickyPartitioner" => draft.settings.producer.partitioner = Some(Partitioner::UniformSticky),
         _ => {
             return Err(Wrong::new("is a Java class, which cannot be loaded here")
                 .hint("give the producer a partitioner of your own in code"));

@@ -401,7 +401,26 @@ fn java_partitioner_classes_with_a_counterpart_are_taken() {
     let producer = good(&format!("partitioner.class={package}.internals.DefaultPartitioner")).producer;
     assert_eq!((producer.partitioner, producer.ignore_keys), (Some(Partitioner::Java), None));
     let producer = good(&format!("partitioner.class={package}.UniformStickyPartitioner")).producer;
-    assert_eq!((producer.partitioner, producer.ignore_keys), (Some(Partitioner::Java), Some(true)));
+    assert_eq!((producer.partitioner, producer.ignore_keys), (Some(Partitioner::UniformSticky), None));
+}
+
+#[test]
+fn a_partitioner_that_is_named_goes_by_its_own_rules_wherever_the_built_in_ones_flag_stands() {
+    for (named, expected) in [
+        ("partitioner.class=UniformStickyPartitioner", Partitioner::UniformSticky),
+        ("partitioner.class=RoundRobinPartitioner", Partitioner::RoundRobin),
+        ("partitioner=random", Partitioner::Random),
+    ] {
+        for flag in ["true", "false"].map(|flag| format!("partitioner.ignore.keys={flag}")) {
+            for text in [format!("{named}\n{flag}"), format!("{flag}\n{named}")] {
+                let settings = good(&text);
+                assert_eq!(settings.producer.partitioner, Some(expected), "{text}");
+                assert_ne!(settings.producer.ignore_keys, Some(true), "{text}");
+                assert_eq!(settings.ignored.len(), usize::from(flag.ends_with("true")), "{text}");
+            }
+        }
+    }
+    assert!(good("partitioner.ignore.keys=true\npartitioner.class=DefaultPartitioner").ignored.is_empty());
 }
 
 #[test]
