@@ -219,7 +219,9 @@ pub struct CloseError {
 
 impl fmt::Display for CloseError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut joint = "";
         if self.cut_off > 0 {
+            joint = "; ";
             write!(
                 f,
                 "the producer closed with {} records undelivered at its deadline; each outcome says whether its record may \
@@ -228,12 +230,16 @@ impl fmt::Display for CloseError {
             )?;
         }
         if self.cut_short {
-            f.write_str(
-                "the producer's I/O had ended before it was closed (it panicked, or its runtime was shut down), and records \
-                 without an outcome failed then",
+            write!(
+                f,
+                "{joint}the producer's I/O had ended before it was closed (it panicked, or its runtime was shut down), and \
+                 records without an outcome failed then"
             )?;
+            joint = "; ";
         }
-        let mut joint = if self.cut_off > 0 || self.cut_short { "; " } else { "the producer closed, but " };
+        if joint.is_empty() {
+            joint = "the producer closed, but ";
+        }
         if let Some(failures) = &self.unobserved {
             write!(f, "{joint}{failures}")?;
             joint = "; ";
@@ -316,5 +322,22 @@ impl fmt::Display for NotReady {
 impl std::error::Error for NotReady {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         self.0.as_ref().and_then(std::error::Error::source)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_that_a_close_could_not_do_is_told_and_kept_apart() {
+        let error = CloseError { cut_off: 3, cut_short: true, unobserved: None, dead_letters_lost: 2 };
+        let text = error.to_string();
+        let (undelivered, rest) = text.split_once("on the log; ").unwrap();
+        let (ended, lost) = rest.split_once("failed then; ").unwrap();
+        assert!(undelivered.contains("3 records undelivered") && ended.contains("I/O had ended"), "{text}");
+        assert!(lost.starts_with("2 dead letters"), "{text}");
+        let error = CloseError { cut_off: 0, cut_short: false, unobserved: None, dead_letters_lost: 2 };
+        assert!(error.to_string().starts_with("the producer closed, but 2 dead letters"), "{error}");
     }
 }
