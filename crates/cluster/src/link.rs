@@ -148,6 +148,8 @@ pub(crate) struct Link {
     last_attempt: Timestamp,
     /// The version of ApiVersions to begin with.
     first_version: ApiVersion,
+    /// How often the newest one came to nothing.
+    hung_up: u32,
     /// Connect again by itself after a failure, until this: somebody waits.
     pub(crate) wanted_until: Option<Timestamp>,
     /// Somebody was told to wait, and is to hear when there is room.
@@ -175,6 +177,7 @@ impl Link {
             not_before: Timestamp::ZERO,
             last_attempt: Timestamp::ZERO,
             first_version: newest_api_versions(),
+            hung_up: 0,
             wanted_until: None,
             room_awaited: false,
             draining: false,

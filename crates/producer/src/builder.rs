@@ -38,6 +38,7 @@ use crate::{Producer, seed};
 #[must_use = "settings do nothing until `build` is called"]
 pub struct ProducerBuilder {
     pub(crate) config: ProducerConfig,
+    pub(crate) grows: Grows,
     pub(crate) problems: Vec<ConfigProblem>,
     /// What properties lack, unless a mechanism is set in code.
     pub(crate) sasl_problem: Option<ConfigProblem>,
@@ -49,6 +50,13 @@ pub struct ProducerBuilder {
     handler: Option<Arc<dyn DeliveryHandler>>,
     failed: Option<FailurePolicy>,
     pub(crate) spool: Option<SpoolPolicy>,
+}
+
+/// Which defaults were not set to anything: they grow with what properties set.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Grows {
+    pub(crate) buffer_memory: bool,
+    pub(crate) delivery_timeout: bool,
 }
 
 macro_rules! setters {
@@ -90,6 +98,7 @@ impl ProducerBuilder {
         let security = Security::default();
         Self {
             config,
+            grows: Grows { buffer_memory: true, delivery_timeout: true },
             problems: Vec::new(),
             sasl_problem: None,
             io,
@@ -114,8 +123,6 @@ impl ProducerBuilder {
         max_record_size: usize,
         /// The largest request, in bytes. Default: 8 MiB.
         max_request_size: usize,
-        /// `buffer.memory`, in bytes. Default: 32 MiB.
-        buffer_memory: usize,
         /// `max.block.ms`. Default: 60 s.
         max_block: Duration,
         /// `compression.type`, with its level. Default: none.
@@ -128,8 +135,6 @@ impl ProducerBuilder {
         sticky_bytes: usize,
         /// `partitioner.adaptive.partitioning.enable`. Default: on.
         adaptive: bool,
-        /// `delivery.timeout.ms`. Default: 120 s.
-        delivery_timeout: Duration,
         /// `request.timeout.ms`. Default: 30 s.
         request_timeout: Duration,
         /// `retry.backoff.ms`; a batch's first retry with a leader comes after a tenth of it. Default: 100 ms.
@@ -170,6 +175,20 @@ impl ProducerBuilder {
         max_frame: usize,
         /// How long the producer goes on delivering after its last handle is dropped. Default: 30 s.
         drop_timeout: Duration,
+    }
+
+    /// `buffer.memory`, in bytes. Default: 32 MiB.
+    pub fn buffer_memory(mut self, buffer_memory: usize) -> Self {
+        self.config.buffer_memory = buffer_memory;
+        self.grows.buffer_memory = false;
+        self
+    }
+
+    /// `delivery.timeout.ms`. Default: 120 s.
+    pub fn delivery_timeout(mut self, delivery_timeout: Duration) -> Self {
+        self.config.delivery_timeout = delivery_timeout;
+        self.grows.delivery_timeout = false;
+        self
     }
 
     /// `client.id`. Default: `milena`.

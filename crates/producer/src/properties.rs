@@ -11,6 +11,7 @@ use milena_pool::TcpConnector;
 use milena_sender::{Guarantee, RefusedIdentity};
 use milena_spool::Fsync;
 
+use crate::builder::Grows;
 use crate::config::{ConfigProblem, ProducerConfig};
 use crate::{FailurePolicy, Producer, ProducerBuilder, SpoolPolicy};
 
@@ -35,7 +36,8 @@ impl Producer {
 
 impl ProducerBuilder {
     /// Takes over every setting that `settings` has but `bootstrap.servers`, for the brokers that this was made with stay; the others
-    /// stay as they are, but that a default grows as it does in Java (`delivery.timeout.ms`, `buffer.memory`). [`Producer::from_settings`] takes the brokers over, too.
+    /// stay as they are, but that a default grows as it does in Java (`delivery.timeout.ms`, `buffer.memory`).
+    /// [`Producer::from_settings`] takes the brokers over, too.
     ///
     /// Properties come from [`Properties`](milena_client::property::Properties). What does not fit together is reported by
     /// [`build`](Self::build): `enable.idempotence=true` with `acks` other than `all`, for one. What is only worth a word
@@ -48,7 +50,7 @@ impl ProducerBuilder {
             tracing::warn!("bootstrap.servers has no effect: the producer was told of other brokers in code");
         }
         apply_client(&mut self.config, &settings.client);
-        apply_producer(&mut self.config, &settings.producer);
+        apply_producer(&mut self.config, &mut self.grows, &settings.producer);
         match guarantee(&settings.producer) {
             Ok(Some(guarantee)) => self.config.guarantee = guarantee,
             Ok(None) => {}
@@ -148,9 +150,9 @@ fn apply_client(config: &mut ProducerConfig, given: &ClientSettings) {
     }
 }
 
-fn apply_producer(config: &mut ProducerConfig, given: &ProducerSettings) {
-    // What is not set may grow with what is.
-    let default = ProducerConfig::new(Vec::new());
+fn apply_producer(config: &mut ProducerConfig, grows: &mut Grows, given: &ProducerSettings) {
+    grows.buffer_memory &= given.buffer_memory.is_none();
+    grows.delivery_timeout &= given.delivery_timeout.is_none();
     set(&mut config.retries, given.retries.as_ref());
     set(&mut config.max_in_flight, given.max_in_flight.as_ref());
     set(&mut config.linger, given.linger.as_ref());
@@ -170,21 +172,24 @@ fn apply_producer(config: &mut ProducerConfig, given: &ProducerSettings) {
     set(&mut config.max_record_size, given.max_request_size.as_ref());
     if let Some(size) = given.max_request_size {
         config.max_request_size = size;
-        if given.buffer_memory.is_none() && config.buffer_memory == default.buffer_memory {
+        if grows.buffer_memory {
             config.buffer_memory = config.buffer_memory.max(size);
         }
     }
     // As in Java: a default timeout that is too short for the other two grows, one that was set is an error.
-    let needed = config.linger.saturating_add(config.request_timeout);
-    match given.delivery_timeout {
-        Some(timeout) => config.delivery_timeout = timeout,
-        None if config.delivery_timeout == default.delivery_timeout => {
-            config.delivery_timeout = config.delivery_timeout.max(needed.min(Duration::from_millis(i32::MAX as u64)));
-        }
-        None => {}
+    set(&mut config.delivery_timeout, given.delivery_timeout.as_ref());
+    if grows.delivery_timeout {
+        let needed = config.linger.saturating_add(config.request_timeout);
+        config.delivery_timeout = config.delivery_timeout.max(needed.min(Duration::from_millis(i32::MAX as u64)));
+    }
+    let ignores_keys = given.ignore_keys == Some(true);
+    let is_built_in = matches!(config.partitioner, PartitionerKind::Java | PartitionerKind::IgnoreKeys);
+    if ignores_keys && given.partitioner.is_none() && !is_built_in {
+        tracing::warn!("partitioner.ignore.keys has no effect: the producer was given another partitioner in code");
     }
     let partitioner = match given.partitioner {
-        None | Some(Partitioner::Java) if given.ignore_keys == Some(true) => Some(PartitionerKind::IgnoreKeys),
+        None if ignores_keys && is_built_in => Some(PartitionerKind::IgnoreKeys),
+        Some(Partitioner::Java) if ignores_keys => Some(PartitionerKind::IgnoreKeys),
         Some(Partitioner::Java) => Some(PartitionerKind::Java),
         Some(Partitioner::UniformSticky) => Some(PartitionerKind::IgnoreKeys),
         Some(Partitioner::RoundRobin) => Some(PartitionerKind::RoundRobin),

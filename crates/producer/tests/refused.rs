@@ -6,7 +6,7 @@
 use std::error::Error;
 use std::fs;
 use std::sync::mpsc::{self, Sender};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use milena_producer::{BatchReport, Codec, Compression, DeliveryHandler, FailurePolicy, Producer};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -60,7 +60,9 @@ fn a_producer_that_cannot_be_built_says_why_and_leaves_no_thread() {
     gone.sort_unstable();
     assert_eq!(gone, ["handler", "letters"]);
     // Those that compress own nothing that could be heard of. A name is cut off after 15 bytes.
+    let end = Instant::now() + LONG;
     while threads().iter().any(|name| name.starts_with("unbuilt")) {
+        assert!(Instant::now() < end, "{:?}", threads());
         std::thread::yield_now();
     }
 }

@@ -33,8 +33,9 @@
 //! ```
 //!
 //! Three rules keep the broker's memory of five batches sufficient and its answers meaningful:
-//! * from the oldest open batch to the newest stamped one there are at most [`WINDOW`] batches, *closed ones included*, because what counts
-//!   is how many batches the broker may have appended after the one it is asked about;
+//! * nothing is sent [`WINDOW`] places or more behind a batch in flight, *closed ones in between included*, because what counts is how many
+//!   batches the broker may have appended after one that may be sent again. What is in front of all that is in flight has ended or was
+//!   withdrawn, and is never sent again; only a batch that is stamped anew counts it, too, so that tombstones do not pile up;
 //! * a batch is sent again only when all before it are in flight to the same leader or closed, and nothing behind it is in flight, so the
 //!   broker saw a batch's predecessors before the attempt that it answers;
 //! * until the first success from a leader (id, epoch, topic id; producer id, epoch) and after any error only one batch is in flight,
@@ -55,7 +56,7 @@ use crate::gate::Withdrawn;
 use crate::identity::{Attempt, BatchKey, Identity, Route};
 use crate::verdict::{Fate, Protection};
 
-/// How many batches of one producer a broker remembers per partition, and so how many stamped ones may be open.
+/// How many batches of one producer a broker remembers per partition, and so how many stamped ones may be in flight.
 pub const WINDOW: usize = 5;
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

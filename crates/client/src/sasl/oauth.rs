@@ -219,8 +219,10 @@ struct Exchange {
 impl SaslExchange for Exchange {
     fn step(&mut self, challenge: &[u8]) -> Result<Step, SaslError> {
         let step = self.client.step(challenge)?;
-        if let Step::GiveUp { error, .. } = &step {
-            self.refused(error);
+        match &step {
+            Step::GiveUp { error, .. } => self.refused(error),
+            Step::Done => locked(&self.tokens.keeper).accepted(),
+            _ => {}
         }
         Ok(step)
     }

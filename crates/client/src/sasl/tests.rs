@@ -166,6 +166,29 @@ async fn a_token_that_was_refused_is_not_shown_again() {
 }
 
 #[tokio::test]
+async fn a_broker_that_accepts_a_token_ends_the_wait_that_refusals_made_longer() {
+    let (calls, provider) = counted(3_600_000);
+    let mut refresh = Refresh::default();
+    (refresh.retry_backoff, refresh.retry_backoff_max) = (Duration::from_millis(1), Duration::from_secs(3_600));
+    let bearer = OAuthBearer::with_refresh(provider, refresh);
+    let rounds = async {
+        while *calls.borrow() < 25 {
+            let Ok(mut accepted) = bearer.start(PEER()).await else {
+                tokio::task::yield_now().await;
+                continue;
+            };
+            accepted.step(b"").unwrap();
+            assert_eq!(accepted.step(b"").unwrap(), SaslStep::Done);
+            let mut refused = bearer.start(PEER()).await.unwrap();
+            refused.step(b"").unwrap();
+            refused.refused(&SaslError::new(SaslErrorKind::TokenRefused, "revoked"));
+        }
+    };
+    // Else it would be a minute before the 16th alone.
+    tokio::time::timeout(Duration::from_secs(30), rounds).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_token_that_was_refused_by_an_error_is_not_shown_again_either() {
     let (calls, bearer) = counted_at_once();
     let mut authenticator = Authenticator::new(Some(Arc::new(bearer.clone())));
@@ -175,10 +198,13 @@ async fn a_token_that_was_refused_by_an_error_is_not_shown_again_either() {
     authenticator
         .order(ConnId(1), SaslOrder::Refused { error: SaslError::new(SaslErrorKind::TokenRefused, "revoked") });
     authenticator.forget(ConnId(1));
-    while *calls.borrow() < 2 {
-        assert!(bearer.start(PEER()).await.is_ok());
-        tokio::task::yield_now().await;
-    }
+    let asked_again = async {
+        while *calls.borrow() < 2 {
+            assert!(bearer.start(PEER()).await.is_ok());
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), asked_again).await.unwrap();
 }
 
 #[cfg(feature = "oauth")]

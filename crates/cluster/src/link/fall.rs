@@ -86,8 +86,12 @@ impl Link {
                 // Some servers close the connection on a version they do not know, or answer it with nonsense; an
                 // older one is worth a try next time. If that fails as well, the newest is tried again.
                 let oldest = conn.oldest().map_or(self.first_version, |request| request.version) == ApiVersion(0);
-                self.first_version =
-                    if oldest || self.first_version.0 == 0 { newest_api_versions() } else { ApiVersion(0) };
+                if oldest || self.first_version.0 == 0 {
+                    self.first_version = newest_api_versions();
+                } else {
+                    self.first_version = ApiVersion(0);
+                    self.hung_up = self.hung_up.saturating_add(1);
+                }
                 Vec::new()
             }
             Stage::Authenticating { conn, .. } => {
@@ -101,8 +105,10 @@ impl Link {
                 // Having been usable is not enough: a broker may accept, answer once and close, for ever.
                 if long_lived {
                     self.failures = 0;
-                    // What led to an older version may have had another cause.
-                    self.first_version = newest_api_versions();
+                    if self.hung_up == 1 {
+                        // What led to an older version may have had another cause.
+                        self.first_version = newest_api_versions();
+                    }
                 }
                 conn.into_in_flight()
             }
@@ -176,6 +182,7 @@ impl Link {
         self.failures = 0;
         self.timeouts = 0;
         self.first_version = newest_api_versions();
+        self.hung_up = 0;
         if self.ready_mut().is_some_and(|conn| conn.load() > 0) {
             self.draining = true;
             return true;

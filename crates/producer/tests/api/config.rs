@@ -138,12 +138,28 @@ fn what_was_set_in_code_does_not_grow_with_what_properties_set() {
         properties.set(pair.0, pair.1);
         properties.settings().unwrap()
     };
-    let short = valid().delivery_timeout(Duration::from_secs(10)).settings(&settings(("linger.ms", "7")));
-    assert!(problems(short)[0].starts_with("delivery.timeout.ms"));
-    let small = valid().buffer_memory(4 << 20).settings(&settings(("max.request.size", "67108864")));
-    assert!(problems(small)[0].starts_with("buffer.memory"));
-    let grown = valid().settings(&settings(("max.request.size", "67108864"))).build().unwrap();
-    assert_eq!(grown.config().buffer_memory, 64 << 20);
+    for timeout in [10, 120].map(Duration::from_secs) {
+        let short = valid().delivery_timeout(timeout).settings(&settings(("request.timeout.ms", "200000")));
+        assert!(problems(short)[0].starts_with("delivery.timeout.ms"));
+    }
+    for memory in [4 << 20, 32 << 20] {
+        let small = valid().buffer_memory(memory).settings(&settings(("max.request.size", "67108864")));
+        assert!(problems(small)[0].starts_with("buffer.memory"));
+    }
+    let (large, larger) = (settings(("max.request.size", "67108864")), settings(("max.request.size", "134217728")));
+    assert_eq!(valid().settings(&large).settings(&larger).build().unwrap().config().buffer_memory, 128 << 20);
+}
+
+#[test]
+fn a_partitioner_that_was_given_in_code_goes_by_its_own_rules() {
+    let mut properties = Properties::new();
+    properties.set("partitioner.ignore.keys", "true");
+    let settings = properties.settings().unwrap();
+    let with = |kind: PartitionerKind| {
+        valid().partitioner(kind).settings(&settings).build().unwrap().config().partitioner.clone()
+    };
+    assert!(matches!(with(PartitionerKind::RoundRobin), PartitionerKind::RoundRobin));
+    assert!(matches!(with(PartitionerKind::Java), PartitionerKind::IgnoreKeys));
 }
 
 #[test]

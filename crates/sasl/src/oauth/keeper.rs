@@ -56,6 +56,8 @@ pub struct TokenKeeper {
     /// When the token in force is to be replaced.
     refresh_at: i64,
     failures: u32,
+    /// Tokens in a row that brokers refused, however willing whoever gives them is.
+    refusals: u32,
     retry_at: i64,
     /// Why there is no token, or no newer one.
     error: Option<SaslError>,
@@ -66,7 +68,16 @@ impl TokenKeeper {
     /// Without a token yet. `seed` should differ between clients.
     #[must_use]
     pub fn new(refresh: Refresh, seed: u64) -> Self {
-        Self { refresh, token: None, refresh_at: 0, failures: 0, retry_at: i64::MIN, error: None, random: seed }
+        Self {
+            refresh,
+            token: None,
+            refresh_at: 0,
+            failures: 0,
+            refusals: 0,
+            retry_at: i64::MIN,
+            error: None,
+            random: seed,
+        }
     }
 
     /// The token in force, unless it has expired.
@@ -121,8 +132,15 @@ impl TokenKeeper {
     pub fn refused(&mut self, now: i64, token: &BearerToken, error: SaslError) {
         if self.token.as_ref().is_some_and(|held| held.value().expose() == token.value().expose()) {
             self.token = None;
+            self.failures = self.refusals;
+            self.refusals = self.refusals.saturating_add(1);
             self.failed(now, error);
         }
+    }
+
+    /// A broker accepted a token.
+    pub fn accepted(&mut self) {
+        self.refusals = 0;
     }
 
     /// A token that does not say when it expires is good for one use.
@@ -147,8 +165,11 @@ impl TokenKeeper {
         let (earliest, latest) = (now.saturating_add(millis(min_period)), expires.saturating_sub(millis(buffer)));
         if earliest > latest {
             // It lives for too short a time for both; not in a hurry, all the same. What counts is the life that it has left: whoever gave it
-            // may have the same one for whoever asks until shortly before its end.
-            return after(now).max(now.saturating_add(millis(self.refresh.retry_backoff)));
+            // may have the same one for whoever asks until shortly before its end. One that had a longer life is about to be replaced there.
+            let whole = expires.saturating_sub(start);
+            let is_late = whole > millis(min_period).saturating_add(millis(buffer));
+            let at = if is_late { after(now).min(earliest) } else { after(now) };
+            return at.max(now.saturating_add(millis(self.refresh.retry_backoff)));
         }
         after(start).clamp(earliest, latest)
     }
@@ -232,14 +253,15 @@ mod tests {
         let token = BearerToken::new("eyJhbGciOiJub25lIn0.eyJpYXQiOjAsImV4cCI6MzYwMH0.").unwrap();
         assert_eq!((token.issued_ms(), token.expires_ms()), (Some(0), Some(HOUR)));
         let mut keeper = keeper();
-        let mut asked = 0;
-        let mut now = HOUR - 360_000;
+        let mut asked = Vec::new();
+        let mut now = HOUR - 359_000;
         while now < HOUR {
             keeper.fetched(now, Ok(token.clone()));
-            asked += 1;
+            asked.push(now);
             now = next(&keeper, now);
         }
-        assert!((4..20).contains(&asked), "{asked} times in six minutes");
+        assert!((8..20).contains(&asked.len()), "{asked:?} in six minutes");
+        assert!(asked[..6].windows(2).all(|two| two[1] - two[0] <= 60_000), "soon after there is another: {asked:?}");
     }
 
     #[test]
@@ -302,6 +324,24 @@ mod tests {
         assert!(keeper.token(1).is_none());
         assert_eq!(keeper.wanted(1, true), Wanted::Later(Some(101)));
         assert_eq!(keeper.wanted(101, true), Wanted::Fetch);
+    }
+
+    #[test]
+    fn tokens_that_brokers_refuse_are_replaced_more_and_more_slowly_until_one_is_accepted() {
+        let mut keeper = keeper();
+        let mut now = 0;
+        let mut refuse = |keeper: &mut TokenKeeper| {
+            keeper.fetched(now, Ok(token(now + HOUR)));
+            keeper.refused(now, &token(now + HOUR), error());
+            let Wanted::Later(Some(at)) = keeper.wanted(now, true) else { panic!("not at once") };
+            let wait = at - now;
+            now = at;
+            wait
+        };
+        let waits: Vec<i64> = (0..9).map(|_| refuse(&mut keeper)).collect();
+        assert_eq!(waits, [100, 200, 400, 800, 1_600, 3_200, 6_400, 10_000, 10_000]);
+        keeper.accepted();
+        assert_eq!(refuse(&mut keeper), 100);
     }
 
     #[test]
