@@ -100,7 +100,8 @@ impl Runner {
         let Some(folder) = self.folders.get_mut(source) else { return };
         let mut spool = self.spool.lock();
         let saved = (|| {
-            if goes_on && let Some(following) = spool.following(source, head)? {
+            // If that cannot be read, this one is written all the same.
+            if goes_on && let Ok(Some(following)) = spool.following(source, head) {
                 folder.replayer.go_on(Clock::wall_ms(), &following);
             }
             if let Step::Save(progress) = folder.replayer.step(now, Clock::wall_ms(), Some(head), true) {

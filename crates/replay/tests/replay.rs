@@ -174,6 +174,30 @@ fn what_was_left_alone_is_tried_again_later() {
 }
 
 #[test]
+fn what_was_accepted_is_written_down_though_the_next_one_cannot_be_read() {
+    let cluster = EmbeddedCluster::builder().start_blocking().unwrap();
+    cluster.create_topic("t", 2, 1).unwrap();
+    let (dir, mut spool) = new_spool();
+    for value in ["accepted", "rotten"] {
+        spool.append(&TopicName::new("t"), Some(PartitionId(0)), &batch(value)).unwrap();
+    }
+    // It knows its batches before the disk rots.
+    let source = Source { topic: TopicName::new("t"), place: Place::Partition(PartitionId(0)) };
+    spool.head(&source).unwrap().unwrap();
+    let path = dir.path().join(format!("topics/t/0/{:020}.log", 0));
+    let mut bytes = fs::read(&path).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::write(&path, bytes).unwrap();
+    let spool = Arc::new(parking_lot::Mutex::new(spool));
+    let (_replay, events) = replay(&cluster, &spool, None);
+    let event = events.recv_timeout(WAIT).unwrap();
+    assert!(matches!(event, ReplayEvent::Written { records: 1, .. }), "{event:?}");
+    let event = events.recv_timeout(WAIT).unwrap();
+    assert!(matches!(event, ReplayEvent::Stopped { why: Stop::Disk(_), .. }), "{event:?}");
+    assert_eq!(spool.lock().pending_in(&source).batches, 1);
+}
+
+#[test]
 fn what_is_to_be_tried_again_at_once_is_not_tried_on_and_on() {
     let rig = Rig::start(Some(Duration::ZERO));
     rig.append("gone", 0, "a");

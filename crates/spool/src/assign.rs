@@ -90,6 +90,7 @@ impl Spool {
     }
 
     fn spread(&mut self, source: &Source, head: &Head, partitions: i32) -> Result<(), SpoolError> {
+        self.sync_folder(source)?;
         let pieces = match head.named {
             Some(partition) => BTreeMap::from([(partition, whole(head))]),
             None => pieces(head, partitions).map_err(|what| self.corrupt(source, head, what))?,
@@ -113,6 +114,7 @@ impl Spool {
         let (Some(head), Place::Partition(partition)) = (self.head(source)?, source.place) else {
             return Ok(());
         };
+        self.sync_folder(source)?;
         let to = Source { topic: source.topic.clone(), place: Place::Aside(partition) };
         let end = self.folders.get(&to).map_or(0, Folder::end);
         if end <= head.offset() {
@@ -129,6 +131,11 @@ impl Spool {
             self.append_to(&to, &batch, self.moving(Some(head.offset()), None))?;
         }
         self.save_progress(source, aside.progress)
+    }
+
+    /// Before anything of it is copied: a copy that outlives its original in a crash of the machine is taken for one of what comes to that place later.
+    fn sync_folder(&mut self, source: &Source) -> Result<(), SpoolError> {
+        self.folders.get_mut(source).map_or(Ok(()), |folder| folder.sync(&*self.disk))
     }
 
     /// A copy takes no room for long, and is synced whatever the policy: the original goes.

@@ -117,7 +117,8 @@ impl Folder {
     pub(crate) fn end(&self) -> i64 {
         // What was sent but not synced may be gone after a crash of the machine; its offsets are not used again.
         let used = self.progress.next + i64::from(self.progress.trying.is_some());
-        self.segments.last().map_or(0, |segment| segment.next).max(used)
+        // One that is empty may begin before the end of the one in front of it.
+        self.segments.iter().map(|segment| segment.next).fold(used, i64::max)
     }
 
     fn log_path(&self, base: i64) -> PathBuf {
@@ -137,7 +138,8 @@ impl Folder {
         let size = (BATCH_HEADER_LEN + batch.payload_len()) as u64;
         let room = self.segments.last().is_some_and(|last| {
             let relative = offset.saturating_add(i64::from(line.count)) - last.base;
-            last.log_len + size <= how.segment_bytes && relative <= i64::from(i32::MAX)
+            // One file has one segment: an empty one takes what is too large for any.
+            (last.log_len == 0 || last.log_len + size <= how.segment_bytes) && relative <= i64::from(i32::MAX)
         });
         let fresh = Segment { base: offset, next: offset, log_len: 0, fates_len: 0, unsynced: false };
         let segment = if room { self.segments.last().unwrap_or(&fresh) } else { &fresh };
@@ -182,7 +184,8 @@ impl Folder {
         Ok(())
     }
 
-    /// Takes back what an append that failed may have left behind the end of `segment`: nobody may find it there later, and send it.
+    /// Takes back what an append that failed may have left behind the end of `segment`: nobody may find it there later, and send it. Of a segment that
+    /// was to begin with it nothing is left: what comes next may go elsewhere.
     fn undo(&self, disk: &dyn Disk, segment: &Segment) -> Result<(), SpoolError> {
         let of = [(self.log_path(segment.base), segment.log_len), (self.fates_path(segment.base), segment.fates_len)];
         for (path, len) in of {
@@ -192,6 +195,7 @@ impl Folder {
                 Ok(meta) if meta.len() <= len => Ok(()),
                 Ok(_) => disk.write_at(&path, len, &[]).and_then(|()| disk.sync(&path)),
             };
+            let undone = undone.and_then(|()| if segment.log_len == 0 { removed(disk, &path) } else { Ok(()) });
             undone.map_err(|error| SpoolError::io(&path, error))?;
         }
         Ok(())
@@ -312,10 +316,7 @@ impl Folder {
         {
             let base = first.base;
             for path in [self.log_path(base), self.fates_path(base)] {
-                match disk.remove(&path) {
-                    Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(SpoolError::io(&path, error)),
-                    _ => {}
-                }
+                removed(disk, &path).map_err(|error| SpoolError::io(&path, error))?;
             }
             self.cursor.take_if(|cursor| cursor.base == base);
             self.segments.remove(0);
@@ -350,6 +351,14 @@ impl Folder {
         recovered.pending.batches += self.pending.batches;
         recovered.pending.records += self.pending.records;
         recovered.pending.bytes += self.pending.bytes;
+    }
+}
+
+/// Deletes a file, which may be gone already.
+fn removed(disk: &dyn Disk, path: &Path) -> io::Result<()> {
+    match disk.remove(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
 }
 

@@ -72,6 +72,8 @@ pub struct Spool {
     pub(crate) folders: BTreeMap<Source, Folder>,
     topic_ids: BTreeMap<TopicName, TopicId>,
     last_sync: Instant,
+    /// The last sync was refused: nothing more is taken before one is not.
+    sync_failed: bool,
     /// Held for as long as the spool is open.
     pub(crate) _lock: Lock,
 }
@@ -111,8 +113,15 @@ impl Spool {
             create_dir(&*disk, &topics)?;
         }
         let last_sync = Instant::now();
-        let mut spool =
-            Self { config, disk, folders: BTreeMap::new(), topic_ids: BTreeMap::new(), last_sync, _lock: lock };
+        let mut spool = Self {
+            config,
+            disk,
+            folders: BTreeMap::new(),
+            topic_ids: BTreeMap::new(),
+            last_sync,
+            sync_failed: false,
+            _lock: lock,
+        };
         let mut recovered = Recovered::default();
         for (name, path) in folders(&topics)? {
             if names::check(&name).is_ok() {
@@ -123,6 +132,9 @@ impl Spool {
         spool.reclaim_all()?;
         spool.finish_assigning()?;
         spool.reclaim_all()?;
+        // Whoever was done with a topic may have been killed before its id was gone.
+        let topics: Vec<TopicName> = spool.topic_ids.keys().cloned().collect();
+        topics.iter().try_for_each(|topic| spool.forget_topic_id(topic))?;
         Ok((spool, recovered))
     }
 
@@ -327,7 +339,9 @@ impl Spool {
     /// What the file system refuses.
     pub fn sync(&mut self) -> Result<(), SpoolError> {
         self.last_sync = Instant::now();
-        self.folders.values_mut().try_for_each(|folder| folder.sync(&*self.disk))
+        let synced = self.folders.values_mut().try_for_each(|folder| folder.sync(&*self.disk));
+        self.sync_failed = synced.is_err();
+        synced
     }
 
     /// When [`sync_if_due`](Self::sync_if_due) has something to do; `None` if all is synced, or the policy is not [`Fsync::Interval`].
@@ -345,10 +359,12 @@ impl Spool {
     ///
     /// # Errors
     ///
-    /// What the file system refuses. What was to be synced still is, one interval later.
+    /// What the file system refuses. What was to be synced still is, with the next call.
     pub fn sync_if_due(&mut self) -> Result<bool, SpoolError> {
         match self.config.fsync {
-            Fsync::Interval(every) if self.last_sync.elapsed() >= every => self.sync().map(|()| true),
+            Fsync::Interval(every) if self.sync_failed || self.last_sync.elapsed() >= every => {
+                self.sync().map(|()| true)
+            }
             _ => Ok(false),
         }
     }

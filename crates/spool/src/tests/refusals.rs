@@ -2,15 +2,17 @@
 
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use milena_wire::TopicId;
 use parking_lot::Mutex;
 
-use super::support::{append, batch, config, drain, open_clean, partition, topic};
+use super::support::{append, batch, config, drain, files, open_clean, partition, topic};
 use crate::disk::{Disk, RealDisk};
-use crate::{Fsync, Spool, SpoolConfig, SpoolError};
+use crate::replay::{Aside, Unresolved};
+use crate::{Fate, Fsync, Progress, Spool, SpoolConfig, SpoolError};
 
 #[test]
 fn a_bound_is_kept_and_space_comes_back_with_the_replay() {
@@ -36,6 +38,8 @@ fn a_bound_is_kept_and_space_comes_back_with_the_replay() {
 struct Refusing {
     writes: Mutex<Option<io::ErrorKind>>,
     syncs: Mutex<Option<io::ErrorKind>>,
+    /// Which files were synced.
+    synced: Mutex<Vec<PathBuf>>,
 }
 
 impl Refusing {
@@ -69,6 +73,7 @@ impl Disk for Refusing {
     }
 
     fn sync(&self, path: &Path) -> io::Result<()> {
+        self.synced.lock().push(path.to_owned());
         self.syncs.lock().map_or_else(|| RealDisk.sync(path), |kind| Err(kind.into()))
     }
 
@@ -103,6 +108,89 @@ fn a_full_disk_refuses_one_batch_and_harms_no_other() {
 }
 
 #[test]
+fn a_full_disk_that_has_room_for_something_smaller_uses_no_offset_twice() {
+    let dir = tempfile::tempdir().unwrap();
+    let from = partition("t", 0);
+    let disk = Arc::new(Refusing::default());
+    let (mut spool, _) = Spool::open_on(Arc::clone(&disk) as _, config(dir.path())).unwrap();
+    append(&mut spool, &from, &["a"]);
+    *disk.writes.lock() = Some(io::ErrorKind::StorageFull);
+    // It would have begun another segment.
+    spool.append(&from.topic, from.place.partition(), &batch(&[&"x".repeat(300)])).unwrap_err();
+    *disk.writes.lock() = None;
+    append(&mut spool, &from, &["b"]);
+    drop(spool);
+    assert_eq!(files(&dir.path().join("topics/t/0")).len(), 2, "one segment");
+    let mut spool = open_clean(dir.path());
+    append(&mut spool, &from, &["c"]);
+    assert_eq!(drain(&mut spool, &from), ["a", "b", "c"]);
+    assert_eq!(spool.pending().count(), 0);
+}
+
+#[test]
+fn what_a_kill_left_empty_begins_no_second_segment_and_hides_no_record() {
+    // As if a segment had been begun with a batch, whose sidecar alone was made; and what came next went into the one before, or not.
+    for base in [1, 2] {
+        let dir = tempfile::tempdir().unwrap();
+        let from = partition("t", 0);
+        let mut spool = open_clean(dir.path());
+        append(&mut spool, &from, &["a"]);
+        append(&mut spool, &from, &["b"]);
+        drop(spool);
+        fs::write(dir.path().join(format!("topics/t/0/{base:020}.fates")), "").unwrap();
+        let mut spool = open_clean(dir.path());
+        let large = "x".repeat(300);
+        append(&mut spool, &from, &[&large]);
+        append(&mut spool, &from, &["c"]);
+        assert_eq!(drain(&mut spool, &from), ["a", "b", &large, "c"], "{base}");
+        drop(spool);
+        assert_eq!(open_clean(dir.path()).pending().count(), 0);
+    }
+}
+
+#[test]
+fn what_is_copied_is_synced_first_whatever_the_policy() {
+    let dir = tempfile::tempdir().unwrap();
+    let disk = Arc::new(Refusing::default());
+    let config = SpoolConfig { fsync: Fsync::Never, ..config(dir.path()) };
+    let (mut spool, _) = Spool::open_on(Arc::clone(&disk) as _, config).unwrap();
+    spool.append(&topic("t"), None, &batch(&["a"])).unwrap();
+    append(&mut spool, &partition("u", 0), &["b"]);
+    assert!(disk.synced.lock().is_empty(), "{:?}", disk.synced.lock());
+    spool.assign(&topic("t"), 1).unwrap();
+    let why = Aside {
+        progress: Progress { next: 1, ..Progress::default() },
+        stamp: None,
+        fate: Fate::NotWritten,
+        why: Unresolved::Unstamped,
+    };
+    spool.set_aside(&partition("u", 0), &why).unwrap();
+    let synced = disk.synced.lock().clone();
+    let at = |below: &str| synced.iter().position(|path| path.ends_with(format!("{below}/{:020}.log", 0)));
+    for (original, copy) in [("t/unassigned", "t/0"), ("u/0", "u/0/aside")] {
+        assert!(at(original).is_some() && at(original) < at(copy), "{original} before {copy}: {synced:?}");
+    }
+}
+
+#[test]
+fn a_topics_id_goes_with_its_last_record_though_a_kill_left_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let from = partition("t", 0);
+    let mut spool = open_clean(dir.path());
+    append(&mut spool, &from, &["a"]);
+    spool.note_topic_id(&from.topic, TopicId([7; 16])).unwrap();
+    let path = dir.path().join("topics/t/topic.id");
+    let text = fs::read(&path).unwrap();
+    assert_eq!(drain(&mut spool, &from), ["a"]);
+    drop(spool);
+    assert!(!path.exists());
+    fs::write(&path, text).unwrap();
+    let mut spool = open_clean(dir.path());
+    append(&mut spool, &from, &["b"]);
+    assert_eq!(spool.topic_id(&from.topic), None, "it may be another topic by now");
+}
+
+#[test]
 fn a_disk_that_turns_read_only_is_told_as_that() {
     let dir = tempfile::tempdir().unwrap();
     let disk = Arc::new(Refusing::default());
@@ -132,7 +220,9 @@ fn a_disk_that_does_not_sync_at_the_end_of_an_interval_takes_nothing_more() {
     while spool.sync_due().is_some_and(|at| at > Instant::now()) {
         std::thread::yield_now();
     }
-    spool.append(&from.topic, from.place.partition(), &batch(&["refused"])).unwrap_err();
+    for _ in 0..3 {
+        spool.append(&from.topic, from.place.partition(), &batch(&["refused"])).unwrap_err();
+    }
     assert!(spool.sync_due().is_some());
     *disk.syncs.lock() = None;
     drop(spool);
