@@ -24,6 +24,10 @@ pub enum PartitionerKind {
     Murmur2,
     /// librdkafka's `murmur2_random`: as [`Java`](Self::Java).
     Murmur2Random,
+    /// librdkafka's `fnv1a`: FNV-1a of the key; null counts as empty.
+    Fnv1a,
+    /// librdkafka's `fnv1a_random`, and sarama's default (`NewHashPartitioner`): FNV-1a of the key, an empty one included; without a key sticky.
+    Fnv1aRandom,
     /// Every record names its partition; one that does not is refused.
     Manual,
     /// One's own.

@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use milena_wire::{PartitionId, RecordParts, TopicName, crc32_ieee, murmur2};
+use milena_wire::{PartitionId, RecordParts, TopicName, crc32_ieee, fnv1a, murmur2};
 
 use crate::core::Core;
 use crate::queue::PartitionQueue;
@@ -119,6 +119,8 @@ impl Topic {
             (PartitionerKind::Consistent, key) => Ok(self.hashed(crc32_ieee(key.unwrap_or_default()))),
             (PartitionerKind::ConsistentRandom, Some(key)) if !key.is_empty() => Ok(self.hashed(crc32_ieee(key))),
             (PartitionerKind::Murmur2, None) => Ok(self.murmured(&[])),
+            (PartitionerKind::Fnv1a, key) => Ok(self.fnv_hashed(key.unwrap_or_default())),
+            (PartitionerKind::Fnv1aRandom, Some(key)) => Ok(self.fnv_hashed(key)),
             (PartitionerKind::Manual, _) => Err(Refused::Partitioner {
                 message: "the record names no partition, and the partitioner is \"manual\"".to_owned(),
             }),
@@ -128,7 +130,8 @@ impl Topic {
                 | PartitionerKind::Murmur2Random
                 | PartitionerKind::Murmur2
                 | PartitionerKind::IgnoreKeys
-                | PartitionerKind::ConsistentRandom,
+                | PartitionerKind::ConsistentRandom
+                | PartitionerKind::Fnv1aRandom,
                 _,
             ) => Ok(Target::stuck_to(self.sticky.choose(self))),
         }
@@ -137,6 +140,10 @@ impl Topic {
     #[inline]
     fn murmured(&self, key: &[u8]) -> Target {
         self.hashed(murmur2(key).cast_unsigned() & 0x7fff_ffff)
+    }
+
+    fn fnv_hashed(&self, key: &[u8]) -> Target {
+        self.hashed(fnv1a(key).cast_signed().unsigned_abs())
     }
 
     #[inline]

@@ -365,6 +365,8 @@ fn partitioner_name(kind: &PartitionerKind) -> &'static str {
     match kind {
         PartitionerKind::Java | PartitionerKind::Murmur2Random => "murmur2_random",
         PartitionerKind::Murmur2 => "murmur2",
+        PartitionerKind::Fnv1a => "fnv1a",
+        PartitionerKind::Fnv1aRandom => "fnv1a_random",
         PartitionerKind::Consistent => "consistent",
         PartitionerKind::ConsistentRandom => "consistent_random",
         PartitionerKind::Random => "random",

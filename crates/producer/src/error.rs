@@ -78,8 +78,8 @@ impl fmt::Display for EnqueueError {
             Self::Partitioner { message } => write!(f, "the partitioner refused the record: {message}"),
             Self::RecordTooLarge { size, limit } => write!(
                 f,
-                "the record takes {size} bytes and the limit is {limit}; raise max_record_size and the topic's \
-                 max.message.bytes, or send less"
+                "the record takes {size} bytes and the limit is {limit}; raise max_record_size (max.request.size in \
+                 properties) and the topic's max.message.bytes, or send less"
             ),
             Self::Timestamp { given } => {
                 write!(f, "the record's timestamp is {given} ms; it must not be negative")

@@ -198,6 +198,8 @@ fn apply_producer(config: &mut ProducerConfig, grows: &mut Grows, given: &Produc
         Some(Partitioner::ConsistentRandom) => Some(PartitionerKind::ConsistentRandom),
         Some(Partitioner::Murmur2) => Some(PartitionerKind::Murmur2),
         Some(Partitioner::Murmur2Random) => Some(PartitionerKind::Murmur2Random),
+        Some(Partitioner::Fnv1a) => Some(PartitionerKind::Fnv1a),
+        Some(Partitioner::Fnv1aRandom) => Some(PartitionerKind::Fnv1aRandom),
         _ => None,
     };
     set(&mut config.partitioner, partitioner.as_ref());

@@ -4,6 +4,7 @@ pub mod batch;
 pub mod codec;
 pub mod crc;
 mod error_code;
+mod fnv1a;
 mod frame;
 mod ids;
 pub mod message;
@@ -22,6 +23,7 @@ pub use batch::{
 pub use codec::{Codec, CodecError, CodecFault, Compression, Compressor, LevelError, compress, decompress};
 pub use crc::{PayloadCrc, crc32_ieee};
 pub use error_code::ErrorCode;
+pub use fnv1a::fnv1a;
 pub use frame::Frame;
 pub use ids::{
     ApiKey, ApiVersion, BrokerId, CorrelationId, LeaderEpoch, Offset, PartitionId, ProducerEpoch, ProducerId,

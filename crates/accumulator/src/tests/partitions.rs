@@ -80,6 +80,33 @@ fn librdkafkas_partitioners_hash_as_librdkafka_does() {
     assert_eq!(partition_of(&murmur, &anywhere(value(b""))), empty.cast_signed());
 }
 
+#[test]
+fn keys_go_where_sarama_sends_them() {
+    // librdkafka's vectors, which are from Go.
+    let vectors: [(&[u8], u32); 6] = [
+        (b"kafka", 0x0d33_c4e1),
+        (b"giberish123456789", 0x77a5_8295),
+        (b"1234", 0x023b_dd03),
+        (b"234", 0x2dea_3cd2),
+        (b"4", 0x310c_a263),
+        (b"", 0x7ee3_623b),
+    ];
+    for kind in [PartitionerKind::Fnv1a, PartitionerKind::Fnv1aRandom] {
+        for count in [1, 7, 100] {
+            let rig = rig(kind.clone(), count);
+            for (key, hash) in vectors {
+                let expected = usize::try_from(hash).unwrap() % count;
+                let partition = partition_of(&rig, &anywhere(keyed(key, b"")));
+                assert_eq!(usize::try_from(partition), Ok(expected), "{kind:?} {key:?} among {count}");
+            }
+        }
+    }
+    assert_eq!(
+        partition_of(&rig(PartitionerKind::Fnv1a, 7), &anywhere(value(b""))),
+        (0x7ee3_623b_u32 % 7).cast_signed()
+    );
+}
+
 /// Partitions a keyless (or empty-keyed) record of 100 bytes goes to, one record after the other.
 fn walk(rig: &Rig, records: usize, key: Option<&[u8]>) -> Vec<i32> {
     let bytes = [0; 100];
@@ -94,6 +121,7 @@ fn keyless_records_of_every_sticky_partitioner_stick() {
         (PartitionerKind::Murmur2Random, None),
         (PartitionerKind::ConsistentRandom, None),
         (PartitionerKind::ConsistentRandom, Some(&b""[..])),
+        (PartitionerKind::Fnv1aRandom, None),
         (PartitionerKind::IgnoreKeys, Some(b"key")),
     ];
     for (kind, key) in kinds {

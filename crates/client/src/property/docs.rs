@@ -14,6 +14,9 @@ and listed with the reason when the settings are read.
 
 Defaults are milena's own. A millisecond value must fit 32 bits.
 
+A value that is `${env:NAME}` or `${file:PATH}` as a whole stands for what is there. The command `milena` puts it in place, a program does so by
+`Properties::resolve`; a value that was not put in place is refused.
+
 <!-- Written by a test from the table in crates/client/src/property/known. To update it:
      UPDATE_DOCS=1 cargo test -p milena-client docs -->
 ";

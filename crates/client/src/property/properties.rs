@@ -149,6 +149,11 @@ impl Properties {
         for (index, known) in self.in_force(&mut draft) {
             draft.entry = index;
             let entry = &self.entries[index];
+            if entry.is_unresolved() {
+                let wrong = Wrong::new("refers to a value that is kept elsewhere, and nobody has put that in place");
+                draft.wrong.push((index, wrong.hint("Properties::resolve does so")));
+                continue;
+            }
             if let Err(wrong) = apply(known, &mut draft, entry.text()) {
                 // What is wrong with a value may be said in words of it.
                 let unseen = entry.resolved && !is_secret(&entry.key);
@@ -203,6 +208,12 @@ impl Entry {
     /// The value without white space around it.
     fn text(&self) -> &str {
         self.value.expose_str().unwrap_or_default().trim()
+    }
+
+    /// Whether it would be taken by its letters though it names something else: no password looks like that.
+    fn is_unresolved(&self) -> bool {
+        let is_reference = |text: &str| ["${env:", "${file:"].iter().any(|start| text.starts_with(start));
+        !self.resolved && (is_reference(self.text()) || self.text().split('"').any(is_reference))
     }
 
     /// Whether the value must not be shown.

@@ -216,4 +216,8 @@ pub enum Partitioner {
     Murmur2,
     /// librdkafka's `murmur2_random`: as [`Java`](Self::Java).
     Murmur2Random,
+    /// librdkafka's `fnv1a`: FNV-1a of the key; null counts as empty.
+    Fnv1a,
+    /// librdkafka's `fnv1a_random`, and sarama's default: FNV-1a of the key; without a key, sticky.
+    Fnv1aRandom,
 }

@@ -178,8 +178,8 @@ pub(super) static JAVA_ONLY: &[Known] = &[
     ),
     only("metadata.cluster.check.enable", &["false"], "the cluster's identity is not checked"),
     only("interceptor.classes", &[""], NO_CLASSES),
-    only("config.providers", &[""], "values are taken as they are written, and no provider is asked for them"),
-    refused("config.providers.*", "values are taken as they are written, and no provider is asked for them"),
+    only("config.providers", &[""], "no provider is asked for values; there are `${env:NAME}` and `${file:PATH}`"),
+    refused("config.providers.*", "no provider is asked for values; there are `${env:NAME}` and `${file:PATH}`"),
 ];
 
 const CALLBACK: &str = "a callback is set in code and not by a property";

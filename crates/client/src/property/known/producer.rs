@@ -47,7 +47,7 @@ pub(super) static PRODUCER: &[Known] = &[
         Ok(())
     })
     .alias(&["message.max.bytes"])
-    .note("largest record and largest request, in bytes before compression"),
+    .note("largest record and largest request, in bytes before compression; sets both, which are set apart in code"),
     applied("max.block.ms", "60000", |draft, value| {
         draft.settings.producer.max_block = Some(millis(value)?);
         Ok(())
@@ -97,7 +97,7 @@ pub(super) static PRODUCER: &[Known] = &[
         .note("Java's `RoundRobinPartitioner`, `DefaultPartitioner` and `UniformStickyPartitioner` have a counterpart; other classes cannot be loaded"),
     applied("partitioner", "`murmur2_random`", partitioner)
         .sets("partitioner.class")
-        .note("librdkafka's names except those with fnv1a; librdkafka's own default is `consistent_random`"),
+        .note("librdkafka's names; its own default is `consistent_random`, sarama's is `fnv1a_random`"),
     applied("partitioner.ignore.keys", "false", |draft, value| {
         draft.set_ignore_keys(boolean(value)?);
         Ok(())
@@ -220,12 +220,12 @@ fn partitioner(draft: &mut Draft, value: &str) -> Result<(), Wrong> {
         "consistent_random" => Partitioner::ConsistentRandom,
         "murmur2" => Partitioner::Murmur2,
         "murmur2_random" => Partitioner::Murmur2Random,
-        "fnv1a" | "fnv1a_random" => {
-            return Err(Wrong::new("needs a hash (FNV-1a) that is not in this build"));
-        }
+        "fnv1a" => Partitioner::Fnv1a,
+        "fnv1a_random" => Partitioner::Fnv1aRandom,
         _ => {
-            return Err(Wrong::new("is no partitioner of librdkafka")
-                .hint("there are random, consistent, consistent_random, murmur2 and murmur2_random"));
+            return Err(Wrong::new("is no partitioner of librdkafka").hint(
+                "there are random, consistent, consistent_random, murmur2, murmur2_random, fnv1a and fnv1a_random",
+            ));
         }
     });
     Ok(())

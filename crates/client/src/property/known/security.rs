@@ -46,11 +46,11 @@ pub(super) static SECURITY: &[Known] = &[
         Ok(())
     })
     .note("the certificates that are trusted, in PEM"),
-    applied("ssl.truststore.type", "JKS", |draft, value| {
+    applied("ssl.truststore.type", "by content", |draft, value| {
         draft.tls("the trust store's type")?.trust_type = Some(store_type(value)?);
         Ok(())
     })
-    .note("`PEM` or `PKCS12`; shows in the content otherwise. A `JKS` store has to be converted"),
+    .note("`PEM` or `PKCS12`. A `JKS` store has to be converted"),
     applied("ssl.truststore.password", "", |draft, value| {
         draft.tls("the trust store's password")?.trust_password = Some(Secret::new(value));
         Ok(())
@@ -74,7 +74,7 @@ pub(super) static SECURITY: &[Known] = &[
         Ok(())
     })
     .note("the client's certificate chain and key in one file, PEM or PKCS#12"),
-    applied("ssl.keystore.type", "JKS", |draft, value| {
+    applied("ssl.keystore.type", "by content", |draft, value| {
         draft.tls("the key store's type")?.key_store_type = Some(store_type(value)?);
         Ok(())
     })

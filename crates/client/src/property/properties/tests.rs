@@ -223,7 +223,7 @@ fn values_out_of_range_are_refused() {
         "bootstrap.servers=localhost",
         "compression.type=brotli",
         "partitioner=round_robin",
-        "partitioner=fnv1a",
+        "partitioner=fnv1",
         "partitioner.class=com.example.MyPartitioner",
         "sticky.partitioning.linger.ms=0",
         "client.dns.lookup=resolve_canonical_bootstrap_servers_only",
@@ -402,6 +402,23 @@ fn java_partitioner_classes_with_a_counterpart_are_taken() {
     assert_eq!((producer.partitioner, producer.ignore_keys), (Some(Partitioner::Java), None));
     let producer = good(&format!("partitioner.class={package}.UniformStickyPartitioner")).producer;
     assert_eq!((producer.partitioner, producer.ignore_keys), (Some(Partitioner::UniformSticky), None));
+}
+
+#[test]
+fn a_reference_that_nobody_put_in_place_is_no_value() {
+    let plain = "security.protocol=SASL_SSL\nsasl.mechanism=PLAIN";
+    let module = "PlainLoginModule required username=\"a\" password=\"${env:SECRET}\";";
+    for (name, text) in [
+        ("sasl.password", format!("{plain}\nsasl.username=alice\nsasl.password=${{env:SECRET}}")),
+        ("client.id", "client.id = ${file:/run/name} ".to_owned()),
+        ("sasl.jaas.config", format!("{plain}\nsasl.jaas.config={module}")),
+    ] {
+        let told = problem(&text);
+        assert!(told.contains("Properties::resolve") && told.contains(name), "{told}");
+    }
+    let mut properties = Properties::new();
+    properties.set("client.id", "${env:CARGO_PKG_NAME}").resolve();
+    assert_eq!(properties.settings().unwrap().client.client_id.as_deref(), Some(env!("CARGO_PKG_NAME")));
 }
 
 #[test]
