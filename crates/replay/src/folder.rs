@@ -15,6 +15,8 @@ pub(crate) struct Folder {
     /// In whose line it stands.
     pub(crate) waits_for: Option<BrokerId>,
     pub(crate) told: Told,
+    /// Records that have got their partition since that was told last.
+    pub(crate) assigned: u64,
 }
 
 /// A request on its way.
@@ -36,7 +38,7 @@ pub(crate) enum Told {
 
 impl Folder {
     pub(crate) fn new(replayer: Replayer) -> Self {
-        Self { replayer, asking: None, wake_at: None, waits_for: None, told: Told::Nothing }
+        Self { replayer, asking: None, wake_at: None, waits_for: None, told: Told::Nothing, assigned: 0 }
     }
 
     /// Whether nothing more comes of it by itself.

@@ -11,7 +11,7 @@ use milena_client::Network;
 use milena_cluster::{Cluster, Event, Input, RequestId, Room};
 use milena_pool::PoolConfig;
 use milena_spool::replay::{Replayer, Stop};
-use milena_spool::{Place, Source, SpoolError};
+use milena_spool::{ASSIGNED_AT_ONCE, Place, Source, SpoolError};
 use milena_wire::{BrokerId, ErrorCode, PartitionId, Timestamp, TopicId};
 
 use crate::clock::Clock;
@@ -257,16 +257,29 @@ impl Runner {
         }
     }
 
-    /// Gives records their partition, whose folders follow.
+    /// Gives some records their partition, whose folders follow; others soon.
     fn assign(&mut self, source: &Source, partitions: i32) {
-        let assigned = self.spool.lock().assign(&source.topic, partitions);
-        match assigned {
-            Ok(records) => {
+        let (assigned, left) = {
+            let mut spool = self.spool.lock();
+            (spool.assign(&source.topic, partitions, ASSIGNED_AT_ONCE), spool.pending_in(source).batches)
+        };
+        let now = self.clock.now();
+        let folder = self.folders.get_mut(source);
+        match (assigned, folder) {
+            (Ok(records), Some(folder)) if left > 0 => {
+                folder.assigned += records;
+                folder.wake_at = Some(now);
+                self.look();
+                // Whatever else there is to do comes first.
+                self.due.remove(source);
+            }
+            (Ok(records), folder) => {
+                let records = records + folder.map_or(0, |folder| std::mem::take(&mut folder.assigned));
                 (self.events)(ReplayEvent::Assigned { topic: source.topic.clone(), records });
                 self.caught_up(source);
                 self.look();
             }
-            Err(error) => {
+            (Err(error), _) => {
                 // Some may have got theirs.
                 self.look();
                 self.stop(source, disk(&error));

@@ -15,7 +15,7 @@ use milena_cluster::ClusterConfig;
 use milena_pool::{BoxFuture, Resolver, SystemResolver, TcpConnector};
 use milena_replay::{Replay, ReplayConfig, ReplayEvent, SharedSpool, Sockets};
 use milena_spool::replay::Stop;
-use milena_spool::{Fate, Place, Source, Spool, SpoolConfig, SpooledBatch};
+use milena_spool::{ASSIGNED_AT_ONCE, Fate, Place, Source, Spool, SpoolConfig, SpooledBatch};
 use milena_wire::batch::{RecordParts, put_record, record_size};
 use milena_wire::{ApiKey, BatchHeader, Codec, ErrorCode, PartitionId, TopicName};
 use tempfile::TempDir;
@@ -195,6 +195,33 @@ fn what_was_accepted_is_written_down_though_the_next_one_cannot_be_read() {
     let event = events.recv_timeout(WAIT).unwrap();
     assert!(matches!(event, ReplayEvent::Stopped { why: Stop::Disk(_), .. }), "{event:?}");
     assert_eq!(spool.lock().pending_in(&source).batches, 1);
+}
+
+#[test]
+fn records_without_a_partition_get_theirs_in_parts_and_that_is_told_once() {
+    let rig = Rig::start(Some(Duration::from_secs(600)));
+    let count = 3 * ASSIGNED_AT_ONCE + 1;
+    {
+        let mut spool = rig.spool.lock();
+        for n in 0..count {
+            spool.append(&TopicName::new("t"), None, &batch(&n.to_string())).unwrap();
+        }
+    }
+    rig.replay.wake();
+    let mut written = 0;
+    let mut assigned = Vec::new();
+    while written < count as u64 {
+        match rig.hear() {
+            ReplayEvent::Assigned { records, .. } => assigned.push(records),
+            ReplayEvent::Written { records, .. } => written += records,
+            ReplayEvent::CaughtUp { .. } => {}
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(assigned, [count as u64]);
+    let in_order = |partition| rig.log(partition).iter().map(|n| n.parse::<usize>().unwrap()).collect::<Vec<_>>();
+    let (zero, one) = (in_order(0), in_order(1));
+    assert!(zero.is_sorted() && one.is_sorted() && zero.len() + one.len() == count, "{zero:?} {one:?}");
 }
 
 #[test]

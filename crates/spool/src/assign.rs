@@ -18,10 +18,14 @@ use crate::{Progress, Source, Spool, SpoolError};
 /// What the records of one batch take at most when decompressed; beyond that it is no batch of a producer's.
 const RECORDS_LIMIT: usize = 1 << 30;
 
+/// How many batches are [given their partition](Spool::assign) before others get at the spool: with a slow disk that takes a second.
+pub const ASSIGNED_AT_ONCE: usize = 16;
+
 impl Spool {
     /// Spreads the records of `topic` whose partition was not known over its `partitions`, behind what is spooled for these already:
     /// by the key's murmur2 hash as Kafka's default partitioner does, those of a batch that have no key together; those that came with a partition go
-    /// there. Tells how many.
+    /// there. Tells how many. At most `batches` are taken at a time, each of which is synced several times, so that whoever shares the spool gets at it
+    /// in between.
     ///
     /// Each record gets exactly one partition, whatever is cut off in between.
     ///
@@ -29,10 +33,11 @@ impl Spool {
     ///
     /// What the file system refuses; then the rest still waits. [`SpoolError::Corrupt`] if records cannot be read, or if it is not known
     /// any more which of them were moved.
-    pub fn assign(&mut self, topic: &TopicName, partitions: i32) -> Result<u64, SpoolError> {
+    pub fn assign(&mut self, topic: &TopicName, partitions: i32, batches: usize) -> Result<u64, SpoolError> {
         let source = Source { topic: topic.clone(), place: Place::Unassigned };
         let mut moved = 0;
-        while let Some(head) = self.head(&source)? {
+        for _ in 0..batches {
+            let Some(head) = self.head(&source)? else { break };
             let Some(progress) = self.progress(&source) else {
                 return Err(self.unknown_progress(&source));
             };

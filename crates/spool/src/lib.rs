@@ -35,6 +35,7 @@ mod spool;
 #[cfg(test)]
 mod tests;
 
+pub use assign::ASSIGNED_AT_ONCE;
 pub use batch::{Head, Pending, Place, SpooledBatch};
 pub use error::SpoolError;
 pub use milena_sequence::{Fate, Identity, Stamp};

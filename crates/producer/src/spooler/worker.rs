@@ -10,7 +10,7 @@ use milena_accumulator::{Diverted, Failure, Fate, Outcome, Stamp};
 use milena_replay::{AGAIN_AFTER_MIN, Replay, ReplayConfig, ReplayEvent, SharedSpool};
 use milena_sender::Input;
 use milena_spool::replay::Rules;
-use milena_spool::{Place, Source, SpoolError, SpooledBatch};
+use milena_spool::{ASSIGNED_AT_ONCE, Place, Source, SpoolError, SpooledBatch};
 use milena_wire::{BatchHeader, ErrorCode, PartitionId, TopicName};
 
 use super::end::{End, InHand};
@@ -185,13 +185,18 @@ impl Worker {
     fn assign(&mut self, topic: &TopicName) -> Result<(), SpoolError> {
         let unassigned = Source { topic: topic.clone(), place: Place::Unassigned };
         let Some(partitions) = self.tools.accumulator.topic_partitions(topic.as_str()) else { return Ok(()) };
-        let mut spool = self.spool.lock();
-        if !spool.pending().any(|(source, _)| *source == unassigned) {
-            return Ok(());
+        let partitions = i32::try_from(partitions).unwrap_or(i32::MAX);
+        let mut assigned = 0;
+        loop {
+            let mut spool = self.spool.lock();
+            if spool.pending_in(&unassigned).batches == 0 {
+                break;
+            }
+            assigned += spool.assign(topic, partitions, ASSIGNED_AT_ONCE)?;
         }
-        spool.assign(topic, i32::try_from(partitions).unwrap_or(i32::MAX))?;
-        drop(spool);
-        self.let_go_of_topic(topic);
+        if assigned > 0 {
+            self.let_go_of_topic(topic);
+        }
         Ok(())
     }
 

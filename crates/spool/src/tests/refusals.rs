@@ -157,7 +157,7 @@ fn what_is_copied_is_synced_first_whatever_the_policy() {
     spool.append(&topic("t"), None, &batch(&["a"])).unwrap();
     append(&mut spool, &partition("u", 0), &["b"]);
     assert!(disk.synced.lock().is_empty(), "{:?}", disk.synced.lock());
-    spool.assign(&topic("t"), 1).unwrap();
+    spool.assign(&topic("t"), 1, usize::MAX).unwrap();
     let why = Aside {
         progress: Progress { next: 1, ..Progress::default() },
         stamp: None,

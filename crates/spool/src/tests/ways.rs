@@ -100,7 +100,8 @@ fn records_without_a_partition_get_one_by_their_key_behind_what_is_there() {
     append(&mut spool, &partition("t", 0), &["first"]);
     append(&mut spool, &unassigned, &["k1=a", "k2=b", "no key", "k1=c"]);
     append(&mut spool, &unassigned, &["k2=d", "k1=e"]);
-    assert_eq!(spool.assign(&topic("t"), 4).unwrap(), 6);
+    let assigned = [1, usize::MAX].map(|batches| spool.assign(&topic("t"), 4, batches).unwrap());
+    assert_eq!(assigned, [4, 2], "the first batch, then all others");
     assert_eq!(spool.head(&unassigned).unwrap().map(|head| head.offset()), None);
     let all: Vec<(i32, Vec<String>)> = (0..4).map(|p| (p, drain(&mut spool, &partition("t", p)))).collect();
     let home = |value: &str| all.iter().find(|(_, values)| values.iter().any(|v| v == value)).unwrap().0;
@@ -129,7 +130,7 @@ fn records_that_come_with_a_partition_keep_it_and_their_place_behind_those_that_
     assert_eq!(spool.pending_in(&to(0)).records, 1);
     drop(spool);
     let mut spool = open_clean(dir.path());
-    assert_eq!(spool.assign(&topic("t"), 1).unwrap(), 4);
+    assert_eq!(spool.assign(&topic("t"), 1, usize::MAX).unwrap(), 4);
     append(&mut spool, &to(0), &["6"]);
     assert_eq!(drain(&mut spool, &to(0)), ["1", "2", "3", "5", "6"]);
     assert_eq!(

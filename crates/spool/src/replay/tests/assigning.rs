@@ -81,7 +81,7 @@ fn filled() -> tempfile::TempDir {
 fn each_record_gets_one_partition_wherever_the_process_is_killed() {
     let whole = filled();
     let mut spool = open(whole.path(), u64::MAX).unwrap();
-    assert_eq!(spool.assign(&TopicName::new(TOPIC), 3).unwrap(), 9);
+    assert_eq!(spool.assign(&TopicName::new(TOPIC), 3, usize::MAX).unwrap(), 9);
     let expected = drained(spool);
     assert!(expected.len() > 1 && !expected.contains_key(&Place::Unassigned), "{expected:?}");
     let all = ["1", "2", "3", "4", "5", "6", "7", "8", "9"];
@@ -92,13 +92,13 @@ fn each_record_gets_one_partition_wherever_the_process_is_killed() {
         loop {
             let dir = filled();
             let mut spool = open(dir.path(), killed_at).ok();
-            let done = spool.as_mut().is_some_and(|spool| spool.assign(&TopicName::new(TOPIC), 3).is_ok());
+            let done = spool.as_mut().is_some_and(|spool| spool.assign(&TopicName::new(TOPIC), 3, usize::MAX).is_ok());
             drop(spool);
             let started = open(dir.path(), starts).is_ok();
             let mut spool = open(dir.path(), u64::MAX).unwrap();
             // The topic may have got more partitions meanwhile, which what was begun must not see.
             let partitions = if (killed_at + starts) % 2 == 0 { 3 } else { 5 };
-            spool.assign(&TopicName::new(TOPIC), partitions).unwrap();
+            spool.assign(&TopicName::new(TOPIC), partitions, usize::MAX).unwrap();
             let found = drained(spool);
             if partitions == 3 {
                 assert_eq!(found, expected, "killed after {killed_at} half-steps, then {starts}");
@@ -143,14 +143,14 @@ fn a_disk_that_refuses_for_a_while_doubles_nothing_though_the_rest_was_replayed_
         let config = || SpoolConfig { segment_bytes: 200, ..SpoolConfig::new(dir.path()) };
         let (mut spool, _) = Spool::open_on(Arc::new(MortalDisk(Arc::clone(&fuse))), config()).unwrap();
         fuse.set(refused_at);
-        let done = spool.assign(&TopicName::new(TOPIC), 3).is_ok();
+        let done = spool.assign(&TopicName::new(TOPIC), 3, usize::MAX).is_ok();
         fuse.set(u64::MAX);
         let mut found = replayed(&mut spool);
         drop(spool);
         // A start at which the disk refuses again, and one at which it does not.
         drop(open(dir.path(), 3));
         let mut spool = open(dir.path(), u64::MAX).unwrap();
-        spool.assign(&TopicName::new(TOPIC), 3).unwrap();
+        spool.assign(&TopicName::new(TOPIC), 3, usize::MAX).unwrap();
         found.extend(replayed(&mut spool));
         found.sort();
         assert_eq!(found, ["1", "2", "3", "4", "5", "6", "7", "8", "9"], "refused after {refused_at} half-steps");
