@@ -37,7 +37,12 @@ impl Spool {
         let source = Source { topic: topic.clone(), place: Place::Unassigned };
         let mut moved = 0;
         for _ in 0..batches {
-            let Some(head) = self.head(&source)? else { break };
+            let Some(head) = self.head(&source)? else {
+                if self.pending_in(&source).batches > 0 {
+                    return Err(self.vanished(&source));
+                }
+                break;
+            };
             let Some(progress) = self.progress(&source) else {
                 return Err(self.unknown_progress(&source));
             };
@@ -140,7 +145,9 @@ impl Spool {
 
     /// Before anything of it is copied: a copy that outlives its original in a crash of the machine is taken for one of what comes to that place later.
     fn sync_folder(&mut self, source: &Source) -> Result<(), SpoolError> {
-        self.folders.get_mut(source).map_or(Ok(()), |folder| folder.sync(&*self.disk))
+        let synced = self.folders.get_mut(source).map_or(Ok(()), |folder| folder.sync(&*self.disk));
+        self.sync_failed |= synced.is_err();
+        synced
     }
 
     /// A copy takes no room for long, and is synced whatever the policy: the original goes.
@@ -152,6 +159,13 @@ impl Spool {
         let path = self.folders.get(source).map(Folder::progress_path).unwrap_or_default();
         let what = format!("records {} and on cannot be read: {what}", head.offset());
         SpoolError::Corrupt { path, position: 0, what }
+    }
+
+    fn vanished(&self, source: &Source) -> SpoolError {
+        let path = self.folders.get(source).map(Folder::progress_path).unwrap_or_default();
+        let what =
+            "batches beside it are gone, or do not read back any more; open the spool again to set the files aside";
+        SpoolError::Corrupt { path, position: 0, what: what.to_owned() }
     }
 
     fn unknown_progress(&self, source: &Source) -> SpoolError {

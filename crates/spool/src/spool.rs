@@ -73,7 +73,7 @@ pub struct Spool {
     topic_ids: BTreeMap<TopicName, TopicId>,
     last_sync: Instant,
     /// The last sync was refused: nothing more is taken before one is not.
-    sync_failed: bool,
+    pub(crate) sync_failed: bool,
     /// Held for as long as the spool is open.
     pub(crate) _lock: Lock,
 }

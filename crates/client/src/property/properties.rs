@@ -149,9 +149,9 @@ impl Properties {
         for (index, known) in self.in_force(&mut draft) {
             draft.entry = index;
             let entry = &self.entries[index];
-            if entry.is_unresolved() {
-                let wrong = Wrong::new("refers to a value that is kept elsewhere, and nobody has put that in place");
-                draft.wrong.push((index, wrong.hint("Properties::resolve does so")));
+            if matches!(known.effect, Effect::Applied(_)) && entry.is_unresolved() {
+                let wrong = Wrong::new("refers to a value that is kept elsewhere, which nobody has put in place");
+                draft.wrong.push((index, wrong.hint("Properties::resolve does, where the reference is all there is")));
                 continue;
             }
             if let Err(wrong) = apply(known, &mut draft, entry.text()) {
@@ -212,8 +212,12 @@ impl Entry {
 
     /// Whether it would be taken by its letters though it names something else: no password looks like that.
     fn is_unresolved(&self) -> bool {
-        let is_reference = |text: &str| ["${env:", "${file:"].iter().any(|start| text.starts_with(start));
-        !self.resolved && (is_reference(self.text()) || self.text().split('"').any(is_reference))
+        let is_reference = |text: &str| ["${env:", "${file:"].iter().any(|start| text.trim().starts_with(start));
+        !self.resolved
+            && match self.key.trim() {
+                "sasl.jaas.config" => self.text().split(['"', '=']).any(is_reference),
+                _ => is_reference(self.text()),
+            }
     }
 
     /// Whether the value must not be shown.

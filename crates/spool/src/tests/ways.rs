@@ -4,7 +4,7 @@ use milena_sequence::Fate;
 use milena_wire::{ErrorCode, PartitionId, TopicId};
 
 use super::support::{append, batch, drain, files, open, open_clean, partition, source, stamp, take, topic, values};
-use crate::{Pending, Place, Progress, Trying};
+use crate::{Pending, Place, Progress, SpoolError, Trying};
 
 #[test]
 fn what_goes_in_comes_out_in_order_after_a_restart_too() {
@@ -90,6 +90,21 @@ fn a_batch_that_is_appended_while_its_folder_is_read_is_seen() {
     assert!(spool.head(&from).unwrap().is_none());
     append(&mut spool, &from, &["c"]);
     assert_eq!(drain(&mut spool, &from), ["c"]);
+}
+
+#[test]
+fn records_that_rotted_before_they_got_a_partition_are_told_and_not_passed_over() {
+    let dir = tempfile::tempdir().unwrap();
+    let unassigned = source("t", Place::Unassigned);
+    append(&mut open_clean(dir.path()), &unassigned, &["a"]);
+    let mut spool = open_clean(dir.path());
+    let path = dir.path().join(format!("topics/t/unassigned/{:020}.log", 0));
+    let mut bytes = std::fs::read(&path).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    let error = spool.assign(&topic("t"), 1, usize::MAX).unwrap_err();
+    assert!(matches!(error, SpoolError::Corrupt { .. }), "{error}");
+    assert_eq!(spool.pending_in(&unassigned).batches, 1);
 }
 
 #[test]

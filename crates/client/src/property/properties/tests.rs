@@ -407,15 +407,18 @@ fn java_partitioner_classes_with_a_counterpart_are_taken() {
 #[test]
 fn a_reference_that_nobody_put_in_place_is_no_value() {
     let plain = "security.protocol=SASL_SSL\nsasl.mechanism=PLAIN";
-    let module = "PlainLoginModule required username=\"a\" password=\"${env:SECRET}\";";
+    let module = "PlainLoginModule required username=\"a\" password";
     for (name, text) in [
         ("sasl.password", format!("{plain}\nsasl.username=alice\nsasl.password=${{env:SECRET}}")),
         ("client.id", "client.id = ${file:/run/name} ".to_owned()),
-        ("sasl.jaas.config", format!("{plain}\nsasl.jaas.config={module}")),
+        ("sasl.jaas.config", format!("{plain}\nsasl.jaas.config={module}=\"${{env:SECRET}}\";")),
+        ("sasl.jaas.config", format!("{plain}\nsasl.jaas.config={module} = ${{env:SECRET}};")),
+        ("ssl.ca.location", "security.protocol=SSL\nssl.ca.location=${env:HOME}/ca.pem".to_owned()),
     ] {
         let told = problem(&text);
         assert!(told.contains("Properties::resolve") && told.contains(name), "{told}");
     }
+    assert_eq!(good("group.id=${env:GROUP}").ignored.len(), 1);
     let mut properties = Properties::new();
     properties.set("client.id", "${env:CARGO_PKG_NAME}").resolve();
     assert_eq!(properties.settings().unwrap().client.client_id.as_deref(), Some(env!("CARGO_PKG_NAME")));
