@@ -198,7 +198,7 @@ fn what_was_accepted_is_written_down_though_the_next_one_cannot_be_read() {
 }
 
 #[test]
-fn records_without_a_partition_get_theirs_in_parts_and_that_is_told_once() {
+fn records_without_a_partition_get_theirs_however_many_they_are_and_that_is_told_once() {
     let rig = Rig::start(Some(Duration::from_secs(600)));
     let count = 3 * ASSIGNED_AT_ONCE + 1;
     {

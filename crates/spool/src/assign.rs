@@ -18,7 +18,7 @@ use crate::{Progress, Source, Spool, SpoolError};
 /// What the records of one batch take at most when decompressed; beyond that it is no batch of a producer's.
 const RECORDS_LIMIT: usize = 1 << 30;
 
-/// How many batches are [given their partition](Spool::assign) before others get at the spool: with a slow disk that takes a second.
+/// How many batches are [given their partition](Spool::assign) before others get at the spool: each of them is synced several times.
 pub const ASSIGNED_AT_ONCE: usize = 16;
 
 impl Spool {

@@ -105,8 +105,10 @@ async fn converse(
             Some(Heard::Answer(answer)) => challenge = answer,
             Some(Heard::Refusal(error)) => {
                 let hears = tokio::task::spawn_blocking(move || exchange.refused(&error));
-                // If it panics, then in what is its own.
-                return drop(hears.await);
+                if hears.await.is_err() {
+                    tracing::error!("a SASL mechanism panicked as it was told of a refusal; it may say the same again");
+                }
+                return;
             }
             None => return,
         }
