@@ -48,7 +48,7 @@ enum Notice {
     Lingering,
     /// It saw full batches that nobody waits for.
     Full,
-    /// It saw something to send and will look again by itself.
+    /// It saw something to send, urgent or enough, and will look again by itself.
     Busy,
 }
 
@@ -125,7 +125,7 @@ impl Line {
     pub(crate) fn seen(&mut self, linger_zero: bool) {
         self.notice = if self.depth() == 0 {
             Notice::Idle
-        } else if self.is_urgent() || linger_zero {
+        } else if self.is_urgent() || linger_zero || self.closed_bytes >= ENOUGH_BYTES {
             Notice::Busy
         } else if !self.closed.is_empty() {
             Notice::Full
@@ -148,12 +148,16 @@ impl Line {
         empty
     }
 
+    /// When the first record of the oldest batch came.
+    pub(crate) fn oldest(&self) -> Option<Timestamp> {
+        self.closed.front().map(ClosedBatch::created).or_else(|| self.open.map(|open| open.since))
+    }
+
     pub(crate) fn view(&self, linger_zero: bool) -> QueueView {
-        let since = self.open.map(|open| open.since);
         QueueView {
             closed: self.closed.len(),
-            open_since: since,
-            oldest: self.closed.front().map(ClosedBatch::created).or(since),
+            open_since: self.open.map(|open| open.since),
+            oldest: self.oldest(),
             urgent: self.is_urgent() || linger_zero,
             closed_bytes: self.closed_bytes,
         }

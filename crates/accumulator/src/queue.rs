@@ -21,7 +21,8 @@ use crate::tail::Tail;
 /// - an open batch that may linger: it hears again if that batch is closed by size or becomes urgent, and keeps a timer for lingering;
 /// - full batches: it may leave them for a while, and hears again if one of them or the open one becomes urgent, and if there are
 ///   [`ENOUGH_BYTES`] of them;
-/// - something to send, which it cannot send yet: it does not hear again, because it will come back by itself;
+/// - something to send, and that are [`ENOUGH_BYTES`] of full batches, too, which it cannot send yet: it does not hear again, because it will
+///   come back by itself (to be woken for each batch cost a sixth of the records per second that a loaded producer could send);
 /// - nothing (also by [`go_idle`](Self::go_idle) saying yes): it hears again with the next record.
 pub struct PartitionQueue {
     core: Arc<Core>,
@@ -112,6 +113,13 @@ impl PartitionQueue {
         let linger_zero = self.core.config.linger_zero;
         line.seen(linger_zero);
         line.view(linger_zero)
+    }
+
+    /// When the first record of the oldest batch came. Other than [`view`](Self::view) no look that anything is decided by: what the sender
+    /// hears of stays as it is.
+    #[must_use]
+    pub fn oldest(&self) -> Option<Timestamp> {
+        self.line.lock().oldest()
     }
 
     /// Uncompressed wire bytes of the batch that [`close_head`](Self::close_head) would take, as far as can be told while it is open.

@@ -248,7 +248,7 @@ impl Sender {
         }
         self.fail_sealing(slot, kind, last, Some(until));
         while let Some(partition) = self.partitions.get(slot).filter(|partition| !partition.queue_idle) {
-            if partition.queue.view().oldest.is_none_or(|created| created > until) {
+            if partition.queue.oldest().is_none_or(|created| created > until) {
                 return;
             }
             let Some(batch) = partition.queue.close_head(Take::OpenToo) else { return };

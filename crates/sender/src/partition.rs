@@ -202,11 +202,6 @@ impl Partition {
         sent.chain(self.front.iter().copied()).collect()
     }
 
-    pub(crate) fn queue_is_empty(&self) -> bool {
-        let view = self.queue.view();
-        view.closed == 0 && view.open_since.is_none()
-    }
-
     /// Whether any record here has no outcome yet.
     pub(crate) fn is_busy(&self) -> bool {
         !self.queue_idle || !self.batches.is_empty() || !self.sealing.is_empty()
@@ -338,7 +333,7 @@ impl Partition {
         let sealing = self.sealing.iter().map(|sealing| sealing.owed.created());
         let sealed = self.batches.values().map(|batch| batch.sealed.created());
         // What is still queued is younger. It is asked for only if it matters, since that takes a lock.
-        sealed.chain(sealing).min().or_else(|| if self.queue_idle { None } else { self.queue.view().oldest })
+        sealed.chain(sealing).min().or_else(|| if self.queue_idle { None } else { self.queue.oldest() })
     }
 }
 

@@ -363,8 +363,8 @@ impl Sender {
         let Some(partition) = self.partitions.get_mut(slot) else { return };
         let mut standing = partition.standing(self.now, hurry);
         let waits = matches!(standing, Standing::Idle | Standing::Blocked);
-        if waits && !partition.queue_idle && partition.queue_is_empty() {
-            partition.queue_idle = partition.queue.go_idle();
+        if waits && !partition.queue_idle && partition.queue.go_idle() {
+            partition.queue_idle = true;
             standing = partition.standing(self.now, hurry);
         }
         partition.is_due = standing.is_due();

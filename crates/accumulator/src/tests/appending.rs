@@ -124,6 +124,42 @@ fn the_sender_hears_once_of_first_data_and_once_of_a_batch_closed_while_it_linge
 }
 
 #[test]
+fn the_sender_hears_no_more_of_full_batches_once_it_has_seen_enough_of_them() {
+    let config = AccumulatorConfig { batch_size: 10_000, ..AccumulatorConfig::default() };
+    let rig = Rig::with_partitions(config, 1);
+    let append = || drop(rig.append(&to_partition(0, value(&[0; 10_000]))));
+    append();
+    let queue = rig.ready().pop().unwrap();
+    assert!(queue.view().closed_bytes < ENOUGH_BYTES);
+    (0..5).for_each(|_| append());
+    assert_eq!(rig.heard.wakes(), 1, "not enough yet");
+    append();
+    assert_eq!(rig.heard.wakes(), 2);
+    assert_eq!(rig.ready().len(), 1);
+    assert!(queue.view().closed_bytes >= ENOUGH_BYTES);
+    (0..5).for_each(|_| append());
+    assert_eq!(rig.heard.wakes(), 2, "it has seen enough, and comes back by itself");
+    assert!(rig.ready().is_empty());
+    rig.drain().into_iter().for_each(|batch| batch.settle(delivered(0)));
+}
+
+#[test]
+fn a_look_at_the_age_of_a_queue_changes_nothing_that_the_sender_hears() {
+    let rig = Rig::with_partitions(small_batches(), 1);
+    let append = || drop(rig.append(&to_partition(0, value(&[0; 50]))));
+    append();
+    let queue = rig.ready().pop().unwrap();
+    assert_eq!(queue.oldest(), Some(Timestamp::from_millis(0)));
+    (0..3).for_each(|_| append());
+    assert_eq!(rig.heard.wakes(), 1, "it was told, and has not looked yet what to do about it");
+    assert_eq!(queue.view().closed, 1);
+    append();
+    assert_eq!(rig.heard.wakes(), 1, "full batches");
+    while queue.close_head(Take::OpenToo).map(|batch| batch.settle(delivered(0))).is_some() {}
+    assert_eq!(queue.oldest(), None);
+}
+
+#[test]
 fn an_urgent_record_wakes_a_sender_that_lingers() {
     let rig = Rig::with_partitions(AccumulatorConfig::default(), 1);
     let append = |urgency| drop(rig.accumulator.append(at(0), &to_partition(0, value(b"x")), urgency, None).unwrap());

@@ -21,7 +21,11 @@ fn outstanding() -> (World, Vec<Delivery>) {
 }
 
 fn full(world: &mut World, partition: i32) -> Delivery {
-    let delivery = world.append("t", Some(partition), &"x".repeat(1000), Urgency::Linger);
+    queued(world, partition, 1000)
+}
+
+fn queued(world: &mut World, partition: i32, size: usize) -> Delivery {
+    let delivery = world.append("t", Some(partition), &"x".repeat(size), Urgency::Linger);
     world.run();
     delivery
 }
@@ -66,6 +70,39 @@ fn enough_of_them_wait_for_nothing() {
         assert!(deliveries.len() <= ENOUGH_BYTES / 1000 + 1, "{} batches wait", deliveries.len());
     }
     assert!(deliveries.len() > ENOUGH_BYTES / 1100);
+    all_arrive(world, deliveries);
+}
+
+/// How often the sender hears of anything during so many records of a size.
+fn heard(world: &mut World, deliveries: &mut Vec<Delivery>, partition: i32, records: usize, size: usize) -> usize {
+    let before = world.inputs;
+    deliveries.extend((0..records).map(|_| queued(world, partition, size)));
+    world.inputs - before
+}
+
+#[test]
+fn batches_that_cannot_leave_yet_are_told_of_once_they_are_enough_and_no_more() {
+    let (mut world, mut deliveries) = outstanding();
+    // One partition takes all the room that the broker has.
+    heard(&mut world, &mut deliveries, 0, 2 * ENOUGH_BYTES / 1000, 1000);
+    let requests = world.requests;
+    let often = heard(&mut world, &mut deliveries, 1, 2 * ENOUGH_BYTES / 1000, 1000);
+    assert!(often <= 2, "of the first of them, and when they are enough, not {often} times");
+    assert_eq!(heard(&mut world, &mut deliveries, 1, 200, 1000), 0, "nothing can be done about any of these");
+    assert_eq!(world.requests, requests);
+    all_arrive(world, deliveries);
+}
+
+#[test]
+fn batches_without_a_leader_are_told_of_once() {
+    let mut world = World::with(|setup| setup.accumulator.batch_size = 1000).warm();
+    world.move_leader("t", 1, -1);
+    world.refresh();
+    let mut deliveries = Vec::new();
+    // Three to a batch.
+    assert!(heard(&mut world, &mut deliveries, 1, 1, 300) > 0);
+    assert_eq!(heard(&mut world, &mut deliveries, 1, 20, 300), 0, "what is missing is asked for at its own pace");
+    world.move_leader("t", 1, 1);
     all_arrive(world, deliveries);
 }
 
