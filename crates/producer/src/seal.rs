@@ -1,14 +1,15 @@
 //! Compression on threads of its own, so that neither callers nor the I/O thread wait for a codec.
 
+use std::collections::VecDeque;
 use std::io;
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender};
+use std::sync::{Arc, Weak};
 use std::thread;
 
 use milena_accumulator::{ENOUGH_BYTES, SealJob};
 use milena_sender::{Input, SealTicket};
 use parking_lot::Mutex;
-use tokio::sync::mpsc;
+use tokio::sync::Notify;
 
 /// What is queued for the threads.
 trait Job {
@@ -34,20 +35,22 @@ impl Job for (SealTicket, SealJob) {
 #[derive(Debug)]
 pub(crate) struct SealPool {
     jobs: Sender<(SealTicket, SealJob)>,
-    sealed: mpsc::UnboundedReceiver<Input>,
+    shelf: Arc<Shelf>,
+    /// Taken from the shelf, and not asked for yet.
+    taken: VecDeque<Input>,
 }
 
 impl SealPool {
     /// Starts `threads` workers; none are needed where the sender seals by itself.
     pub(crate) fn start(name: &str, threads: usize) -> io::Result<Self> {
-        let (done, sealed) = mpsc::unbounded_channel();
+        let shelf = Arc::new(Shelf::default());
         let (jobs, queue) = std::sync::mpsc::channel();
         let queue = Arc::new(Mutex::new(queue));
         for index in 0..threads {
-            let worker = Worker::new(Arc::clone(&queue), done.clone());
+            let worker = Worker { queue: Arc::clone(&queue), shelf: Arc::downgrade(&shelf) };
             thread::Builder::new().name(format!("{name}-seal-{index}")).spawn(move || worker.run())?;
         }
-        Ok(Self { jobs, sealed })
+        Ok(Self { jobs, shelf, taken: VecDeque::new() })
     }
 
     /// Queues one batch.
@@ -58,73 +61,112 @@ impl SealPool {
 
     /// A batch that is sealed by now.
     pub(crate) fn try_next(&mut self) -> Option<Input> {
-        self.sealed.try_recv().ok()
+        if self.taken.is_empty() {
+            self.shelf.take(&mut self.taken);
+        }
+        self.taken.pop_front()
     }
 
     /// The next sealed batch. Cancel-safe. Pends for ever without threads.
     pub(crate) async fn next(&mut self) -> Input {
-        match self.sealed.recv().await {
-            Some(input) => input,
-            None => std::future::pending().await,
+        loop {
+            if let Some(input) = self.try_next() {
+                return input;
+            }
+            self.shelf.bell.notified().await;
         }
     }
 }
 
-/// One of the threads. While there is more to do, what is ready goes back in company: each time it does the I/O thread wakes up for it.
-struct Worker<J> {
-    queue: Arc<Mutex<Receiver<J>>>,
-    done: mpsc::UnboundedSender<Input>,
-    ready: Vec<Input>,
-    /// Of `ready`, uncompressed.
+/// What is sealed. It can be taken at once; the I/O thread is woken for it once it is enough, or once there is nothing more to do: each
+/// time it wakes up costs about as much as it takes to compress a small batch, and while answers come in it looks here anyway.
+#[derive(Debug, Default)]
+struct Shelf {
+    sealed: Mutex<Sealed>,
+    bell: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Sealed {
+    batches: VecDeque<Input>,
+    /// Of what is here, uncompressed.
     bytes: usize,
 }
 
-impl<J: Job> Worker<J> {
-    fn new(queue: Arc<Mutex<Receiver<J>>>, done: mpsc::UnboundedSender<Input>) -> Self {
-        Self { queue, done, ready: Vec::new(), bytes: 0 }
+impl Shelf {
+    fn put(&self, batch: Input, bytes: usize) {
+        let is_enough = {
+            let mut sealed = self.sealed.lock();
+            let before = sealed.bytes;
+            sealed.bytes += bytes;
+            sealed.batches.push_back(batch);
+            // Once: it is awake from then on, until it has taken everything.
+            before < ENOUGH_BYTES && sealed.bytes >= ENOUGH_BYTES
+        };
+        if is_enough {
+            self.bell.notify_one();
+        }
     }
 
-    fn run(mut self) {
+    fn ring(&self) {
+        if !self.sealed.lock().batches.is_empty() {
+            self.bell.notify_one();
+        }
+    }
+
+    fn take(&self, taken: &mut VecDeque<Input>) {
+        let mut sealed = self.sealed.lock();
+        sealed.bytes = 0;
+        std::mem::swap(&mut sealed.batches, taken);
+    }
+}
+
+/// One of the threads.
+struct Worker<J> {
+    queue: Arc<Mutex<Receiver<J>>>,
+    /// Gone with the producer.
+    shelf: Weak<Shelf>,
+}
+
+impl<J: Job> Worker<J> {
+    fn run(self) {
         while let Some(job) = self.next() {
             self.work(job);
         }
     }
 
-    /// None when there will be no more, or nobody wants what is left. Nothing is ready while this waits.
-    fn next(&mut self) -> Option<J> {
-        if self.done.is_closed() {
-            return None;
-        }
+    /// None when there will be no more, or nobody wants what is left. Nobody sleeps over what is sealed while this waits.
+    fn next(&self) -> Option<J> {
+        let shelf = self.shelf.upgrade()?;
         // Who cannot have the lock would have to wait for one who waits for a job.
         let at_once = self.queue.try_lock().and_then(|queue| queue.try_recv().ok());
         at_once.or_else(|| {
-            self.hand_back();
+            shelf.ring();
+            drop(shelf);
             // The lock is held while waiting: the next job wakes exactly one worker.
             self.queue.lock().recv().ok()
         })
     }
 
-    fn work(&mut self, job: J) {
+    fn work(&self, job: J) {
+        let bytes = job.bytes();
         // It may be large, and its codec slow.
-        if self.bytes + job.bytes() > ENOUGH_BYTES {
-            self.hand_back();
+        if bytes >= ENOUGH_BYTES
+            && let Some(shelf) = self.shelf.upgrade()
+        {
+            shelf.ring();
         }
-        self.bytes += job.bytes();
-        self.ready.push(job.seal());
-        if self.bytes >= ENOUGH_BYTES {
-            self.hand_back();
+        let sealed = job.seal();
+        if let Some(shelf) = self.shelf.upgrade() {
+            shelf.put(sealed, bytes);
         }
-    }
-
-    fn hand_back(&mut self) {
-        self.bytes = 0;
-        // Nobody listens any more when the producer has ended.
-        self.ready.drain(..).for_each(|input| drop(self.done.send(input)));
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
     use std::time::{Duration, Instant};
 
     use super::*;
@@ -142,85 +184,121 @@ mod tests {
         }
     }
 
-    /// A worker, its queue and what it hands back.
-    fn worker(jobs: impl IntoIterator<Item = usize>) -> (Worker<Of>, Sender<Of>, mpsc::UnboundedReceiver<Input>) {
+    /// A worker, its queue and where it puts what it has sealed.
+    fn worker(jobs: impl IntoIterator<Item = usize>) -> (Worker<Of>, Sender<Of>, Arc<Shelf>) {
         let (queue, receiver) = std::sync::mpsc::channel();
-        let (done, sealed) = mpsc::unbounded_channel();
         jobs.into_iter().for_each(|bytes| queue.send(Of(bytes)).unwrap());
-        (Worker::new(Arc::new(Mutex::new(receiver)), done), queue, sealed)
+        let shelf = Arc::new(Shelf::default());
+        (Worker { queue: Arc::new(Mutex::new(receiver)), shelf: Arc::downgrade(&shelf) }, queue, shelf)
+    }
+
+    fn next_job(worker: &Worker<Of>) {
+        worker.work(worker.next().unwrap());
+    }
+
+    impl Shelf {
+        /// Whether it rang since the last time.
+        fn has_rung(&self) -> bool {
+            pin!(self.bell.notified()).poll(&mut Context::from_waker(Waker::noop())).is_ready()
+        }
+
+        fn len(&self) -> usize {
+            self.sealed.lock().batches.len()
+        }
     }
 
     #[test]
-    fn what_is_ready_waits_for_company_only_while_there_is_more_to_do() {
-        let (mut worker, queue, sealed) = worker([1, 1, 1]);
-        for ready in [0, 0, 0] {
-            assert_eq!(sealed.len(), ready, "the I/O thread has its sleep");
-            let job = worker.next().unwrap();
-            worker.work(job);
+    fn what_is_sealed_can_be_had_at_once_and_wakes_the_io_thread_when_there_is_no_more_to_do() {
+        let (worker, queue, shelf) = worker([1, 1, 1]);
+        for sealed in 1..=3 {
+            next_job(&worker);
+            assert_eq!((shelf.len(), shelf.has_rung()), (sealed, false), "the I/O thread has its sleep");
         }
         drop(queue);
         assert!(worker.next().is_none());
-        assert_eq!(sealed.len(), 3, "before it waits for another");
+        assert!(shelf.has_rung(), "before it waits for another");
     }
 
     #[test]
-    fn enough_bytes_are_company_enough() {
-        let (mut worker, _queue, sealed) = worker([ENOUGH_BYTES / 2, ENOUGH_BYTES / 2, 1]);
-        for ready in [0, 2] {
-            let job = worker.next().unwrap();
-            worker.work(job);
-            assert_eq!(sealed.len(), ready);
-        }
+    fn enough_bytes_wake_the_io_thread_once_until_they_are_taken() {
+        let half = ENOUGH_BYTES / 2;
+        let (worker, _queue, shelf) = worker([half; 6]);
+        let rings = || {
+            next_job(&worker);
+            shelf.has_rung()
+        };
+        assert_eq!([rings(), rings(), rings(), rings()], [false, true, false, false]);
+        let mut taken = VecDeque::new();
+        shelf.take(&mut taken);
+        assert_eq!((taken.len(), shelf.len()), (4, 0));
+        assert_eq!([rings(), rings()], [false, true]);
     }
 
-    /// Counts how many are back when it is sealed.
-    struct Large(Arc<mpsc::UnboundedReceiver<Input>>);
+    #[test]
+    fn who_waits_is_given_what_is_sealed_in_its_order() {
+        let mut pool = SealPool::start("none", 0).unwrap();
+        let shelf = Arc::clone(&pool.shelf);
+        let mut context = Context::from_waker(Waker::noop());
+        {
+            let mut waiting = pin!(pool.next());
+            assert!(waiting.as_mut().poll(&mut context).is_pending());
+            shelf.put(Input::Tick, 1);
+            shelf.put(Input::Wake, ENOUGH_BYTES);
+            assert!(matches!(waiting.as_mut().poll(&mut context), Poll::Ready(Input::Tick)));
+        }
+        assert!(matches!(pool.try_next(), Some(Input::Wake)));
+        assert!(pool.try_next().is_none());
+    }
 
-    impl Job for Option<Large> {
+    /// Says whether the I/O thread was woken for what was there before it is sealed.
+    struct Large(Option<Arc<Shelf>>);
+
+    impl Job for Large {
         fn bytes(&self) -> usize {
-            self.as_ref().map_or(1, |_| ENOUGH_BYTES)
+            self.0.as_ref().map_or(1, |_| ENOUGH_BYTES)
         }
 
         fn seal(self) -> Input {
-            if let Some(Large(sealed)) = self {
-                assert_eq!(sealed.len(), 1, "what was ready has not waited for this");
+            if let Some(shelf) = self.0 {
+                assert!(shelf.has_rung(), "what was ready has not waited for this");
             }
             Input::Tick
         }
     }
 
     #[test]
-    fn nothing_that_is_ready_waits_for_a_large_batch() {
-        let (_queue, receiver) = std::sync::mpsc::channel();
-        let (done, sealed) = mpsc::unbounded_channel();
-        let mut worker = Worker::new(Arc::new(Mutex::new(receiver)), done);
-        let sealed = Arc::new(sealed);
-        worker.work(None);
-        worker.work(Some(Large(Arc::clone(&sealed))));
-        assert_eq!(sealed.len(), 2);
+    fn nobody_sleeps_over_what_is_ready_while_a_large_batch_is_sealed() {
+        let shelf = Arc::new(Shelf::default());
+        let queue = Arc::new(Mutex::new(std::sync::mpsc::channel().1));
+        let worker = Worker { queue, shelf: Arc::downgrade(&shelf) };
+        worker.work(Large(None));
+        assert!(!shelf.has_rung());
+        worker.work(Large(Some(Arc::clone(&shelf))));
+        assert_eq!(shelf.len(), 2);
     }
 
     #[test]
     fn what_nobody_wants_any_more_is_not_sealed() {
-        let (mut worker, _queue, sealed) = worker([1, 1]);
-        drop(sealed);
+        let (worker, _queue, shelf) = worker([1, 1]);
+        drop(shelf);
         assert!(worker.next().is_none());
     }
 
-    /// One of two workers waits for a job, with the lock; the other must not wait for that lock with something in its hands.
+    /// One of two workers waits for a job, with the lock; nobody must sleep over what the other has sealed when it waits for that lock.
     #[test]
-    fn nothing_stays_with_a_worker_that_has_to_wait_for_another_one() {
-        let (mut worker, queue, sealed) = worker([1]);
-        let job = worker.next().unwrap();
-        worker.work(job);
+    fn the_io_thread_is_woken_by_a_worker_that_has_to_wait_for_another_one() {
+        let (worker, queue, shelf) = worker([1]);
+        next_job(&worker);
         let lock = Arc::clone(&worker.queue);
         let waiting = lock.lock();
         let waits = thread::spawn(move || worker.next().is_none());
         let end = Instant::now() + Duration::from_secs(30);
-        while sealed.is_empty() && Instant::now() < end {
+        let mut has_rung = false;
+        while !has_rung && Instant::now() < end {
             thread::yield_now();
+            has_rung = shelf.has_rung();
         }
-        assert_eq!(sealed.len(), 1);
+        assert!(has_rung);
         drop((waiting, queue));
         assert!(waits.join().unwrap());
     }
