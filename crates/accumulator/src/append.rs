@@ -238,11 +238,7 @@ impl Topic {
         if !open.has_room(size.total, limit) || size.total > self.core.small || refusing {
             return self.begin(queue, tail, target, entry, payer, claim);
         }
-        // The token's room first: for the record's a reservation is spent as far as it goes.
-        let room = claim.token().is_none()
-            || open.story.tokens.has_room()
-            || open.story.tokens.grow(&self.core, size.total, payer.funds());
-        if !room || !open.is_prepared(size.total) && !open.grow(&self.core, size.total, limit, payer.funds()) {
+        if !make_room(&self.core, open, size.total, claim, payer) {
             return Err(self.lacks_memory(size.total, limit, claim));
         }
         let promise = write(&self.core, open, place, size, record, timestamp_ms, claim);
@@ -256,6 +252,14 @@ impl Topic {
         }
         Ok(claim.handle(promise, record, timestamp_ms))
     }
+}
+
+/// Sees to it that a record of `total` bytes, and its token, can be written; `false` if the funds do not suffice.
+pub(crate) fn make_room(core: &Core, open: &mut OpenBatch, total: usize, claim: impl Claim, payer: &mut Payer) -> bool {
+    // The token's room first: for the record's a reservation is spent as far as it goes.
+    let room =
+        claim.token().is_none() || open.story.tokens.has_room() || open.story.tokens.grow(core, total, payer.funds());
+    room && (open.is_prepared(total) || open.grow(core, total, core.config.batch_size, payer.funds()))
 }
 
 #[inline(always)]

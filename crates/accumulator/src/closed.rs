@@ -17,7 +17,7 @@ use crate::sealed::SealedBatch;
 use crate::story::Story;
 use crate::sync::Mutex;
 use crate::topic::panic_text;
-use crate::{Diverted, Fate, Outcome, sealed};
+use crate::{Diverted, Failure, Fate, Outcome, sealed};
 
 /// A batch that takes no more records, not yet compressed.
 ///
@@ -111,15 +111,21 @@ impl ClosedBatch {
 
     /// Gives its records their outcome without sealing it: it expired, was purged, or its topic is gone.
     pub fn settle(self, outcome: Outcome) {
-        let Self { core, story, chunks, inserts, bytes, count, base_timestamp, max_timestamp, created, crc: _ } = self;
         match outcome {
-            Outcome::Failed(failure) if core.config.divert => {
-                let body =
-                    Body::plain(lent::frozen(chunks, inserts), bytes, count, (base_timestamp, max_timestamp), created);
-                Diverted::hand_out(story, failure, body);
-            }
-            outcome => story.settle(outcome, (chunks, inserts)),
+            Outcome::Failed(failure) => self.fail(failure, true),
+            outcome => self.story.settle(outcome, (self.chunks, self.inserts)),
         }
+    }
+
+    /// Fails its records. `placed`: they were on their way to their partition.
+    pub(crate) fn fail(self, failure: Arc<Failure>, placed: bool) {
+        let Self { core, story, chunks, inserts, bytes, count, base_timestamp, max_timestamp, created, crc: _ } = self;
+        if !core.config.divert {
+            return story.settle(Outcome::Failed(failure), (chunks, inserts));
+        }
+        let times = (base_timestamp, max_timestamp);
+        let body = Body::plain(lent::frozen(chunks, inserts), bytes, count, times, created);
+        Diverted::hand_out(story, failure, Body { placed, ..body });
     }
 }
 

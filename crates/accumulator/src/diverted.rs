@@ -10,7 +10,6 @@ use milena_wire::{
 };
 
 use crate::cell::Home;
-use crate::reserve::Reservation;
 use crate::sealed::{Stamp, header_of};
 use crate::story::Story;
 use crate::{Failure, Fate, Outcome};
@@ -40,8 +39,6 @@ pub(crate) struct Body {
     pub(crate) created: Timestamp,
     /// Whether it came out of a partition's queue.
     pub(crate) placed: bool,
-    /// What `payload` counts as, where it is no chunk.
-    pub(crate) _counted: Option<Reservation>,
 }
 
 impl Body {
@@ -54,7 +51,7 @@ impl Body {
         created: Timestamp,
     ) -> Self {
         let (codec, stamp, placed) = (Codec::None, None, true);
-        Self { payload, codec, stamp, bytes, count, base_timestamp, max_timestamp, created, placed, _counted: None }
+        Self { payload, codec, stamp, bytes, count, base_timestamp, max_timestamp, created, placed }
     }
 }
 

@@ -36,6 +36,7 @@ mod lately;
 mod lent;
 mod line;
 mod memory;
+mod moving;
 mod names;
 mod open;
 mod outcome;

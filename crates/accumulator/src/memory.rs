@@ -32,7 +32,7 @@ pub struct MemoryUse {
 pub struct Queued {
     /// Records.
     pub records: u64,
-    /// Their uncompressed wire bytes, batch headers included; for records whose topic is not known yet the bytes of their fields.
+    /// Their uncompressed wire bytes, batch headers included.
     pub bytes: u64,
 }
 

@@ -52,11 +52,6 @@ impl Tokens {
         core.memory.chunk(capacity, funds).map(|chunk| self.chunks.push(chunk)).is_some()
     }
 
-    /// Makes room for exactly one token at the expense of a reservation.
-    pub(crate) fn grow_by_one(&mut self, memory: &Arc<Memory>, reserved: &mut usize) -> bool {
-        memory.chunk(SIZE, Funds::Reserved(reserved)).map(|chunk| self.chunks.push(chunk)).is_some()
-    }
-
     /// Adds the token of a record behind all others. Without room the memory is charged all the same.
     #[inline]
     pub(crate) fn push(&mut self, memory: &Arc<Memory>, tagged: Tagged) {

@@ -180,7 +180,7 @@ fn delivered_batches_and_those_of_an_accumulator_without_the_policy_are_not_hand
 }
 
 #[test]
-fn records_that_wait_for_their_topic_are_handed_out_one_by_one_however_they_fail() {
+fn records_that_wait_for_their_topic_are_handed_out_together_however_they_fail() {
     let headers = [HeaderRef { key: "h", value: Some(b"1") }, HeaderRef { key: "", value: None }];
     let parts = RecordParts { key: Some(b"k"), value: None, headers: &headers };
     let ways: [fn(&Rig); 4] = [
@@ -200,13 +200,15 @@ fn records_that_wait_for_their_topic_are_handed_out_one_by_one_however_they_fail
         fail(&rig);
         assert!(rig.accumulator.memory().used > 0);
         let diverted = std::mem::take(&mut *rig.heard.diverted.lock());
-        assert_eq!(diverted.len(), 3, "way {way}");
-        for batch in &diverted {
-            let [read] = &read_back(batch)[..] else { panic!("one record") };
+        let [batch] = &diverted[..] else { panic!("way {way}: {diverted:?}") };
+        assert_eq!((batch.partition(), batch.is_placed()), (Some(PartitionId(9)), false));
+        let records = read_back(batch);
+        assert_eq!(records.len(), 3);
+        for read in records {
             read.with_refs(|read| {
                 assert_eq!((read.key, read.value, read.headers), (parts.key, parts.value, parts.headers))
             });
-            assert_eq!((read.timestamp, batch.partition()), (77, Some(PartitionId(9))));
+            assert_eq!(read.timestamp, 77);
         }
         drop(diverted);
         for delivery in deliveries {
