@@ -9,6 +9,7 @@ use milena_wire::Timestamp;
 
 use crate::append::{Claim, Detour, Entry, Payer, make_room, write};
 use crate::cell::Home;
+use crate::chunk::capacity_for;
 use crate::core::Core;
 use crate::open::{OpenBatch, Place, first_chunk, first_wish};
 use crate::reserve::Reservation;
@@ -41,16 +42,19 @@ pub(crate) struct WaitingBatch {
     counted: Reservation,
 }
 
+/// What was bought for a record that did not go in. It goes back behind the lock, as that may wake others.
+#[derive(Default)]
+struct InVain {
+    _counted: Option<Reservation>,
+    _tokens: Tokens,
+}
+
 impl Topic {
     /// Queues a record until the partitions are known.
     #[cold]
     pub(crate) fn wait<C: Claim>(&self, entry: &Entry<'_>, payer: &mut Payer, claim: C) -> Result<C::Handle, Detour> {
         let core = &self.core;
-        let Entry { record, timestamp_ms, .. } = *entry;
-        let now = entry.clock.now();
-        // What was bought in vain goes back behind the lock: that may wake others.
-        let mut in_vain = None;
-        let queued = {
+        let (first, queued) = {
             let mut waiting = self.waiting.lock();
             if waiting.moved {
                 return Err(Detour::Stale);
@@ -59,59 +63,68 @@ impl Topic {
                 return Err(Refused::Closed.into());
             }
             let first = waiting.batches.is_empty();
-            if !waiting.batches.back().is_some_and(|last| last.takes(core, entry, now)) {
-                match self.begin_waiting(entry, now, payer, claim) {
-                    Ok(batch) => waiting.batches.push_back(Box::new(batch)),
-                    Err(bought) => in_vain = Some(bought),
-                }
+            let queued = self.queue(&mut waiting.batches, entry, payer, claim);
+            if first && queued.is_ok() {
+                core.list_topic(&self.name);
             }
-            let last = if in_vain.is_none() { waiting.batches.back_mut() } else { None };
-            last.map(|last| &mut last.batch).and_then(|open| {
-                let place = open.next(timestamp_ms);
-                let size = place.size(&record.parts);
-                if !make_room(core, open, size.total, claim, payer) {
-                    return None;
-                }
-                let promise = write(core, open, place, size, record, timestamp_ms, claim);
-                open.urgent |= entry.urgency == Urgency::Now;
-                if first {
-                    core.list_topic(&self.name);
-                }
-                Some((first, promise))
-            })
+            (first, queued)
         };
-        drop(in_vain);
-        let Some((first, promise)) = queued else {
-            let total = Place::FIRST.size(&record.parts).total;
+        let Ok(promise) = queued else {
+            let total = Place::FIRST.size(&entry.record.parts).total;
             return Err(self.lacks_memory(total + OVERHEAD, first_wish(core, 0), claim).into());
         };
         if first {
             core.wake_sender();
         }
-        Ok(claim.handle(promise, record, timestamp_ms))
+        Ok(claim.handle(promise, entry.record, entry.timestamp_ms))
     }
 
-    /// A batch with room for this record; or what the funds did suffice for.
+    /// Puts a record behind all that wait.
+    fn queue<C: Claim>(
+        &self,
+        batches: &mut VecDeque<Box<WaitingBatch>>,
+        entry: &Entry<'_>,
+        payer: &mut Payer,
+        claim: C,
+    ) -> Result<C::Promise, InVain> {
+        let core = &self.core;
+        let Entry { record, timestamp_ms, .. } = *entry;
+        let now = entry.clock.now();
+        if !batches.back().is_some_and(|last| last.takes(core, entry, now)) {
+            batches.push_back(Box::new(self.begin_waiting(entry, now, payer, claim)?));
+        }
+        let Some(last) = batches.back_mut() else { return Err(InVain::default()) };
+        let open = &mut last.batch;
+        let place = open.next(timestamp_ms);
+        let size = place.size(&record.parts);
+        if !make_room(core, open, size.total, claim, payer) {
+            return Err(InVain::default());
+        }
+        open.urgent |= entry.urgency == Urgency::Now;
+        Ok(write(core, open, place, size, record, timestamp_ms, claim))
+    }
+
+    /// A batch with room for this record.
     fn begin_waiting(
         &self,
         entry: &Entry<'_>,
         now: Timestamp,
         payer: &mut Payer,
         claim: impl Claim,
-    ) -> Result<WaitingBatch, (Option<Reservation>, Tokens)> {
+    ) -> Result<WaitingBatch, InVain> {
         let core = &self.core;
         let total = Place::FIRST.size(&entry.record.parts).total;
-        // A record of any size that is accepted must find the memory for it.
-        let overhead = OVERHEAD.min(core.memory.limit() - total.min(core.memory.limit()));
+        // A record that may be as large as the memory must find room there, too.
+        let limit = core.memory.limit();
+        let overhead = OVERHEAD.min(limit.saturating_sub(capacity_for(total, limit)));
         let mut tokens = Tokens::default();
         if !core.memory.charge(overhead, payer.funds()) {
-            return Err((None, tokens));
+            return Err(InVain::default());
         }
         let counted = Reservation::counted(&core.memory, overhead);
-        if claim.token().is_some() && !tokens.grow(core, total, payer.funds()) {
-            return Err((Some(counted), tokens));
-        }
-        let Some(chunk) = first_chunk(core, total, 0, payer.funds()) else { return Err((Some(counted), tokens)) };
+        let room = claim.token().is_none() || tokens.grow(core, total, payer.funds());
+        let chunk = if room { first_chunk(core, total, 0, payer.funds()) } else { None };
+        let Some(chunk) = chunk else { return Err(InVain { _counted: Some(counted), _tokens: tokens }) };
         let home = Home::new(&self.name, entry.record.partition, &core.hooks);
         let mut batch = OpenBatch::new(home, chunk, now, entry.timestamp_ms);
         batch.story.tokens = tokens;

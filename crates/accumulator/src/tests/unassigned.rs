@@ -150,6 +150,33 @@ fn records_that_come_within_fifty_milliseconds_wait_and_expire_together() {
 }
 
 #[test]
+fn a_record_as_large_as_the_memory_can_wait() {
+    const LIMIT: usize = 8 << 10;
+    let config = AccumulatorConfig { buffer_memory: LIMIT, max_record_size: LIMIT, ..AccumulatorConfig::default() };
+    let rig = Rig::bare(config);
+    let text = vec![b'x'; LIMIT - 120];
+    let record = anywhere(value(&text));
+    let append = |memory| rig.accumulator.append(at(0), &record, Urgency::Linger, memory);
+    let deliveries = [append(None).unwrap()];
+    let Err(Refused::Memory { bytes }) = append(None) else { panic!("two of them") };
+    let topic = TopicName::new(TOPIC);
+    rig.accumulator.fail_waiting(&topic, failure(FailureKind::TopicUnknown));
+    let memory = rig.accumulator.reserve(bytes).wait_blocking(std::time::Duration::ZERO).unwrap().unwrap();
+    let second = append(Some(memory)).unwrap();
+    assert!(deliveries.iter().all(Delivery::is_done) && !second.is_done());
+    assert!(rig.accumulator.memory().used <= LIMIT);
+}
+
+#[test]
+fn what_waits_is_in_batches_no_larger_than_others() {
+    let rig = Rig::bare(AccumulatorConfig { batch_size: 1_000, divert: true, ..AccumulatorConfig::default() });
+    let _deliveries: Vec<_> = (0..100).map(|_| rig.append(&anywhere(value(&[0; 50])))).collect();
+    rig.accumulator.fail_waiting(&TopicName::new(TOPIC), failure(FailureKind::TopicUnknown));
+    let sizes: Vec<_> = rig.heard.diverted.lock().drain(..).map(|batch| batch.wire_size()).collect();
+    assert!(sizes.len() < 10 && sizes.iter().all(|size| *size <= 1_000), "{sizes:?}");
+}
+
+#[test]
 fn small_records_that_wait_take_little_more_than_their_bytes() {
     let rig = rig();
     let _deliveries: Vec<_> = (0..1_000).map(|_| rig.append(&anywhere(value(b"a small one")))).collect();
