@@ -107,8 +107,8 @@ impl Accumulator {
         self.inner.known(topic.as_str()).map_or(0, |topic| topic.fail_waiting(&Arc::new(failure)))
     }
 
-    /// Fails those of the records waiting for `topic` that were appended at `before` or earlier; how many they were, and when the oldest of
-    /// the rest was appended.
+    /// Fails those of the records waiting for `topic` that were appended at `before` or earlier, and those that share a batch with one of them, 50 ms
+    /// younger at most; how many they were, and when the oldest of the rest was appended.
     pub fn expire_waiting(&self, topic: &TopicName, before: Timestamp, failure: Failure) -> (usize, Option<Timestamp>) {
         self.inner.known(topic.as_str()).map_or((0, None), |topic| topic.expire_waiting(before, &Arc::new(failure)))
     }

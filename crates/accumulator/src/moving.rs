@@ -1,4 +1,4 @@
-//! Records that waited for their topic on their way to their partitions: in order, and as old as they are.
+//! Records that waited for their topic on their way to their partitions: in order, and as old as the first that waited with them.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -76,15 +76,16 @@ impl WaitingBatch {
         }
         let common = Common { home: &home, created, urgency };
         let mut pieces: Vec<Piece> = Vec::new();
-        let mut failed = Vec::new();
+        let mut strays: Vec<Strays> = Vec::new();
         let mut tagged = story.tokens.iter().peekable();
         for (index, record) in (0u32..).zip(&records) {
             let token = tagged.next_if(|tag| tag.index == index).map(|tag| tag.token);
-            let (cell, at) = topic.take_in(common, record, token).unwrap_or_else(|refused| {
-                let alone = alone(core, common, record, token);
-                let cell = Arc::clone(alone.story.cell());
-                failed.push((alone, failure_of(&home, &refused)));
-                (cell, 0)
+            let (cell, at) = topic.take_in(common, record, token).unwrap_or_else(|reason| {
+                let last = strays.pop_if(|last| last.reason == reason);
+                let mut strayed = last.unwrap_or_else(|| Strays::new(core, common, record, reason));
+                let place = strayed.put(core, record, token);
+                strays.push(strayed);
+                place
             });
             let goes_on = |last: &Piece| Arc::ptr_eq(&last.cell, &cell) && last.at + (index - last.first) == at;
             if !pieces.last().is_some_and(goes_on) {
@@ -93,13 +94,7 @@ impl WaitingBatch {
         }
         drop(tagged);
         hand_on(story, pieces, topic);
-        let count = failed.len();
-        failed.into_iter().for_each(|(batch, failure)| {
-            if let Some(batch) = batch.close(core) {
-                batch.fail(failure, false);
-            }
-        });
-        count
+        strays.into_iter().map(|strays| strays.fail(core, &home)).sum()
     }
 }
 
@@ -141,16 +136,37 @@ fn hand_on(story: Story, pieces: Vec<Piece>, topic: &Topic) {
     }
 }
 
-/// A batch of one record, which is to fail.
-fn alone(core: &Core, common: Common<'_>, record: &RecordView<'_>, token: Option<u64>) -> OpenBatch {
-    let total = record.size_at(0, 0).total;
-    let chunk = forced_chunk(core, total, total);
-    let mut batch = OpenBatch::new(Arc::clone(common.home), chunk, common.created, record.timestamp);
-    batch.put_again(batch.next(record.timestamp), total, record);
-    if let Some(token) = token {
-        batch.story.tokens.push(&core.memory, Tagged { token, timestamp_ms: record.timestamp, index: 0 });
+/// Records that belong nowhere, for one reason.
+struct Strays {
+    batch: OpenBatch,
+    reason: Refused,
+}
+
+impl Strays {
+    /// None yet, with room for `first`.
+    fn new(core: &Core, common: Common<'_>, first: &RecordView<'_>, reason: Refused) -> Self {
+        let total = first.size_at(0, 0).total;
+        let chunk = forced_chunk(core, total, total);
+        Self { batch: OpenBatch::new(Arc::clone(common.home), chunk, common.created, first.timestamp), reason }
     }
-    batch
+
+    fn put(&mut self, core: &Core, record: &RecordView<'_>, token: Option<u64>) -> (Arc<BatchCell>, u32) {
+        let index = self.batch.put_again(core, core.config.batch_size, record).index;
+        let story = &mut self.batch.story;
+        if let Some(token) = token {
+            story.tokens.push(&core.memory, Tagged { token, timestamp_ms: record.timestamp, index });
+        }
+        (Arc::clone(story.cell()), index)
+    }
+
+    fn fail(self, core: &Arc<Core>, home: &Home) -> usize {
+        let failure = failure_of(home, &self.reason);
+        self.batch.close(core).map_or(0, |batch| {
+            let records = batch.count.as_usize();
+            batch.fail(failure, false);
+            records
+        })
+    }
 }
 
 fn header_of<'a>(header: HeaderView<'a>) -> HeaderRef<'a> {
@@ -161,7 +177,7 @@ fn header_of<'a>(header: HeaderView<'a>) -> HeaderRef<'a> {
 fn joined(chunks: &[Chunk]) -> Cow<'_, [u8]> {
     match chunks {
         [only] => Cow::Borrowed(only.as_ref()),
-        all => Cow::Owned(all.iter().flat_map(|chunk| chunk.as_ref()).copied().collect()),
+        all => Cow::Owned(all.iter().map(AsRef::as_ref).collect::<Vec<_>>().concat()),
     }
 }
 

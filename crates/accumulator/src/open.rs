@@ -19,6 +19,8 @@ use crate::story::Story;
 /// A batch that still grows. Its first record's timestamp is its base timestamp, so that the size of each record is known when it comes.
 #[derive(Debug)]
 pub(crate) struct OpenBatch {
+    /// Dropped before the chunks, as everywhere: who hears of the outcome may find the memory taken.
+    pub(crate) story: Story,
     full: Vec<Chunk>,
     /// The values that are not in a chunk.
     inserts: Vec<Insert>,
@@ -32,7 +34,6 @@ pub(crate) struct OpenBatch {
     pub(crate) created: Timestamp,
     /// Not to linger.
     pub(crate) urgent: bool,
-    pub(crate) story: Story,
 }
 
 /// Where the next record of a batch goes.
@@ -166,8 +167,15 @@ impl OpenBatch {
         self.count_in(size.total, timestamp_ms);
     }
 
-    /// As [`put`](Self::put), of a record that was written before.
-    pub(crate) fn put_again(&mut self, place: Place, total: usize, record: &RecordView<'_>) {
+    /// Writes a record that was written before, behind all others, and says where that is. A chunk that is needed for it grows up to what a batch
+    /// of `limit` takes.
+    pub(crate) fn put_again(&mut self, core: &Core, limit: usize, record: &RecordView<'_>) -> Place {
+        let place = self.next(record.timestamp);
+        let total = record.size_at(place.offset_delta, place.timestamp_delta).total;
+        if !self.is_prepared(total) {
+            // Forced funds always suffice.
+            self.grow(core, total, limit, Funds::Forced);
+        }
         match self.full.last_mut() {
             Some(full) if self.last.as_ref().is_empty() => {
                 record.put_at(&mut Seam::new(full, &mut self.last), place.offset_delta, place.timestamp_delta);
@@ -175,6 +183,7 @@ impl OpenBatch {
             _ => record.put_at(&mut self.last, place.offset_delta, place.timestamp_delta),
         }
         self.count_in(total, record.timestamp);
+        place
     }
 
     #[inline]

@@ -21,9 +21,11 @@ use crate::tail::Tail;
 /// - an open batch that may linger: it hears again if that batch is closed by size or becomes urgent, and keeps a timer for lingering;
 /// - full batches: it may leave them for a while, and hears again if one of them or the open one becomes urgent, and if there are
 ///   [`ENOUGH_BYTES`] of them;
-/// - something to send, and that are [`ENOUGH_BYTES`] of full batches, too, which it cannot send yet: it does not hear again, because it will
-///   come back by itself (to be woken for each batch cost a sixth of the records per second that a loaded producer could send);
+/// - something urgent, or [`ENOUGH_BYTES`] of full batches: it does not hear again, because it will come back by itself, even if it cannot send
+///   them yet (to be woken for each batch cost a sixth of the records per second that a loaded producer could send);
 /// - nothing (also by [`go_idle`](Self::go_idle) saying yes): it hears again with the next record.
+///
+/// As long as it has not looked since it heard, it does not hear again either: what keeps it from looking will bring it back.
 pub struct PartitionQueue {
     core: Arc<Core>,
     home: Arc<Home>,

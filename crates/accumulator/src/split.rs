@@ -7,7 +7,6 @@ use milena_wire::{BATCH_HEADER_LEN, Codec, Payload, RecordTimes, RecordView, Rec
 
 use crate::cell::Piece;
 use crate::hooks::Tagged;
-use crate::memory::Funds;
 use crate::open::{OpenBatch, forced_chunk};
 use crate::story::Story;
 use crate::{Failure, FailureKind, Fate, Outcome, SealedBatch};
@@ -239,14 +238,6 @@ impl<'a> Cutter<'a> {
 
     /// Writes a record behind all others of a part, and says where that is.
     fn write(&mut self, part: usize, record: &RecordView<'_>) -> u32 {
-        let batch = &mut self.parts[part].batch;
-        let place = batch.next(record.timestamp);
-        let total = record.size_at(place.offset_delta, place.timestamp_delta).total;
-        if !batch.is_prepared(total) {
-            // Forced funds always suffice.
-            batch.grow(&self.source.core, total, self.limit, Funds::Forced);
-        }
-        batch.put_again(place, total, record);
-        place.index
+        self.parts[part].batch.put_again(&self.source.core, self.limit, record).index
     }
 }

@@ -13,7 +13,7 @@ use crate::memory::{Funds, Memory};
 use crate::open::first_wish;
 
 /// Bytes of one token with what is kept beside it.
-const SIZE: usize = 8 + 8 + 4;
+pub(crate) const SIZE: usize = 8 + 8 + 4;
 
 /// What an append with a token should reserve for it, beside what the record takes.
 pub(crate) const WORTH_RESERVING: usize = CHUNK_QUIET;

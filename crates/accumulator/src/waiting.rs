@@ -13,7 +13,7 @@ use crate::chunk::capacity_for;
 use crate::core::Core;
 use crate::open::{OpenBatch, Place, first_chunk, first_wish};
 use crate::reserve::Reservation;
-use crate::tokens::Tokens;
+use crate::tokens::{self, Tokens};
 use crate::topic::Topic;
 use crate::{ClosedBatch, Failure, Refused, Urgency};
 
@@ -34,7 +34,7 @@ pub(crate) struct Waiting {
     pub(crate) refusing: bool,
 }
 
-/// Records in order, all of which name the same partition, or none.
+/// Records in order, all of which name the same partition, or none. They share what a batch shares: its age, and whether they may linger.
 #[derive(Debug)]
 pub(crate) struct WaitingBatch {
     pub(crate) batch: OpenBatch,
@@ -114,9 +114,10 @@ impl Topic {
     ) -> Result<WaitingBatch, InVain> {
         let core = &self.core;
         let total = Place::FIRST.size(&entry.record.parts).total;
-        // A record that may be as large as the memory must find room there, too.
+        // A record that may be as large as the memory must find room there, and its token, too.
         let limit = core.memory.limit();
-        let overhead = OVERHEAD.min(limit.saturating_sub(capacity_for(total, limit)));
+        let token = if claim.token().is_some() { tokens::SIZE } else { 0 };
+        let overhead = OVERHEAD.min(limit.saturating_sub(capacity_for(total, limit) + token));
         let mut tokens = Tokens::default();
         if !core.memory.charge(overhead, payer.funds()) {
             return Err(InVain::default());

@@ -78,8 +78,8 @@ impl SealPool {
     }
 }
 
-/// What is sealed. It can be taken at once; the I/O thread is woken for it once it is enough, or once there is nothing more to do: each
-/// time it wakes up costs about as much as it takes to compress a small batch, and while answers come in it looks here anyway.
+/// What is sealed. It can be taken at once; the I/O thread is woken for it once it is enough, or would be with the next batch, or once there is
+/// nothing more to do: while answers come in it looks here anyway.
 #[derive(Debug, Default)]
 struct Shelf {
     sealed: Mutex<Sealed>,
@@ -108,8 +108,17 @@ impl Shelf {
         }
     }
 
+    /// Wakes the I/O thread for whatever there is.
     fn ring(&self) {
         if !self.sealed.lock().batches.is_empty() {
+            self.bell.notify_one();
+        }
+    }
+
+    /// Wakes the I/O thread if what there is would be enough with so much more: that may be large, and its codec slow.
+    fn ring_before(&self, bytes: usize) {
+        let before = self.sealed.lock().bytes;
+        if (1..ENOUGH_BYTES).contains(&before) && before + bytes > ENOUGH_BYTES {
             self.bell.notify_one();
         }
     }
@@ -150,11 +159,8 @@ impl<J: Job> Worker<J> {
 
     fn work(&self, job: J) {
         let bytes = job.bytes();
-        // It may be large, and its codec slow.
-        if bytes >= ENOUGH_BYTES
-            && let Some(shelf) = self.shelf.upgrade()
-        {
-            shelf.ring();
+        if let Some(shelf) = self.shelf.upgrade() {
+            shelf.ring_before(bytes);
         }
         let sealed = job.seal();
         if let Some(shelf) = self.shelf.upgrade() {
@@ -255,7 +261,7 @@ mod tests {
 
     impl Job for Large {
         fn bytes(&self) -> usize {
-            self.0.as_ref().map_or(1, |_| ENOUGH_BYTES)
+            self.0.as_ref().map_or(10, |_| ENOUGH_BYTES - 5)
         }
 
         fn seal(self) -> Input {

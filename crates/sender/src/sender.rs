@@ -363,8 +363,11 @@ impl Sender {
         let Some(partition) = self.partitions.get_mut(slot) else { return };
         let mut standing = partition.standing(self.now, hurry);
         let waits = matches!(standing, Standing::Idle | Standing::Blocked);
-        if waits && !partition.queue_idle && partition.queue.go_idle() {
-            partition.queue_idle = true;
+        if waits && !partition.queue_idle {
+            partition.queue_idle = partition.queue.go_idle();
+        }
+        // Also if a record came since it was found empty, of which nobody tells.
+        if waits && (partition.queue_idle || standing == Standing::Idle) {
             standing = partition.standing(self.now, hurry);
         }
         partition.is_due = standing.is_due();
