@@ -221,7 +221,7 @@ fn records_of_one_batch_go_their_ways_and_their_handles_and_tokens_with_them() {
     for divert in [false, true] {
         let partitioner = PartitionerKind::Custom(Arc::new(ByValue));
         let rig = Rig::bare(AccumulatorConfig { partitioner, divert, ..AccumulatorConfig::default() });
-        let texts = ["1", "1", "0", "nowhere", "1", "0", "nor this", "0"];
+        let texts = ["1", "1", "0", "nowhere", "1", "0", "nor this", "0", "9"];
         let mut deliveries = Vec::new();
         for (token, text) in (0u64..).zip(texts) {
             let record = anywhere(value(text.as_bytes()));
@@ -237,11 +237,11 @@ fn records_of_one_batch_go_their_ways_and_their_handles_and_tokens_with_them() {
             batch.settle(delivered(offset));
         }
         let diverted = std::mem::take(&mut *rig.heard.diverted.lock());
-        assert_eq!(diverted.len(), if divert { 1 } else { 0 });
-        assert!(
-            diverted.iter().all(|batch| batch.count().get() == 2 && !batch.is_placed()),
-            "they fail for one reason"
-        );
+        let counts: Vec<_> = diverted.iter().map(|batch| batch.count().get()).collect();
+        assert_eq!(counts, if divert { &[2, 1][..] } else { &[] }, "together if they fail for one reason");
+        let reasons = diverted.iter().map(|batch| batch.failure().message.clone().unwrap());
+        assert!(reasons.zip(["partition -1", "partition 9"]).all(|(reason, named)| reason.contains(named)));
+        assert!(!diverted.iter().any(Diverted::is_placed));
         drop(diverted);
         let offsets = deliveries.into_iter().map(|delivery| delivery.wait().map(|receipt| receipt.offset.unwrap().0));
         let told: Vec<_> = offsets.map(|offset| offset.map_err(|error| error.kind())).collect();
@@ -251,7 +251,7 @@ fn records_of_one_batch_go_their_ways_and_their_handles_and_tokens_with_them() {
             .flat_map(|report| report.records().map(|r| (r.token, r.offset.map(|offset| offset.0))).collect::<Vec<_>>())
             .collect();
         reported.sort_unstable();
-        assert_eq!(reported, [(0, Some(100)), (2, Some(0)), (4, Some(102)), (6, None)]);
+        assert_eq!(reported, [(0, Some(100)), (2, Some(0)), (4, Some(102)), (6, None), (8, None)]);
         assert_eq!(rig.accumulator.memory().used, 0);
     }
 }
