@@ -81,6 +81,7 @@ impl WaitingBatch {
         for (index, record) in (0u32..).zip(&records) {
             let token = tagged.next_if(|tag| tag.index == index).map(|tag| tag.token);
             let (cell, at) = topic.take_in(common, record, token).unwrap_or_else(|reason| {
+                // Those that follow each other: whoever keeps them keeps them in order.
                 let last = strays.pop_if(|last| last.reason == reason);
                 let mut strayed = last.unwrap_or_else(|| Strays::new(core, common, record, reason));
                 let place = strayed.put(core, record, token);

@@ -117,8 +117,7 @@ impl PartitionQueue {
         line.view(linger_zero)
     }
 
-    /// When the first record of the oldest batch came. Other than [`view`](Self::view) no look that anything is decided by: what the sender
-    /// hears of stays as it is.
+    /// When the first record of the oldest batch came. Unlike [`view`](Self::view) this does not change what the sender is told of.
     #[must_use]
     pub fn oldest(&self) -> Option<Timestamp> {
         self.line.lock().oldest()

@@ -78,8 +78,8 @@ impl SealPool {
     }
 }
 
-/// What is sealed. It can be taken at once; the I/O thread is woken for it once it is enough, or would be with the next batch, or once there is
-/// nothing more to do: while answers come in it looks here anyway.
+/// What is sealed. It can be taken at once; the I/O thread is woken for it once it is enough, before a batch that makes it more than that, and
+/// once there is nothing more to do: while answers come in it looks here anyway.
 #[derive(Debug, Default)]
 struct Shelf {
     sealed: Mutex<Sealed>,
@@ -115,7 +115,7 @@ impl Shelf {
         }
     }
 
-    /// Wakes the I/O thread if what there is would be enough with so much more: that may be large, and its codec slow.
+    /// Wakes the I/O thread if what there is would be more than enough with so much more: that may be large, and its codec slow.
     fn ring_before(&self, bytes: usize) {
         let before = self.sealed.lock().bytes;
         if (1..ENOUGH_BYTES).contains(&before) && before + bytes > ENOUGH_BYTES {

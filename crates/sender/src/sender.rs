@@ -365,10 +365,10 @@ impl Sender {
         let waits = matches!(standing, Standing::Idle | Standing::Blocked);
         if waits && !partition.queue_idle {
             partition.queue_idle = partition.queue.go_idle();
-        }
-        // Also if a record came since it was found empty, of which nobody tells.
-        if waits && (partition.queue_idle || standing == Standing::Idle) {
-            standing = partition.standing(self.now, hurry);
+            // If it was found empty and is not idle, a record came in between. While it holds, its caller told nobody.
+            if partition.queue_idle || standing == Standing::Idle {
+                standing = partition.standing(self.now, hurry);
+            }
         }
         partition.is_due = standing.is_due();
         if !partition.is_busy() {

@@ -161,18 +161,21 @@ fn a_record_as_large_as_the_memory_can_wait() {
             true => rig.accumulator.append_with_token(at(0), &record, Urgency::Linger, memory, 7),
             false => rig.accumulator.append(at(0), &record, Urgency::Linger, memory).map(drop),
         };
-        if !with_token {
-            append(None).unwrap();
-        }
+        let fail = || {
+            let failed = rig.accumulator.fail_waiting(&TopicName::new(TOPIC), failure(FailureKind::TopicUnknown));
+            assert_eq!(rig.heard.reports.lock().drain(..).len(), if with_token { failed } else { 0 });
+            failed
+        };
+        // A token's first chunk is larger than what is left beside the record, unless somebody has waited for the memory.
+        assert_eq!(append(None).is_ok(), !with_token);
         for _ in 0..2 {
-            // As who waits for memory does; nothing else is queued then.
-            let Err(Refused::Memory { bytes }) = append(None) else { panic!("two of them") };
-            rig.accumulator.fail_waiting(&TopicName::new(TOPIC), failure(FailureKind::TopicUnknown));
-            rig.heard.reports.lock().clear();
+            let Err(Refused::Memory { bytes }) = append(None) else { panic!("there is room for no more than one") };
+            fail();
             let memory = rig.accumulator.reserve(bytes).wait_blocking(std::time::Duration::ZERO).unwrap().unwrap();
             append(Some(memory)).unwrap();
             assert!(rig.accumulator.memory().used <= limit);
         }
+        assert_eq!((fail(), rig.accumulator.memory().used), (1, 0));
     }
 }
 
@@ -238,7 +241,11 @@ fn records_of_one_batch_go_their_ways_and_their_handles_and_tokens_with_them() {
         }
         let diverted = std::mem::take(&mut *rig.heard.diverted.lock());
         let counts: Vec<_> = diverted.iter().map(|batch| batch.count().get()).collect();
-        assert_eq!(counts, if divert { &[2, 1][..] } else { &[] }, "together if they fail for one reason");
+        assert_eq!(
+            counts,
+            if divert { &[2, 1][..] } else { &[] },
+            "together if they follow each other and fail for one reason"
+        );
         let reasons = diverted.iter().map(|batch| batch.failure().message.clone().unwrap());
         assert!(reasons.zip(["partition -1", "partition 9"]).all(|(reason, named)| reason.contains(named)));
         assert!(!diverted.iter().any(Diverted::is_placed));

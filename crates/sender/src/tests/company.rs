@@ -87,7 +87,7 @@ fn batches_that_cannot_leave_yet_are_told_of_once_they_are_enough_and_no_more() 
     heard(&mut world, &mut deliveries, 0, 2 * ENOUGH_BYTES / 1000, 1000);
     let requests = world.requests;
     let often = heard(&mut world, &mut deliveries, 1, 2 * ENOUGH_BYTES / 1000, 1000);
-    assert!(often <= 2, "of the first of them, and when they are enough, not {often} times");
+    assert_eq!(often, 2, "of the first of them, and when they are enough");
     assert_eq!(heard(&mut world, &mut deliveries, 1, 200, 1000), 0, "nothing can be done about any of these");
     assert_eq!(world.requests, requests);
     all_arrive(world, deliveries);
