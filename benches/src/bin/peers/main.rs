@@ -1,7 +1,7 @@
 //! `peers`: runs milena and other clients beside each other, and writes what came out.
 //!
 //! ```text
-//! peers measure [--rounds N] [--seconds S] [--only CASE,...] [--clients NAME,...] [--bootstrap HOST:PORT] [--out FILE]
+//! peers measure [--rounds N] [--seconds S] [--only CASE,...] [--clients NAME,...] [--bootstrap HOST:PORT [--warm-up S]] [--out FILE]
 //! peers report FILE DOCUMENT      replaces the generated parts of a document, and draws its charts beside it
 //! ```
 //!

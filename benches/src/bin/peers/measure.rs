@@ -19,6 +19,8 @@ pub(crate) struct Plan {
     clients: Vec<Client>,
     /// A broker that runs already, in place of sinks.
     bootstrap: Option<String>,
+    /// For how long clients produce to such a broker, in turns, before it is measured with.
+    warm_up: Duration,
     out: String,
 }
 
@@ -30,6 +32,7 @@ impl Plan {
             cases: CASES.iter().filter(|case| case.group != Group::Kafka).collect(),
             clients: CLIENTS.to_vec(),
             bootstrap: None,
+            warm_up: Duration::from_secs(60),
             out: "docs/performance.json".to_owned(),
         };
         for pair in args.chunks(2) {
@@ -38,6 +41,10 @@ impl Plan {
             match &**name {
                 "--rounds" => plan.rounds = value.parse().map_err(|_| format!("--rounds cannot be {value}"))?,
                 "--seconds" => plan.seconds = number()?,
+                "--warm-up" => {
+                    plan.warm_up =
+                        Duration::try_from_secs_f64(number()?).map_err(|_| format!("{name} cannot be {value}"))?;
+                }
                 "--out" => plan.out.clone_from(value),
                 "--bootstrap" => plan.bootstrap = Some(value.clone()),
                 "--only" => {
@@ -59,9 +66,9 @@ impl Plan {
         let mut file = read(&self.out)?;
         for case in &self.cases {
             let mut runs = Vec::new();
+            let clients: Vec<Client> = self.clients.iter().copied().filter(|client| takes_part(case, client)).collect();
+            self.warm_up(case, &clients)?;
             for round in 0..self.rounds {
-                let clients: Vec<Client> =
-                    self.clients.iter().copied().filter(|client| takes_part(case, client)).collect();
                 for turn in 0..clients.len() {
                     let client = clients[(turn + round) % clients.len()];
                     let run = self.run_one(case, client, round);
@@ -73,6 +80,22 @@ impl Plan {
             file["machine"] = machine();
             let text = serde_json::to_string_pretty(&file).map_err(|error| error.to_string())?;
             std::fs::write(&self.out, text + "\n").map_err(|error| format!("{}: {error}", self.out))?;
+        }
+        Ok(())
+    }
+
+    /// A Java broker that has just started is several times slower than it will be: whoever is measured first would be wronged.
+    fn warm_up(&self, case: &Case, clients: &[Client]) -> Result<(), String> {
+        if self.bootstrap.is_none() {
+            return Ok(());
+        }
+        let began = Instant::now();
+        while began.elapsed() < self.warm_up {
+            let mut done = Err(format!("{}: no client to warm the broker up with", case.name));
+            for client in clients {
+                done = done.or(self.measure(case, *client).map(|_| ()));
+            }
+            done?;
         }
         Ok(())
     }
