@@ -131,6 +131,10 @@ impl Builder {
         Self { limits, bytes: 0, slices: 1, batches: 0, out: Vec::new(), topics: SmallVec::new(), number }
     }
 
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.out.is_empty()
     }

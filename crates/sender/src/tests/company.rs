@@ -1,4 +1,4 @@
-//! Full batches that wait for company while an answer is outstanding, and what ends their waiting.
+//! Full batches that wait for company while an answer is outstanding, and what ends their waiting; and what a request takes along.
 
 use std::time::Duration;
 
@@ -156,4 +156,32 @@ fn a_connection_that_is_lost_leaves_nobody_waiting() {
     deliveries.into_iter().for_each(|delivery| {
         delivered(delivery);
     });
+}
+
+/// Records of these sizes linger in partitions 1, 2 and so on when somebody sends a record of `size` bytes to partition 0. How many batches leave?
+fn taken_along(size: usize, lingering: &[usize]) -> usize {
+    let mut world = World::with(|setup| {
+        setup.sender.linger = Duration::from_secs(5);
+        setup.accumulator.batch_size = 2 * ENOUGH_BYTES;
+    })
+    .warm();
+    let mut deliveries: Vec<_> =
+        (1..).zip(lingering).map(|(partition, size)| queued(&mut world, partition, *size)).collect();
+    assert_eq!(world.requests, 0);
+    deliveries.push(world.append("t", Some(0), &"x".repeat(size), Urgency::Now));
+    world.run();
+    let (requests, batches) = (world.requests, world.seen.len());
+    assert_eq!(requests, 1);
+    world.run_for(4999);
+    assert_eq!(world.requests, 1, "the others linger on");
+    all_arrive(world, deliveries);
+    batches - 1
+}
+
+#[test]
+fn a_request_takes_along_what_lingers_until_it_is_large_enough() {
+    assert_eq!(taken_along(10, &[10, 10]), 2);
+    assert_eq!(taken_along(10, &[10, ENOUGH_BYTES]), 2, "the last of them makes it large");
+    assert_eq!(taken_along(10, &[ENOUGH_BYTES, 10]), 1);
+    assert_eq!(taken_along(ENOUGH_BYTES, &[10, 10]), 0, "alone it is large enough");
 }
