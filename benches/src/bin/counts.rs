@@ -7,6 +7,7 @@ use milena_accumulator::{AccumulatorConfig, SealedBatch};
 use milena_benches::{Queues, Shape};
 use milena_broker::{EmbeddedCluster, Keep};
 use milena_producer::{BatchReport, Delivery, DeliveryHandler, Producer, Record};
+use milena_wire::HeaderRef;
 
 /// Records between two visits of the sender that is played here: some 64 KiB of small ones.
 const ROUND: usize = 500;
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
         "seal" => seal(&small, records),
         "settle" => settle(&small, records),
         "try-enqueue" => produce(&small, records, counted_try_enqueue),
+        "try-enqueue-headers" => produce(&small.with_headers(), records, counted_try_enqueue_headers),
         "try-enqueue-keyed" => produce(&small.keyed(), records, counted_try_enqueue),
         "blocking-enqueue" => produce(&small, records, counted_blocking_enqueue),
         "blocking-token" => produce(&small, records, counted_blocking_token),
@@ -173,6 +175,19 @@ fn record(shape: &Shape) -> Record<'_> {
 fn counted_try_enqueue(producer: &Producer, shape: &Shape, deliveries: &mut Vec<Delivery>) {
     for _ in 0..ROUND {
         deliveries.push(producer.try_enqueue(record(shape)).expect("there is room"));
+    }
+}
+
+/// A program knows how many headers its records have.
+#[inline(never)]
+fn counted_try_enqueue_headers(producer: &Producer, shape: &Shape, deliveries: &mut Vec<Delivery>) {
+    let [first, second, HeaderRef { key: third, value: None }] = *shape.parts().headers else {
+        panic!("a shape with headers has three, the last of them null");
+    };
+    let (Some(value), Some(other)) = (first.value, second.value) else { panic!("the others have values") };
+    for _ in 0..ROUND {
+        let record = record(shape).header(first.key, value).header(second.key, other).null_header(third);
+        deliveries.push(producer.try_enqueue(record).expect("there is room"));
     }
 }
 

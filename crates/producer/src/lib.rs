@@ -24,6 +24,7 @@ mod dead_letter;
 mod driver;
 mod error;
 mod handler;
+mod headers;
 mod health;
 mod letter_topic;
 mod letters;

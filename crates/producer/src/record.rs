@@ -9,6 +9,8 @@ use bytes::Bytes;
 use milena_accumulator::RecordRef;
 use milena_wire::{HeaderRef, PartitionId, RecordParts};
 
+use crate::headers::Headers;
+
 /// Bytes that are borrowed, owned or shared. They are copied once, straight into the batch. Only a shared value of 8 KiB and more is
 /// not: it is sent from where it lies (with a codec compressed from there; copied while its topic is not known yet), and kept until its record
 /// has its outcome. What is kept is the buffer that it is a slice of; of that the
@@ -111,13 +113,6 @@ impl From<Bytes> for Payload<'_> {
     }
 }
 
-/// One header of a record. Order and duplicates are kept.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) struct Header<'a> {
-    key: Cow<'a, str>,
-    value: Option<Payload<'a>>,
-}
-
 /// One record to be produced.
 ///
 /// Key and value may be absent: a value of `None` is a tombstone on a compacted topic, and differs from an empty one.
@@ -135,7 +130,7 @@ pub struct Record<'a> {
     partition: Option<i32>,
     key: Option<Payload<'a>>,
     value: Option<Payload<'a>>,
-    headers: Vec<Header<'a>>,
+    headers: Headers<'a>,
     timestamp_ms: Option<i64>,
 }
 
@@ -155,14 +150,18 @@ fn drop_apart(owned: Payload<'_>) {
     drop(owned);
 }
 
-/// How many headers are handed to the encoder without an allocation.
-const INLINE_HEADERS: usize = 8;
-
 impl<'a> Record<'a> {
     /// A record for `topic` with neither key nor value.
     #[inline(always)]
     pub fn to(topic: impl Into<Cow<'a, str>>) -> Self {
-        Self { topic: topic.into(), partition: None, key: None, value: None, headers: Vec::new(), timestamp_ms: None }
+        Self {
+            topic: topic.into(),
+            partition: None,
+            key: None,
+            value: None,
+            headers: Headers::None,
+            timestamp_ms: None,
+        }
     }
 
     /// Sets the key: what the partition is chosen by, unless a partition is given.
@@ -190,16 +189,14 @@ impl<'a> Record<'a> {
 
     /// Adds a header after those already there.
     #[inline(always)]
-    pub fn header(mut self, key: impl Into<Cow<'a, str>>, value: impl Into<Payload<'a>>) -> Self {
-        self.headers.push(Header { key: key.into(), value: Some(value.into()) });
-        self
+    pub fn header(self, key: impl Into<Cow<'a, str>>, value: impl Into<Payload<'a>>) -> Self {
+        Self { headers: self.headers.and(key.into(), Some(value.into())), ..self }
     }
 
     /// Adds a header whose value is null.
     #[inline(always)]
-    pub fn null_header(mut self, key: impl Into<Cow<'a, str>>) -> Self {
-        self.headers.push(Header { key: key.into(), value: None });
-        self
+    pub fn null_header(self, key: impl Into<Cow<'a, str>>) -> Self {
+        Self { headers: self.headers.and(key.into(), None), ..self }
     }
 
     /// Sets the record's own time, in milliseconds since the Unix epoch. Default: the time of the call that enqueues it.
@@ -231,7 +228,7 @@ impl<'a> Record<'a> {
 
     /// The headers in order.
     pub fn headers(&self) -> impl ExactSizeIterator<Item = (&str, Option<&[u8]>)> {
-        self.headers.iter().map(|header| (&*header.key, header.value.as_ref().map(Payload::as_slice)))
+        self.headers.iter().map(|header| (header.key, header.value))
     }
 
     /// The partition it names, if it names one.
@@ -260,14 +257,7 @@ impl<'a> Record<'a> {
             partition: self.partition,
             key: self.key.map(Payload::into_owned),
             value: self.value.map(Payload::into_owned),
-            headers: self
-                .headers
-                .into_iter()
-                .map(|header| Header {
-                    key: Cow::Owned(header.key.into_owned()),
-                    value: header.value.map(Payload::into_owned),
-                })
-                .collect(),
+            headers: self.headers.into_owned(),
             timestamp_ms: self.timestamp_ms,
         }
     }
@@ -302,8 +292,7 @@ impl<'a> Record<'a> {
             Some(Payload::Borrowed(value)) => Some(value),
             Some(_) => return None,
         };
-        // Without headers, and without room that was made for some.
-        (self.headers.capacity() == 0).then_some(RecordRef {
+        self.headers.is_none().then_some(RecordRef {
             topic,
             partition: self.partition.map(PartitionId),
             parts: RecordParts { key, value, headers: &[] },
@@ -320,7 +309,7 @@ impl<'a> Record<'a> {
             partition: view.partition.map(|partition| partition.0),
             key: view.parts.key.map(Payload::Borrowed),
             value: view.parts.value.map(Payload::Borrowed),
-            headers: Vec::new(),
+            headers: Headers::None,
             timestamp_ms: view.timestamp_ms,
         }
     }
@@ -328,22 +317,7 @@ impl<'a> Record<'a> {
     /// Calls `then` with the view of this record that the accumulator encodes from.
     #[inline]
     pub(crate) fn with_ref<T>(&self, then: impl FnOnce(&RecordRef<'_>) -> T) -> T {
-        if self.headers.is_empty() { then(&self.as_record_ref(&[])) } else { self.with_headers(then) }
-    }
-
-    /// Apart, so that a record without headers needs no room for any.
-    #[inline(never)]
-    fn with_headers<T>(&self, then: impl FnOnce(&RecordRef<'_>) -> T) -> T {
-        if self.headers.len() <= INLINE_HEADERS {
-            let mut inline = [HeaderRef { key: "", value: None }; INLINE_HEADERS];
-            for (slot, header) in inline.iter_mut().zip(&self.headers) {
-                *slot = header.as_ref();
-            }
-            then(&self.as_record_ref(&inline[..self.headers.len()]))
-        } else {
-            let headers: Vec<_> = self.headers.iter().map(Header::as_ref).collect();
-            then(&self.as_record_ref(&headers))
-        }
+        self.headers.with(|headers| then(&self.as_record_ref(headers)))
     }
 
     #[inline(always)]
@@ -361,12 +335,6 @@ impl<'a> Record<'a> {
     }
 }
 
-impl Header<'_> {
-    fn as_ref(&self) -> HeaderRef<'_> {
-        HeaderRef { key: &self.key, value: self.value.as_ref().map(Payload::as_slice) }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -381,17 +349,30 @@ mod tests {
     }
 
     #[test]
-    fn headers_keep_order_and_duplicates_however_many() {
-        for count in [0, 1, INLINE_HEADERS, INLINE_HEADERS + 1, 40] {
-            let mut record = Record::to("t").null_header("same");
-            for i in 1..count {
-                record = record.header("same", vec![u8::try_from(i).unwrap()]);
+    fn headers_keep_order_and_duplicates_however_many_and_whoever_owns_them() {
+        let values: Vec<_> = (0..40).map(|number| vec![number; usize::from(number)]).collect();
+        for count in 0..values.len() {
+            // From this one on they own what they have; the third is null.
+            for owned_from in [0, 1, 3, 4, 5, 8, 40] {
+                let (mut record, mut expected) = (Record::to("t").key("k"), Vec::new());
+                for (number, value) in values[..count].iter().enumerate() {
+                    let given = (number != 2).then_some(&value[..]);
+                    record = match given {
+                        None => record.null_header("same"),
+                        Some(_) if number >= owned_from => record.header("same".to_owned(), value.clone()),
+                        Some(_) => record.header("same", value),
+                    };
+                    expected.push(("same", given));
+                }
+                assert_eq!(record.headers().collect::<Vec<_>>(), expected);
+                assert_eq!((record.headers().len(), record.key_bytes()), (count, Some(&b"k"[..])));
+                record.with_ref(|view| {
+                    let seen: Vec<_> = view.parts.headers.iter().map(|h| (h.key, h.value)).collect();
+                    assert_eq!(seen, expected);
+                });
+                assert_eq!(record.clone().into_owned(), record);
+                assert_ne!(record.clone().null_header("same"), record);
             }
-            record.with_ref(|view| {
-                let seen: Vec<_> = view.parts.headers.iter().map(|h| (h.key, h.value)).collect();
-                let expected: Vec<_> = record.headers().collect();
-                assert_eq!(seen, expected);
-            });
         }
     }
 

@@ -4,7 +4,7 @@
 //! in a register and stored at once, with a few bytes too many that what follows overwrites. Put together in memory it would have to be
 //! loaded again, by a load that several stores feed, which processors make wait.
 
-use super::record::{RecordParts, RecordSize, Sink, TWO_BYTES, put_record, two_bytes};
+use super::record::{HeaderRef, RecordParts, RecordSize, Sink, TWO_BYTES, put_record, two_bytes};
 use crate::varint::{zigzag, zigzag_long};
 
 /// How much is stored at once, whatever of it is meant.
@@ -28,7 +28,7 @@ pub fn write_record(
     }
 }
 
-/// A record with a value, without headers, whose numbers all take one or two bytes, with some room behind it. False for others.
+/// A record with a value, whose numbers all take one or two bytes, with some room behind it. False for others.
 #[inline(always)]
 fn write_short(
     room: &mut [u8],
@@ -41,7 +41,7 @@ fn write_short(
     let (body, value_len) = ((size.body as u64) << 1, (value.len() as u64) << 1);
     let (timestamp, offset) = (zigzag_long(timestamp_delta), u64::from(zigzag(offset_delta)));
     // The body is the longest of the lengths.
-    if body | timestamp | offset >= TWO_BYTES || !parts.headers.is_empty() || room.len() < size.total + WORD {
+    if body | timestamp | offset >= TWO_BYTES || room.len() < size.total + WORD {
         return false;
     }
     let mut word = Word::default();
@@ -65,9 +65,64 @@ fn write_short(
     at = word.store(room, at);
     room[at..at + value.len()].copy_from_slice(value);
     at += value.len();
-    room[at] = 0; // no headers
-    debug_assert_eq!(at + 1, size.total);
+    if parts.headers.is_empty() {
+        room[at] = 0;
+        at += 1;
+    } else {
+        at = write_headers(room, at, parts.headers);
+    }
+    debug_assert_eq!(at, size.total);
     true
+}
+
+/// Writes headers to `at`, whose numbers all take one or two bytes, and tells where they end.
+#[inline(never)]
+fn write_headers(room: &mut [u8], mut at: usize, headers: &[HeaderRef<'_>]) -> usize {
+    // The length in front of a key goes with what is in front of that: their number, or a null.
+    let mut word = Word::default();
+    word.push((headers.len() as u64) << 1);
+    for header in headers {
+        word.push((header.key.len() as u64) << 1);
+        at = word.store(room, at);
+        at = copy_small(room, at, header.key.as_bytes());
+        word = Word::default();
+        match header.value {
+            None => word.push(1), // zig-zag of -1
+            Some(value) => {
+                word.push((value.len() as u64) << 1);
+                at = word.store(room, at);
+                at = copy_small(room, at, value);
+                word = Word::default();
+            }
+        }
+    }
+    // Of a null at the end.
+    word.store(room, at)
+}
+
+/// Copies `from` to `at`, and tells where it ends. What a header holds is mostly so short that a call to copy it costs more than copying it.
+#[inline(always)]
+fn copy_small(room: &mut [u8], at: usize, from: &[u8]) -> usize {
+    let to = &mut room[at..at + from.len()];
+    match from.len() {
+        // Two of the same size, which overlap.
+        4..=7 => ends::<4>(to, from),
+        8..=15 => ends::<8>(to, from),
+        16..=32 => ends::<16>(to, from),
+        _ => to.copy_from_slice(from),
+    }
+    at + from.len()
+}
+
+/// Copies the first `N` bytes and the last.
+#[inline(always)]
+fn ends<const N: usize>(to: &mut [u8], from: &[u8]) {
+    if let (Some(to), Some(from)) = (to.first_chunk_mut::<N>(), from.first_chunk::<N>()) {
+        *to = *from;
+    }
+    if let (Some(to), Some(from)) = (to.last_chunk_mut::<N>(), from.last_chunk::<N>()) {
+        *to = *from;
+    }
 }
 
 /// Varints of at most two bytes each, one after the other, in a register: not more than eight bytes.
