@@ -93,7 +93,8 @@ impl Plan {
         while began.elapsed() < self.warm_up {
             let mut done = Err(format!("{}: no client to warm the broker up with", case.name));
             for client in clients {
-                done = done.or(self.measure(case, *client).map(|_| ()));
+                let run = self.measure(case, *client).map(|_| ());
+                done = done.or(run);
             }
             done?;
         }
