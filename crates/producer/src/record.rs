@@ -1,7 +1,7 @@
 //! What a caller hands over: a record that borrows or owns its bytes.
 //!
 //! What is `#[inline(always)]` here and in the calls that take a record is so by measurement: in the caller's own function a record is never put
-//! together in memory. Moved by a call each, its 150 bytes (272 since headers are among them) cost as much as all the rest (stores that the next load has to wait for).
+//! together in memory. Moved by a call each, its 150 bytes (without headers) cost as much as all the rest (stores that the next load has to wait for).
 
 use std::borrow::Cow;
 
@@ -262,10 +262,13 @@ impl<'a> Record<'a> {
         }
     }
 
-    /// The view of this record that the accumulator encodes from, if it owns nothing; else the record.
+    /// The view of this record that the accumulator encodes from, if it owns nothing and has no headers; else the record.
     ///
     /// A record that is still to be dropped after a call lies in memory, for the case that the call panics.
-    #[expect(clippy::result_large_err, reason = "inlined: the record is put together only where it owns something")]
+    #[expect(
+        clippy::result_large_err,
+        reason = "inlined: the record is put together only where it owns something or has headers"
+    )]
     #[inline(always)]
     pub(crate) fn into_view(self) -> Result<RecordRef<'a>, Self> {
         match self.borrowed() {
@@ -278,7 +281,7 @@ impl<'a> Record<'a> {
         }
     }
 
-    /// All of it, if it owns nothing.
+    /// All of it, if it owns nothing and has no headers.
     #[inline(always)]
     fn borrowed(&self) -> Option<RecordRef<'a>> {
         let Cow::Borrowed(topic) = self.topic else { return None };

@@ -2,7 +2,7 @@
 //!
 //! A broker has a list of partitions that are *due* (something there is to be sent now) and one of those that are *active* (something there could be
 //! sent). A request starts with the due ones, first come, first served. With less than [`ENOUGH_BYTES`] it is filled up with what other active partitions of the
-//! broker have, lingering or not: the request goes out anyway, and costs less than one of their own. With more than that it would gain them nothing, and small batches
+//! broker have, lingering or not: the request goes out anyway, and costs less than one of their own. From then on it would gain them nothing, and small batches
 //! cost: they linger on. A partition whose gate is shut is passed over; it never stops the others.
 //!
 //! While bytes handed to the connection are not written yet, no open batch is closed: it grows instead.
@@ -169,7 +169,9 @@ impl Sender {
         }
     }
 
-    /// Goes once round the active partitions, until the request is large enough. Those that were asked are active no more until they are looked at again, which is once the
+    /// Goes once round the active partitions, until the request is large enough.
+    ///
+    /// Those that were asked are active no more until they are looked at again, which is once the
     /// request is sent for those in it, and with their next news for the others.
     fn take_companions(&mut self, broker: BrokerId, builder: &mut Builder, taken: &mut Taken) {
         let round = self.brokers.get(&broker).map_or(0, |lists| lists.active.len());

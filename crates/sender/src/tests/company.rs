@@ -174,6 +174,8 @@ fn taken_along(size: usize, lingering: &[usize]) -> usize {
     assert_eq!(requests, 1);
     world.run_for(4999);
     assert_eq!(world.requests, 1, "the others linger on");
+    world.run_for(1);
+    assert_eq!(world.seen.len(), lingering.len() + 1, "and no longer");
     all_arrive(world, deliveries);
     batches - 1
 }
@@ -184,4 +186,5 @@ fn a_request_takes_along_what_lingers_until_it_is_large_enough() {
     assert_eq!(taken_along(10, &[10, ENOUGH_BYTES]), 2, "the last of them makes it large");
     assert_eq!(taken_along(10, &[ENOUGH_BYTES, 10]), 1);
     assert_eq!(taken_along(ENOUGH_BYTES, &[10, 10]), 0, "alone it is large enough");
+    assert_eq!(taken_along(ENOUGH_BYTES / 3, &[ENOUGH_BYTES / 3, ENOUGH_BYTES / 3, 10]), 2, "together they are");
 }

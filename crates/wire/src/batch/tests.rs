@@ -458,6 +458,36 @@ fn small_fields_are_right_at_every_length_they_can_have() {
 }
 
 #[test]
+fn headers_are_written_in_place_at_every_length_they_can_have() {
+    let lengths = [0, 1, 3, 4, 7, 8, 15, 16, 17, 32, 33, 63, 64, 127, 128, 300];
+    let bytes: Vec<u8> = (0..=255).cycle().take(9000).collect();
+    let key = "k".repeat(300);
+    let written = |value: usize, headers: &[HeaderRef<'_>]| {
+        let parts = RecordParts { key: None, value: Some(&bytes[..value]), headers };
+        let size = record_size(1, 2, &parts);
+        let mut elsewhere = Vec::new();
+        put_record(&mut elsewhere, size, 1, 2, &parts);
+        let mut room = vec![0xEE; size.total + 8];
+        write_record(&mut room, size, 1, 2, &parts);
+        assert_eq!(room[..size.total], elsewhere, "{} headers, {value} bytes", headers.len());
+        size.body
+    };
+    for count in [1, 2, 3, 63, 64, 200] {
+        for len in lengths {
+            // Null follows null, a value follows null, and the other way round.
+            let value = |at: usize| at.is_multiple_of(3).then(|| &bytes[at..at + len]);
+            let headers: Vec<_> = (0..count).map(|at| HeaderRef { key: &key[..len], value: value(at) }).collect();
+            written(10, &headers);
+            written(10, &headers[1..]);
+        }
+    }
+    // Around the size from which on a record's length takes three bytes.
+    let headers = [HeaderRef { key: "h", value: Some(b"x") }];
+    let bodies: Vec<_> = (8160..8200).map(|value| written(value, &headers)).collect();
+    assert!(bodies.contains(&8191) && bodies.contains(&8192));
+}
+
+#[test]
 fn the_bound_of_a_record_follows_the_formula() {
     let record = &golden_b()[1];
     record.with_parts(|parts| {
