@@ -16,6 +16,7 @@
 //! - [`PartitionerKind`] chooses partitions.
 
 mod accumulator;
+mod ahead;
 mod append;
 mod begin;
 mod cell;

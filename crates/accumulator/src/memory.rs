@@ -126,7 +126,7 @@ impl Memory {
         state.note_taken(capacity, self.limit, &mut trimmed);
         drop(state);
         drop(trimmed);
-        let buffer = again.map_or_else(|| vec![0; capacity].into_boxed_slice(), warmed);
+        let buffer = again.unwrap_or_else(|| vec![0; capacity].into_boxed_slice());
         Chunk::new(Arc::clone(self), buffer)
     }
 
@@ -310,17 +310,6 @@ impl State {
         }
     }
 }
-
-/// Brings what a buffer held before into this processor's cache, for writing: the I/O thread's has it, which read it last. Touched one
-/// after the other, the cache lines come many at a time; with a record's few each would be awaited at the next lock. It saves a third of
-/// what an append of 1000 bytes costs.
-fn warmed(mut buffer: Box<[u8]>) -> Box<[u8]> {
-    buffer.chunks_mut(CACHE_LINE).for_each(|line| line[0] = 0);
-    buffer
-}
-
-/// Of nearly every processor; where it is longer a line is touched twice.
-const CACHE_LINE: usize = 64;
 
 impl fmt::Debug for Memory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

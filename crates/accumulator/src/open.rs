@@ -9,6 +9,7 @@ use milena_wire::{
 use smallvec::SmallVec;
 
 use crate::ClosedBatch;
+use crate::ahead;
 use crate::cell::Home;
 use crate::chunk::{CHUNK_MAX, CHUNK_MIN, CHUNK_QUIET, Chunk, Seam, capacity_for};
 use crate::core::Core;
@@ -111,7 +112,8 @@ impl OpenBatch {
         let left = limit.saturating_sub(self.wire_bytes()).min(CHUNK_MAX);
         let wish = (self.last.capacity() * 2).min(left.next_power_of_two());
         let capacity = chunk_capacity(core, need, wish, &funds);
-        let Some(chunk) = core.memory.chunk(capacity, funds) else { return false };
+        let Some(mut chunk) = core.memory.chunk(capacity, funds) else { return false };
+        ahead::begin(chunk.free(), total);
         self.full.push(std::mem::replace(&mut self.last, chunk));
         true
     }
@@ -134,6 +136,7 @@ impl OpenBatch {
             _ => {
                 write_record(self.last.free(), size, place.offset_delta, place.timestamp_delta, parts);
                 self.last.advance(size.total);
+                ahead::go_on(self.last.free(), size.total);
             }
         }
         self.count_in(size.total, timestamp_ms);
@@ -247,7 +250,9 @@ pub(crate) fn first_wish(core: &Core, last_batch: usize) -> usize {
 /// The first batch of a queue: its first chunk, or none if the funds do not suffice.
 pub(crate) fn first_chunk(core: &Core, total: usize, last_batch: usize, funds: Funds<'_>) -> Option<Chunk> {
     let capacity = chunk_capacity(core, total, first_wish(core, last_batch), &funds);
-    core.memory.chunk(capacity, funds)
+    let mut chunk = core.memory.chunk(capacity, funds)?;
+    ahead::begin(chunk.free(), total);
+    Some(chunk)
 }
 
 /// A chunk for what goes around a lent value: a reservation has to pay for the value first.

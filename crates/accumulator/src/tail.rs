@@ -8,7 +8,7 @@ use crate::line::Begun;
 use crate::open::OpenBatch;
 
 /// Bytes of a record from which on it is not the caller's thread that limits the rate.
-const LARGE: usize = 512;
+pub(crate) const LARGE: usize = 512;
 
 /// Bytes of a batch up to which they are read under the tail's lock: those of the default `batch.size`.
 const READ_AT_ONCE: usize = 256 << 10;
