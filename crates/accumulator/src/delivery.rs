@@ -31,20 +31,53 @@ pub struct Delivery {
     seat: Seat,
 }
 
-/// Encoded sizes of a record; a null is -1.
+/// Encoded sizes of a record.
 #[derive(Clone, Copy)]
 pub(crate) struct Sizes {
-    key: i32,
-    value: i32,
+    /// The key's in the upper half, the value's in the lower: one word, as it will be moved. Two halves that were written one by one and are
+    /// read as a word are awaited, and all stores in front of them.
+    fields: u64,
     encoded: u32,
 }
 
 impl Sizes {
+    /// A field that is null; records of 2 GiB and more were refused before.
+    const NULL: u64 = u32::MAX as u64;
+
     #[inline]
     pub(crate) fn new(parts: &RecordParts<'_>, encoded: u32) -> Self {
-        // Records of 2 GiB and more were refused before.
-        let size = |field: Option<&[u8]>| field.map_or(-1, |bytes| i32::try_from(bytes.len()).unwrap_or(i32::MAX));
-        Self { key: size(parts.key), value: size(parts.value), encoded }
+        let size = |field: Option<&[u8]>| field.map_or(Self::NULL, |bytes| bytes.len() as u64);
+        Self { fields: size(parts.key) << 32 | size(parts.value), encoded }
+    }
+
+    #[inline]
+    fn key(self) -> Option<usize> {
+        Self::field(self.fields >> 32)
+    }
+
+    #[inline]
+    fn value(self) -> Option<usize> {
+        Self::field(self.fields & Self::NULL)
+    }
+
+    #[inline]
+    fn field(size: u64) -> Option<usize> {
+        if size == Self::NULL { None } else { usize::try_from(size).ok() }
+    }
+
+    #[inline(always)]
+    fn receipt(self, acknowledged: Acknowledged) -> Receipt {
+        let Acknowledged { topic, partition, offset, timestamp_ms, by_a_broker } = acknowledged;
+        Receipt {
+            topic: ReceiptTopic::of(topic),
+            partition,
+            offset,
+            timestamp_ms,
+            acknowledged: by_a_broker,
+            key_size: self.key(),
+            value_size: self.value(),
+            encoded_size: self.encoded as usize,
+        }
     }
 }
 
@@ -82,8 +115,9 @@ impl Delivery {
     pub fn wait(mut self) -> Result<Receipt, DeliveryError> {
         // Once its batch is settled, a record's outcome costs no allocation, and neither a lock nor a reference count if this thread has just
         // heard of another record of that batch.
-        match self.acknowledged() {
-            Some(acknowledged) => Ok(self.receipt(acknowledged)),
+        let timestamp_ms = self.timestamp_ms;
+        match self.stake.look_last(|place| Acknowledged::at(place, timestamp_ms)) {
+            Some(acknowledged) => Ok(self.sizes.receipt(acknowledged)),
             None => self.wait_long(),
         }
     }
@@ -119,10 +153,7 @@ impl Delivery {
     /// stores in front of it are done.
     #[inline(always)]
     fn acknowledged(&self) -> Option<Acknowledged> {
-        self.stake.look(|place| match place.status() {
-            Status::Settled(outcome) => Acknowledged::of(outcome, place, self.timestamp_ms),
-            Status::Open | Status::Moved(..) => None,
-        })?
+        self.stake.look(|place| Acknowledged::at(place, self.timestamp_ms))?
     }
 
     /// The outcome, if it is known to `cell`, in which the record was at first.
@@ -162,18 +193,7 @@ impl Delivery {
     #[inline(always)]
     fn receipt(&mut self, acknowledged: Acknowledged) -> Receipt {
         self.stake.set_heard();
-        let size = |n: i32| usize::try_from(n).ok();
-        let Acknowledged { topic, partition, offset, timestamp_ms, by_a_broker } = acknowledged;
-        Receipt {
-            topic: ReceiptTopic::of(topic),
-            partition,
-            offset,
-            timestamp_ms,
-            acknowledged: by_a_broker,
-            key_size: size(self.sizes.key),
-            value_size: size(self.sizes.value),
-            encoded_size: self.sizes.encoded as usize,
-        }
+        self.sizes.receipt(acknowledged)
     }
 }
 
@@ -188,6 +208,15 @@ struct Acknowledged {
 }
 
 impl Acknowledged {
+    /// If the outcome of the record there is known, and is that.
+    #[inline(always)]
+    fn at(place: Place<'_>, timestamp_ms: i64) -> Option<Self> {
+        match place.status() {
+            Status::Settled(outcome) => Self::of(outcome, place, timestamp_ms),
+            Status::Open | Status::Moved(..) => None,
+        }
+    }
+
     #[inline(always)]
     fn of(outcome: &Outcome, place: Place<'_>, timestamp_ms: i64) -> Option<Self> {
         let home = place.cell.home();
