@@ -238,9 +238,11 @@ pub(crate) fn chunk_capacity(core: &Core, need: usize, wish: usize, funds: &Fund
     }
 }
 
-/// The first chunk of a partition's batch: as large as its last batch, if every partition could do so in half the memory.
+/// The first chunk of a partition's batch: as large as its last batch, if every partition could do so in a quarter of the memory, as there are
+/// those that were sent, too. For [`CHUNK_QUIET`] it may be half of it.
 pub(crate) fn first_wish(core: &Core, last_batch: usize) -> usize {
-    let fair = core.memory.limit() / 2 / core.queues().max(1);
+    let quarter = core.memory.limit() / 4 / core.queues().max(1);
+    let fair = quarter.max(CHUNK_QUIET.min(quarter * 2));
     let wish = last_batch.max(CHUNK_QUIET).min(fair).clamp(CHUNK_MIN, CHUNK_MAX);
     // Up if the last batch needs it, down if the share does.
     let up = wish.next_power_of_two();
