@@ -8,7 +8,7 @@ use milena_mutants::Mutant;
 use milena_wire::{PartitionId, TopicName};
 
 use crate::dropped::{Dropped, Timing};
-use crate::sync::{AtomicBool, AtomicU32, Mutex, OnceLock, Ordering};
+use crate::sync::{AtomicBool, Mutex, OnceLock, Ordering};
 use crate::waiters::{Seat, Waiters};
 use crate::{Hooks, Outcome, names};
 
@@ -40,8 +40,6 @@ pub(crate) struct BatchCell {
     /// Somebody wants the records not to linger. Written under the lock of `waiters`, which whoever forwards takes after the
     /// verdict: so either the wish is seen there, or who has it sees where the records went.
     hurried: AtomicBool,
-    /// How many stakes were given in it; beyond any number until that is final.
-    stakes: AtomicU32,
 }
 
 enum Verdict {
@@ -90,7 +88,6 @@ impl BatchCell {
             waiters: Mutex::default(),
             dropped: Dropped::default(),
             hurried: AtomicBool::new(false),
-            stakes: AtomicU32::new(u32::MAX),
         })
     }
 
@@ -110,15 +107,6 @@ impl BatchCell {
                 Status::Moved(&piece.cell, piece.at + further)
             }
         }
-    }
-
-    #[inline]
-    pub(crate) fn stakes(&self) -> u32 {
-        self.stakes.load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn set_stakes(&self, given: u32) {
-        self.stakes.store(given, Ordering::Relaxed);
     }
 
     /// Where the record at `index` is by now.

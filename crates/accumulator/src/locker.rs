@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use crate::cell::BatchCell;
+use crate::mind::MANY;
 use crate::sync::{AtomicU64, AtomicUsize, Mutex, Ordering};
 
 /// Beyond any number of records in a batch.
 const OPEN: u64 = 1 << 32;
 
-/// How many lockers are made at first; afterwards as many again as there are. So most of them lie side by side, and have places of their own
-/// in every thread's mind.
-const FIRST: usize = 64;
+/// How many lockers are made at first; afterwards as many again as there are, up to [`MANY`]. So most of them lie side by side, and have places
+/// of their own in every thread's mind.
+const FIRST: usize = if cfg!(shuttle) { 1 } else { 64 };
 
 /// Keeps the cell of a batch for whoever has a stake in it.
 #[repr(align(32))]
@@ -18,9 +19,14 @@ pub(crate) struct Locker {
     /// None while it is free.
     cell: Mutex<Option<Arc<BatchCell>>>,
     balance: AtomicU64,
-    /// The thread that last had the batch in mind, and has no more.
+    /// The thread that last had the batch in mind, and has no more, by an address that is its own as long as it runs.
     left_by: AtomicUsize,
 }
+
+#[cfg(target_pointer_width = "64")]
+#[cfg(not(shuttle))]
+const _: () =
+    assert!(size_of::<Locker>() == 32, "of the next larger size every second place in a mind would stay empty");
 
 /// All lockers that are free.
 struct Free {
@@ -49,7 +55,7 @@ impl Free {
 
     #[cold]
     fn make(&mut self) -> &'static Locker {
-        let more = self.made.max(FIRST);
+        let more = self.made.clamp(FIRST, MANY);
         let locker = || Locker { cell: Mutex::new(None), balance: AtomicU64::new(OPEN), left_by: AtomicUsize::new(0) };
         let made: &'static [Locker] = Vec::from_iter(std::iter::repeat_with(locker).take(more)).leak();
         self.made += more;
@@ -75,6 +81,12 @@ impl Locker {
 
     pub(crate) fn cell(&self) -> Arc<BatchCell> {
         self.cell.lock().clone().expect("a locker is not free as long as somebody has a stake in it")
+    }
+
+    /// How many stakes are out that it has not heard of yet. Other threads may give back some of them meanwhile; as long as the batch takes
+    /// records it is more than there are.
+    pub(crate) fn balance(&self) -> u64 {
+        self.balance.load(Ordering::Relaxed)
     }
 
     /// Takes `count` off the balance.

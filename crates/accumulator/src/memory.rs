@@ -8,6 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::task::Waker;
 
+use crate::ahead;
 use crate::chunk::{Chunk, class_of, is_pooled};
 use crate::lately::Lately;
 use crate::sync::{Mutex, MutexGuard};
@@ -101,23 +102,23 @@ impl Memory {
         MemoryUse { limit: self.limit, used: state.used, waiting: state.line.len() }
     }
 
-    /// An empty chunk of `capacity` bytes, or none if the funds do not suffice.
-    pub(crate) fn chunk(self: &Arc<Self>, capacity: usize, funds: Funds<'_>) -> Option<Chunk> {
+    /// An empty chunk of `capacity` bytes, for records of which the first takes `first` bytes, or none if the funds do not suffice.
+    pub(crate) fn chunk(self: &Arc<Self>, capacity: usize, first: usize, funds: Funds<'_>) -> Option<Chunk> {
         let mut state = self.state.lock();
         if !state.pay(capacity, funds, self.limit) {
             return None;
         }
-        Some(self.paid_chunk(state, capacity))
+        Some(self.paid_chunk(state, capacity, first))
     }
 
     /// An empty chunk of `capacity` bytes, whether or not there is enough left.
-    pub(crate) fn forced_chunk(self: &Arc<Self>, capacity: usize) -> Chunk {
+    pub(crate) fn forced_chunk(self: &Arc<Self>, capacity: usize, first: usize) -> Chunk {
         let mut state = self.state.lock();
         state.promise(capacity);
-        self.paid_chunk(state, capacity)
+        self.paid_chunk(state, capacity, first)
     }
 
-    fn paid_chunk(self: &Arc<Self>, mut state: MutexGuard<'_, State>, capacity: usize) -> Chunk {
+    fn paid_chunk(self: &Arc<Self>, mut state: MutexGuard<'_, State>, capacity: usize, first: usize) -> Chunk {
         let mut trimmed = Vec::new();
         let again = if is_pooled(capacity) { state.free[class_of(capacity)].pop() } else { None };
         if again.is_some() {
@@ -126,7 +127,14 @@ impl Memory {
         state.note_taken(capacity, self.limit, &mut trimmed);
         drop(state);
         drop(trimmed);
-        let buffer = again.unwrap_or_else(|| vec![0; capacity].into_boxed_slice());
+        let buffer = match again {
+            Some(mut buffer) => {
+                ahead::begin(&mut buffer, first);
+                buffer
+            }
+            // It may be large, and most of it never be written to: its pages are the system's still.
+            None => vec![0; capacity].into_boxed_slice(),
+        };
         Chunk::new(Arc::clone(self), buffer)
     }
 
@@ -323,7 +331,7 @@ mod tests {
     use super::*;
 
     fn take(memory: &Arc<Memory>, chunks: usize, capacity: usize) -> Vec<Chunk> {
-        (0..chunks).map(|_| memory.chunk(capacity, Funds::Budget).unwrap()).collect()
+        (0..chunks).map(|_| memory.chunk(capacity, 0, Funds::Budget).unwrap()).collect()
     }
 
     /// What may be kept of a memory of 1 MiB beside what was lately used at once.

@@ -7,14 +7,14 @@ use crate::cell::BatchCell;
 use crate::locker::Locker;
 use crate::sync::thread_local;
 
-/// How many batches a thread has in mind: records with keys are heard of in turns.
-pub(crate) const FEW: usize = 16;
+/// How many batches a thread has in mind: records with keys are heard of in turns. In a model so few that batches are lost for others.
+pub(crate) const FEW: usize = if cfg!(shuttle) { 1 } else { 16 };
 
 /// The same for a thread that hears of more than [`FEW`] in turns. It takes 48 KiB.
-const MANY: usize = 2048;
+pub(crate) const MANY: usize = if cfg!(shuttle) { 2 } else { 2048 };
 
-/// So many more times than not a thread came back to a batch that it had lost for another, until it gets [`MANY`] places.
-const OFTEN: u32 = 64;
+/// A thread gets [`MANY`] places once it has come back to batches that it had lost for others so many more times than to batches it had not.
+const OFTEN: u32 = if cfg!(shuttle) { 2 } else { 64 };
 
 thread_local! {
     static MIND: Mind = const { Mind::new() };
@@ -25,8 +25,9 @@ struct Mind {
     few: [Returned; FEW],
     /// In place of `few`, once there are many.
     many: OnceCell<Box<[Returned]>>,
-    /// How much more often this thread came back to a batch than that it heard of one for the first time.
-    lost: Cell<u32>,
+    /// How much more often this thread came back to a batch that it had lost than that it began with one for the first time, counted from the
+    /// last time that it was not more often.
+    comebacks: Cell<u32>,
 }
 
 /// Stakes of one batch that were dropped in this thread, and that its locker has not heard of. If there is a locker there is at least one,
@@ -34,7 +35,7 @@ struct Mind {
 struct Returned {
     locker: Cell<Option<&'static Locker>>,
     count: Cell<u32>,
-    /// How many the batch gave, if it had ended when the first of them was dropped.
+    /// How many were out when the first of them was dropped, if the batch took no more records.
     due: Cell<u32>,
     /// The locker's. Taken out while somebody looks at it.
     cell: Cell<Option<Arc<BatchCell>>>,
@@ -72,7 +73,7 @@ pub(crate) fn give_back(locker: &'static Locker, cell: impl FnOnce(&Locker) -> A
 
 impl Mind {
     const fn new() -> Self {
-        Self { few: [const { Returned::none() }; FEW], many: OnceCell::new(), lost: Cell::new(0) }
+        Self { few: [const { Returned::none() }; FEW], many: OnceCell::new(), comebacks: Cell::new(0) }
     }
 
     /// The place for this locker's.
@@ -105,23 +106,26 @@ impl Mind {
     #[cold]
     fn begin(&self, locker: &'static Locker, cell: Arc<BatchCell>) {
         let thread = std::ptr::from_ref(self).addr();
-        if self.many.get().is_none() {
-            self.widen(locker.was_left_by(thread));
-        }
+        let widens = self.many.get().is_none() && self.would_gain(locker.was_left_by(thread)) && self.widen();
         let place = self.of(locker);
         if let Some(other) = place.locker.get() {
             other.leave(thread);
         }
         place.begin(locker, cell);
-    }
-
-    /// Sees whether more places would help: they do if this thread comes `back` to batches, and not if it hears of a record here and there.
-    fn widen(&self, back: bool) {
-        let lost = if back { self.lost.get() + 1 } else { self.lost.get().saturating_sub(1) };
-        self.lost.set(lost);
-        if lost == OFTEN && self.many.set(Vec::from_iter((0..MANY).map(|_| Returned::none())).into()).is_ok() {
+        if widens {
             self.few.iter().for_each(Returned::end);
         }
+    }
+
+    /// Whether more places would help: they do if this thread comes `back` to batches, and not if it hears of a record here and there.
+    fn would_gain(&self, back: bool) -> bool {
+        let comebacks = if back { self.comebacks.get() + 1 } else { self.comebacks.get().saturating_sub(1) };
+        self.comebacks.set(comebacks);
+        comebacks == OFTEN
+    }
+
+    fn widen(&self) -> bool {
+        self.many.set(Vec::from_iter((0..MANY).map(|_| Returned::none())).into()).is_ok()
     }
 }
 
@@ -152,15 +156,16 @@ impl Returned {
     fn count_one(&self) {
         let count = self.count.get() + 1;
         self.count.set(count);
-        // Most handles of a batch are dropped by one thread, once they were heard. Then the last of them leaves nothing behind.
+        // Most handles of a batch are dropped by one thread, once they were heard. Then the last of them leaves nothing behind, if no other
+        // thread has any in mind.
         if count == self.due.get() {
             self.end();
         }
     }
 
     fn begin(&self, locker: &'static Locker, cell: Arc<BatchCell>) {
-        self.due.set(cell.stakes());
-        settle((self.locker.replace(Some(locker)), self.count.replace(1), self.cell.replace(Some(cell))));
+        self.due.set(u32::try_from(locker.balance()).unwrap_or(u32::MAX));
+        let_go((self.locker.replace(Some(locker)), self.count.replace(1), self.cell.replace(Some(cell))));
         // What was dropped with another batch's cell may have been the user's, who may have dropped handles.
         if self.is_of(locker) && self.due.get() == 1 {
             self.end();
@@ -169,7 +174,7 @@ impl Returned {
 
     #[cold]
     fn end(&self) {
-        settle((self.locker.take(), self.count.take(), self.cell.take()));
+        let_go((self.locker.take(), self.count.take(), self.cell.take()));
     }
 }
 
@@ -180,15 +185,15 @@ impl Drop for Returned {
 }
 
 /// What goes with a cell may be the user's: it is dropped last, and under no lock.
-fn settle((locker, count, _cell): (Option<&'static Locker>, u32, Option<Arc<BatchCell>>)) {
+fn let_go((locker, count, _cell): (Option<&'static Locker>, u32, Option<Arc<BatchCell>>)) {
     if let Some(locker) = locker {
         locker.settle(u64::from(count));
     }
 }
 
-/// How many batches the current thread has in mind, of those that it has while they are few.
+/// Whether the current thread has places for many, and how many batches are in mind where it has them while they are few.
 #[cfg(test)]
 #[cfg(not(shuttle))]
-pub(crate) fn among_the_few() -> usize {
-    MIND.with(|mind| mind.few.iter().filter(|place| place.locker.get().is_some()).count())
+pub(crate) fn of_this_thread() -> (bool, usize) {
+    MIND.with(|mind| (mind.many.get().is_some(), mind.few.iter().filter(|place| place.locker.get().is_some()).count()))
 }

@@ -112,8 +112,7 @@ impl OpenBatch {
         let left = limit.saturating_sub(self.wire_bytes()).min(CHUNK_MAX);
         let wish = (self.last.capacity() * 2).min(left.next_power_of_two());
         let capacity = chunk_capacity(core, need, wish, &funds);
-        let Some(mut chunk) = core.memory.chunk(capacity, funds) else { return false };
-        ahead::begin(chunk.free(), total);
+        let Some(chunk) = core.memory.chunk(capacity, total, funds) else { return false };
         self.full.push(std::mem::replace(&mut self.last, chunk));
         true
     }
@@ -238,8 +237,8 @@ pub(crate) fn chunk_capacity(core: &Core, need: usize, wish: usize, funds: &Fund
     }
 }
 
-/// The first chunk of a partition's batch: as large as its last batch, if every partition could do so in a quarter of the memory, as there are
-/// those that were sent, too. For [`CHUNK_QUIET`] it may be half of it.
+/// The first chunk of a partition's batch: as large as its last batch, if every partition could do so in a quarter of the memory; as much again is
+/// on its way, and twice as much is left for batches that grow. For [`CHUNK_QUIET`] each it may be half of the memory.
 pub(crate) fn first_wish(core: &Core, last_batch: usize) -> usize {
     let quarter = core.memory.limit() / 4 / core.queues().max(1);
     let fair = quarter.max(CHUNK_QUIET.min(quarter * 2));
@@ -252,9 +251,7 @@ pub(crate) fn first_wish(core: &Core, last_batch: usize) -> usize {
 /// The first batch of a queue: its first chunk, or none if the funds do not suffice.
 pub(crate) fn first_chunk(core: &Core, total: usize, last_batch: usize, funds: Funds<'_>) -> Option<Chunk> {
     let capacity = chunk_capacity(core, total, first_wish(core, last_batch), &funds);
-    let mut chunk = core.memory.chunk(capacity, funds)?;
-    ahead::begin(chunk.free(), total);
-    Some(chunk)
+    core.memory.chunk(capacity, total, funds)
 }
 
 /// A chunk for what goes around a lent value: a reservation has to pay for the value first.
@@ -264,12 +261,12 @@ pub(crate) fn little_chunk(core: &Core, need: usize, funds: Funds<'_>) -> Option
         Funds::Budget | Funds::Forced => core.memory.limit(),
     };
     let need = if most < CHUNK_QUIET { need } else { need.max(CHUNK_QUIET) };
-    core.memory.chunk(capacity_for(need, most), funds)
+    core.memory.chunk(capacity_for(need, most), need, funds)
 }
 
 /// As [`first_chunk`], for what must not wait.
 pub(crate) fn forced_chunk(core: &Core, total: usize, last_batch: usize) -> Chunk {
-    core.memory.forced_chunk(chunk_capacity(core, total, first_wish(core, last_batch), &Funds::Forced))
+    core.memory.forced_chunk(chunk_capacity(core, total, first_wish(core, last_batch), &Funds::Forced), total)
 }
 
 /// What an append that found no memory should reserve: enough wherever the record will go by then.
@@ -294,6 +291,8 @@ mod tests {
         assert_eq!(first_wish(&core, 5_000), 8 << 10);
         assert_eq!(first_wish(&core, 16 << 10), 16 << 10);
         assert_eq!(first_wish(&core, 256 << 10), CHUNK_MAX);
+        while core.claim_slot() < 299 {}
+        assert_eq!(first_wish(&core, 256 << 10), 16 << 10, "a quarter of the memory would be 28 KiB for each");
         while core.claim_slot() < 9_999 {}
         assert_eq!(first_wish(&core, 256 << 10), CHUNK_QUIET);
         while core.claim_slot() < 49_999 {}

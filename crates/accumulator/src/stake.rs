@@ -13,9 +13,9 @@
 //! ```
 //!
 //! A locker lives for ever: that is what makes a stake a reference that nobody has to count. There are as many as there were batches at
-//! once of which somebody had a handle, and some in reserve; each is 32 bytes, and is used again. What a thread has in mind (`mind.rs`) it
-//! keeps with all that belongs to it (the batches' cells, and the hooks these know of), until it drops handles of other batches or ends; not
-//! so a batch whose handles were all dropped by this thread once their outcome was known.
+//! once of which somebody had a handle, and in reserve as many again, or 2,048; each is 32 bytes, and is used again. What a thread has in mind
+//! (`mind.rs`) it keeps with all that belongs to it (the batches' cells, and the hooks these know of), until it drops handles of batches that
+//! take its place or ends; not so a batch of which it dropped the last handles, once it took no more records.
 
 use std::fmt;
 use std::sync::Arc;
@@ -76,9 +76,8 @@ impl Stakes {
     }
 
     /// No more will be given. To be called before the outcome can be heard.
-    pub(crate) fn end(&mut self, cell: &BatchCell) {
+    pub(crate) fn end(&mut self) {
         if let Some(locker) = self.locker.take() {
-            cell.set_stakes(self.given);
             locker.close(self.given);
         }
     }
@@ -102,6 +101,7 @@ impl Stake {
     /// [`cell`](Self::cell).
     #[inline(always)]
     pub(crate) fn look<R>(&self, see: impl FnOnce(Place<'_>) -> R) -> Option<R> {
+        debug_assert_ne!(self.state, GIVEN_BACK);
         let cell = mind::lend(self.locker)?;
         let seen = see(cell.follow(self.index));
         mind::take_back(self.locker, cell);
@@ -111,6 +111,7 @@ impl Stake {
     /// As [`look`](Self::look), for whoever needs the stake no more once `see` has seen the outcome: it is given back at the same time.
     #[inline(always)]
     pub(crate) fn look_last<R>(&mut self, see: impl FnOnce(Place<'_>) -> Option<R>) -> Option<R> {
+        debug_assert_ne!(self.state, GIVEN_BACK);
         let cell = mind::lend(self.locker)?;
         let seen = see(cell.follow(self.index));
         if seen.is_some() {
@@ -125,6 +126,7 @@ impl Stake {
     /// The cell of the batch that the record was appended to.
     #[cold]
     pub(crate) fn cell(&self) -> Arc<BatchCell> {
+        debug_assert_ne!(self.state, GIVEN_BACK);
         self.locker.cell()
     }
 
@@ -135,11 +137,13 @@ impl Stake {
     /// The outcome was handed out.
     #[inline]
     pub(crate) fn set_heard(&mut self) {
+        debug_assert_ne!(self.state, GIVEN_BACK);
         self.state = HEARD;
     }
 
     /// Drops a stake whose outcome was handed out, for which `cell` was asked already.
     pub(crate) fn give_back(self, cell: Arc<BatchCell>) {
+        debug_assert_ne!(self.state, GIVEN_BACK);
         let locker = self.locker;
         std::mem::forget(self);
         mind::give_back(locker, |_| cell);
@@ -199,7 +203,7 @@ mod tests {
     }
 
     fn ended(mut stakes: Stakes, cell: Arc<BatchCell>) -> Weak<BatchCell> {
-        stakes.end(&cell);
+        stakes.end();
         Arc::downgrade(&cell)
     }
 
@@ -256,18 +260,23 @@ mod tests {
     #[test]
     fn a_stake_sees_its_own_batch_whatever_was_dropped_before() {
         let mut batches: Vec<_> = (0..3 * mind::FEW).map(|_| batch(20)).collect();
-        // At first the thread has few of them in mind, and all in the end.
+        // At first the thread has few of them in mind, and in the end those that share no place with another.
+        let mut in_mind = 0;
         for _ in 0..19 {
             for (_, cell, given) in &mut batches {
                 drop(given.pop());
                 // There is none that was dropped later.
                 assert_eq!(given[0].look(|place| Arc::ptr_eq(place.cell, cell)), Some(true));
             }
+            in_mind = 0;
             for (_, cell, given) in &batches {
                 assert!(Arc::ptr_eq(&given[0].cell(), cell));
-                assert_ne!(given[0].look(|place| Arc::ptr_eq(place.cell, cell)), Some(false));
+                let seen = given[0].look(|place| Arc::ptr_eq(place.cell, cell));
+                assert_ne!(seen, Some(false));
+                in_mind += usize::from(seen.is_some());
             }
         }
+        assert!(in_mind > 2 * mind::FEW, "{in_mind}");
     }
 
     #[test]
@@ -279,11 +288,47 @@ mod tests {
             }
             let seen = batches.iter().filter(|(_, _, given)| given[0].look(|_| ()).is_some()).count();
             assert!(seen > 4 * mind::FEW, "{seen}");
-            assert_eq!(mind::among_the_few(), 0, "what was there is not forgotten in there");
+            assert_eq!(mind::of_this_thread(), (true, 0), "what was among the few is not forgotten there");
             batches.into_iter().map(|(stakes, cell, _given)| ended(stakes, cell)).collect::<Vec<_>>()
         });
         let cells = cells.join().unwrap();
         assert!(cells.iter().all(|cell| cell.upgrade().is_none()));
+    }
+
+    /// Drops a handle of each batch in turns, `rounds` times.
+    fn in_turns(batches: &mut [Vec<Stake>], rounds: usize) {
+        for _ in 0..rounds {
+            batches.iter_mut().for_each(|given| drop(given.pop()));
+        }
+    }
+
+    #[test]
+    fn batches_that_were_lost_for_others_leave_nothing_behind_either() {
+        for (rounds, many) in [(2, false), (20, true)] {
+            let (cells, mut given): (Vec<_>, Vec<_>) = (0..3 * mind::FEW)
+                .map(|_| batch(u32::try_from(rounds).unwrap()))
+                .map(|(stakes, cell, given)| (ended(stakes, cell), given))
+                .unzip();
+            let kept = thread::spawn(move || {
+                in_turns(&mut given, rounds);
+                let kept = cells.iter().filter(|cell| cell.upgrade().is_some()).count();
+                (mind::of_this_thread(), kept)
+            });
+            assert_eq!(kept.join().unwrap(), ((many, 0), 0), "{rounds} handles of each");
+        }
+    }
+
+    #[test]
+    fn who_comes_back_no_more_often_than_to_others_for_the_first_time_has_few_batches_in_mind() {
+        let hears = || {
+            for _ in 0..16 {
+                let (_open, mut given): (Vec<_>, Vec<_>) =
+                    (0..2 * mind::FEW).map(|_| batch(2)).map(|(stakes, cell, given)| ((stakes, cell), given)).unzip();
+                in_turns(&mut given, 2);
+            }
+            mind::of_this_thread().0
+        };
+        assert!(!thread::spawn(hears).join().unwrap());
     }
 
     #[test]
@@ -297,6 +342,7 @@ mod tests {
         }
         thread::spawn(move || drop(rest)).join().unwrap();
         let held = cells.iter().filter(|cell| cell.upgrade().is_some()).count();
-        assert_eq!(held, mind::among_the_few());
+        assert_eq!(mind::of_this_thread(), (false, held));
+        assert!((1..=mind::FEW).contains(&held), "{held}");
     }
 }

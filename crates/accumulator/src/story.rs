@@ -67,7 +67,7 @@ impl Story {
     /// Hands the records on to other stories: their cells by `forward`ing, their tokens by what this returns.
     pub(crate) fn end(mut self) -> (Arc<BatchCell>, Tokens) {
         self.told = true;
-        self.stakes.end(&self.cell);
+        self.stakes.end();
         (Arc::clone(&self.cell), std::mem::take(&mut self.tokens))
     }
 
@@ -79,7 +79,7 @@ impl Story {
 
     fn tell(&mut self, outcome: Outcome, memory: impl Any + Send + Sync) {
         self.told = true;
-        self.stakes.end(&self.cell);
+        self.stakes.end();
         let tokens = std::mem::take(&mut self.tokens);
         if tokens.is_empty() {
             return self.cell.settle(outcome);

@@ -49,7 +49,7 @@ impl Tokens {
                 wish.next_power_of_two().clamp(least, 1 << most.ilog2())
             }
         };
-        core.memory.chunk(capacity, funds).map(|chunk| self.chunks.push(chunk)).is_some()
+        core.memory.chunk(capacity, SIZE, funds).map(|chunk| self.chunks.push(chunk)).is_some()
     }
 
     /// Adds the token of a record behind all others. Without room the memory is charged all the same.
@@ -58,7 +58,7 @@ impl Tokens {
         match self.chunks.last_mut() {
             Some(last) if last.room() >= SIZE => write(last, tagged),
             _ => {
-                let mut chunk = memory.forced_chunk(if self.count == 0 { SIZE } else { CHUNK_QUIET });
+                let mut chunk = memory.forced_chunk(if self.count == 0 { SIZE } else { CHUNK_QUIET }, SIZE);
                 write(&mut chunk, tagged);
                 self.chunks.push(chunk);
             }

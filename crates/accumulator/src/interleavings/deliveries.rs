@@ -10,15 +10,19 @@ use shuttle::thread;
 use super::*;
 use crate::cell::{BatchCell, Piece};
 use crate::delivery::Sizes;
-use crate::stake::Stakes;
+use crate::stake::{Stake, Stakes};
 use crate::{Delivery, Urgency};
 
 /// The handle of a record of 20 bytes.
 fn handle(cell: &Arc<BatchCell>, index: u32) -> Delivery {
     let mut stakes = Stakes::default();
-    let promise = stakes.promise(cell, index, 20);
-    stakes.end(cell);
-    Delivery::new(promise.keep(), Sizes::new(&record(0).parts, 20), 0)
+    let stake = stakes.promise(cell, index, 20).keep();
+    stakes.end();
+    delivery(stake)
+}
+
+fn delivery(stake: Stake) -> Delivery {
+    Delivery::new(stake, Sizes::new(&record(0).parts, 20), 0)
 }
 
 fn poll(delivery: &mut Delivery) -> Poll<bool> {
@@ -178,9 +182,8 @@ fn a_batch_is_let_go_of_with_its_last_handle_and_not_before() {
         let heard = Arc::new(Heard::default());
         let [open, ended] = [(); 2].map(|()| BatchCell::new(home(&heard)));
         let seen = [&open, &ended].map(Arc::downgrade);
-        let handle = |stakes: &mut Stakes, cell: &Arc<BatchCell>, index| {
-            Delivery::new(stakes.promise(cell, index, 20).keep(), Sizes::new(&record(0).parts, 20), 0)
-        };
+        let handle =
+            |stakes: &mut Stakes, cell: &Arc<BatchCell>, index| delivery(stakes.promise(cell, index, 20).keep());
         let (mut of_open, mut of_ended) = (Stakes::default(), Stakes::default());
         let [mine, mut theirs]: [Vec<_>; 2] = std::array::from_fn(|thread| {
             let first = u32::try_from(2 * thread).unwrap();
@@ -190,16 +193,46 @@ fn a_batch_is_let_go_of_with_its_last_handle_and_not_before() {
                 handle(&mut of_open, &open, first + 1),
             ]
         });
-        of_ended.end(&ended);
+        of_ended.end();
         ended.settle(Outcome::Unacknowledged);
         let last = theirs.pop().unwrap();
         let threads = [mine, theirs].map(|handles| thread::spawn(move || handles.into_iter().for_each(drop)));
-        of_open.end(&open);
+        of_open.end();
         open.settle(Outcome::Unacknowledged);
         drop((open, ended));
         threads.into_iter().for_each(|thread| thread.join().unwrap());
         assert!(seen[0].upgrade().is_some() && seen[1].upgrade().is_none(), "one handle of one of them is left");
         thread::spawn(move || assert!(last.wait().is_ok())).join().unwrap();
         assert!(seen[0].upgrade().is_none(), "something holds a batch that nobody has a handle of");
+    });
+}
+
+/// One thread hears of three batches in turns, and so loses them for one another at first; another waits for one record of each.
+#[test]
+fn batches_that_are_heard_of_in_turns_are_let_go_of() {
+    explore(|| {
+        let heard = Arc::new(Heard::default());
+        let batches = [(); 3].map(|()| BatchCell::new(home(&heard)));
+        let seen = batches.each_ref().map(Arc::downgrade);
+        let mut stakes = [(); 3].map(|()| Stakes::default());
+        let mut handles = |index| -> Vec<_> {
+            let pairs = stakes.iter_mut().zip(&batches);
+            pairs.map(|(stakes, cell)| stakes.promise(cell, index, 20).keep()).map(delivery).collect()
+        };
+        let in_turns: Vec<_> = (0..4).flat_map(&mut handles).collect();
+        let last = handles(4);
+        let threads = [
+            thread::spawn(move || in_turns.into_iter().for_each(drop)),
+            thread::spawn(move || last.into_iter().for_each(|delivery| assert!(delivery.wait().is_ok()))),
+        ];
+        for (mut stakes, cell) in stakes.into_iter().zip(batches) {
+            stakes.end();
+            cell.settle(Outcome::Unacknowledged);
+        }
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        assert!(
+            seen.iter().all(|cell| cell.upgrade().is_none()),
+            "something holds a batch that nobody has a handle of"
+        );
     });
 }
