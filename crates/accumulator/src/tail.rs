@@ -7,7 +7,7 @@ use crate::core::Core;
 use crate::line::Begun;
 use crate::open::OpenBatch;
 
-/// Bytes of a record from which on it is not the caller's thread that limits the rate.
+/// Bytes of a record from which on it is not the caller's thread that limits the rate, whoever hears of it.
 pub(crate) const LARGE: usize = 512;
 
 /// Bytes of a batch up to which they are read under the tail's lock: those of the default `batch.size`.
@@ -31,12 +31,14 @@ impl Tail {
         Some(batch)
     }
 
-    /// As [`close`](Self::close), for the thread that has written the batch: if its records are large, their bytes are read for the CRC now,
-    /// while they are likely in this processor's cache. (With small ones it is the caller's thread that limits the rate. Of more than a usual
-    /// batch it is left to the I/O thread, as others may wait at this lock.)
+    /// As [`close`](Self::close), for the thread that has written the batch: its bytes are read for the CRC now, while they are likely in this
+    /// processor's cache, unless it is the caller's thread that limits the rate. It does with small records of which it hears itself. (Of more
+    /// than a usual batch it is left to the I/O thread, as others may wait at this lock.)
     pub(crate) fn close_full(&mut self, core: &Arc<Core>) -> Option<ClosedBatch> {
         let mut batch = self.close(core)?;
-        if batch.bytes() >= LARGE * batch.count().as_usize() && batch.bytes() <= READ_AT_ONCE {
+        let are_large = batch.bytes() >= LARGE * batch.count().as_usize();
+        let a_handler_hears = !batch.story.tokens.is_empty();
+        if (are_large || a_handler_hears) && batch.bytes() <= READ_AT_ONCE {
             batch.read();
         }
         Some(batch)

@@ -371,3 +371,24 @@ fn the_monotonic_clock_is_read_once_per_batch_and_the_wall_clock_once_per_record
     assert_eq!(read.now.load(Ordering::Relaxed), 1);
     assert_eq!(read.wall_ms.load(Ordering::Relaxed), 5);
 }
+
+#[test]
+fn who_fills_a_batch_reads_it_for_its_crc_unless_the_records_are_small_and_it_hears_of_each() {
+    for (size, token, is_read) in [(100, false, false), (100, true, true), (600, false, true), (600, true, true)] {
+        let rig = Rig::with_partitions(AccumulatorConfig { batch_size: 1500, ..AccumulatorConfig::default() }, 1);
+        let bytes = vec![7; size];
+        let record = to_partition(0, value(&bytes));
+        while rig.ready().pop().is_none_or(|queue| queue.view().closed == 0) {
+            if token {
+                rig.accumulator.append_with_token(at(0), &record, Urgency::Linger, None, 1).unwrap();
+            } else {
+                drop(rig.append(&record));
+            }
+        }
+        let queue = rig.accumulator.append(at(0), &record, Urgency::Now, None).map(|_| rig.ready().pop().unwrap());
+        let batch = queue.unwrap().close_head(Take::ClosedOnly).unwrap();
+        assert_eq!(batch.crc.is_some(), is_read, "{size} bytes, with a token: {token}");
+        let sealed = batch.seal();
+        assert_eq!(sealed.crc, milena_wire::PayloadCrc::of(sealed.payload()));
+    }
+}
