@@ -113,9 +113,11 @@ fn counted_hear(deliveries: &mut Vec<Delivery>) {
 
 fn seal(shape: &Shape, records: usize) {
     let mut queues = queues();
+    let mut deliveries = Vec::with_capacity(ROUND);
     for _ in 0..records / ROUND {
-        (0..ROUND as u64).for_each(|token| queues.append_with_token(shape, token));
+        (0..ROUND).for_each(|_| deliveries.push(queues.append(shape)));
         Queues::settle(counted_seal(&mut queues));
+        deliveries.drain(..).for_each(|delivery| drop(delivery.wait()));
     }
 }
 
