@@ -15,6 +15,7 @@ use milena_wire::{Codec, Compression, ErrorCode};
 use tokio::sync::{mpsc, watch};
 use tracing::Instrument;
 
+use crate::alarm::{Alarm, Precision};
 use crate::clock::Clock;
 use crate::commands::{self, Ending};
 use crate::config::{ConfigError, ConfigProblem, ProducerConfig};
@@ -314,7 +315,8 @@ impl ProducerBuilder {
         let watch = Watch::start(&config.client_id, self.handler, letters, spooler.clone())?;
         let accumulator = Accumulator::new(accumulator_config(&config, diverts), seed, Arc::clone(&watch) as _);
         let cluster = Cluster::new(cluster_config(&config), seed);
-        let sender_config = SenderConfig { spool: spooler.is_some(), ..sender_config(&config) };
+        let precision = Precision::best(&self.io);
+        let sender_config = SenderConfig { spool: spooler.is_some(), ..sender_config(&config, &precision) };
         let sender = Sender::new(sender_config, accumulator.clone(), cluster, seed);
         let metrics = sender.metrics();
         watch.count_in(&metrics);
@@ -346,7 +348,7 @@ impl ProducerBuilder {
             // Whatever ends this task, a panic or a runtime that shuts down included, leaves no record without an outcome:
             // what the sender holds fails as it is dropped, and what it has not taken fails here.
             let abandon = &mut abandon;
-            let world = Real::start(clock, sockets, queue, wake, seals, spool_news);
+            let world = Real::start(clock, Alarm::new(clock, precision), sockets, queue, wake, seals, spool_news);
             drive(sender, world).instrument(span).await;
             abandon.ended_well = true;
         })?;
@@ -401,10 +403,10 @@ pub(crate) fn cluster_config(config: &ProducerConfig) -> ClusterConfig {
     }
 }
 
-fn sender_config(config: &ProducerConfig) -> SenderConfig {
+fn sender_config(config: &ProducerConfig, precision: &Precision) -> SenderConfig {
     SenderConfig {
         guarantee: config.guarantee,
-        linger: timed(config.linger),
+        linger: precision.timed(config.linger),
         delivery_timeout: config.delivery_timeout,
         request_timeout: config.request_timeout,
         max_request_size: config.max_request_size,
@@ -419,13 +421,6 @@ fn sender_config(config: &ProducerConfig) -> SenderConfig {
         seal_inline: config.compression.codec() == Codec::None,
         ..SenderConfig::default()
     }
-}
-
-/// `linger.ms` is the longest a record waits, and the runtime's timers are late by up to a millisecond, since it counts in whole ones. Of the
-/// last millisecond nothing is taken: shorter lingers stay as late as the timer makes them.
-fn timed(linger: Duration) -> Duration {
-    const GRAIN: Duration = Duration::from_millis(1);
-    linger.saturating_sub(GRAIN).max(linger.min(GRAIN))
 }
 
 /// An error and what is below it, on one line.
@@ -460,16 +455,5 @@ impl Drop for Abandon {
 impl fmt::Debug for ProducerBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ProducerBuilder").field("config", &self.config).finish_non_exhaustive()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_linger_is_shortened_by_what_timers_are_late_while_enough_of_it_is_left() {
-        let of = |us| timed(Duration::from_micros(us)).as_micros();
-        assert_eq!([0, 500, 1_000, 1_900, 2_000, 5_000].map(of), [0, 500, 1_000, 1_000, 1_000, 4_000]);
     }
 }

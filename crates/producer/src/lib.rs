@@ -14,6 +14,7 @@
 //! - [`SpoolPolicy`] keeps on disk what cannot be delivered, and [`Replay`] sends it.
 //! - [`Producer::health`] and [`Producer::metrics`] say how it is and what it has done.
 
+mod alarm;
 mod block_on;
 mod blocking;
 mod builder;

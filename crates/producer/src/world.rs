@@ -1,5 +1,6 @@
 //! The real world: sockets, clocks, callers, compressing threads.
 
+use std::future::pending;
 use std::sync::Arc;
 
 use milena_client::Network;
@@ -8,8 +9,8 @@ use milena_pool::{Connector, PoolConfig, Resolver};
 use milena_sender::{Input, Output};
 use milena_wire::Timestamp;
 use tokio::sync::mpsc::UnboundedReceiver;
-use tokio::time::{Instant, sleep_until};
 
+use crate::alarm::Alarm;
 use crate::clock::Clock;
 use crate::commands::CommandQueue;
 use crate::driver::World;
@@ -20,6 +21,7 @@ use crate::watch::Watch;
 #[derive(Debug)]
 pub(crate) struct Real {
     clock: Clock,
+    alarm: Alarm,
     network: Network,
     commands: CommandQueue,
     watch: Arc<Watch>,
@@ -42,6 +44,7 @@ impl Real {
     /// Must be called on the runtime that is to drive the sockets.
     pub(crate) fn start(
         clock: Clock,
+        alarm: Alarm,
         sockets: Sockets,
         commands: CommandQueue,
         watch: Arc<Watch>,
@@ -53,6 +56,7 @@ impl Real {
         let network = Network::new(config, sockets.connector, sockets.resolver);
         Self {
             clock,
+            alarm,
             network: match sockets.sasl {
                 Some(mechanism) => network.with_sasl(mechanism),
                 None => network,
@@ -116,11 +120,10 @@ impl World for Real {
     }
 
     async fn next(&mut self, until: Option<Timestamp>) -> Input {
-        let clock = self.clock;
-        let timer = async move {
+        let alarm = async {
             match until {
-                Some(at) => sleep_until(Instant::from_std(clock.instant(at))).await,
-                None => std::future::pending().await,
+                Some(at) => self.alarm.ring(at).await,
+                None => pending().await,
             }
         };
         let input = tokio::select! {
@@ -130,7 +133,7 @@ impl World for Real {
             input = self.commands.recv() => input,
             Some(input) = self.spool.recv() => input,
             () = self.watch.ring() => Input::Wake,
-            () = timer => Input::Tick,
+            () = alarm => Input::Tick,
         };
         self.watch.work();
         input
