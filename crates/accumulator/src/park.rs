@@ -1,12 +1,46 @@
 //! Waiting on a plain thread for what is otherwise a future.
 
+use std::cell::Cell;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
-use crate::sync::{Condvar, Mutex};
+use crate::sync::{Condvar, Mutex, thread_local};
+
+thread_local! {
+    /// Whether this thread delivers right now, so that nothing is delivered while it waits.
+    static DELIVERS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs `call` on a thread that delivers: within it [`ready_to_wait`] panics.
+pub fn without_waiting<T>(call: impl FnOnce() -> T) -> T {
+    let _before = Restored(DELIVERS.replace(true));
+    call()
+}
+
+/// What [`DELIVERS`] was before, and will be again.
+struct Restored(bool);
+
+impl Drop for Restored {
+    fn drop(&mut self) {
+        DELIVERS.set(self.0);
+    }
+}
+
+/// This thread is about to sleep until something is delivered.
+///
+/// # Panics
+///
+/// Within [`without_waiting`]: it would sleep for ever.
+pub fn ready_to_wait() {
+    assert!(
+        !DELIVERS.get(),
+        "this thread drives the producer's sockets and would wait for itself: a delivery handler that waits needs a thread of its own \
+         (HandlerThread::Own), one without that has to use `try_enqueue`"
+    );
+}
 
 /// Lets one thread sleep until it is woken.
 #[derive(Default)]
@@ -53,6 +87,7 @@ pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
         if let Poll::Ready(value) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
             return value;
         }
+        ready_to_wait();
         parker.park();
     }
 }
@@ -72,6 +107,7 @@ pub(crate) fn block_on_for<F: Future>(future: F, timeout: Duration) -> Option<F:
         if let Poll::Ready(value) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
             return Some(value);
         }
+        ready_to_wait();
         if !parker.park_until(deadline) {
             return None;
         }

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake};
 use std::thread::{self, Thread};
 
+use milena_accumulator::ready_to_wait;
+
 struct Unpark(Thread);
 
 impl Wake for Unpark {
@@ -19,6 +21,10 @@ impl Wake for Unpark {
 }
 
 /// Parks this thread until `future` is done. The producer's futures need no runtime of the caller's: its I/O runs elsewhere.
+///
+/// # Panics
+///
+/// If its I/O waits for this very call to return.
 pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
     let waker = Arc::new(Unpark(thread::current())).into();
@@ -26,7 +32,10 @@ pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     loop {
         match future.as_mut().poll(&mut context) {
             Poll::Ready(output) => return output,
-            Poll::Pending => thread::park(),
+            Poll::Pending => {
+                ready_to_wait();
+                thread::park();
+            }
         }
     }
 }

@@ -74,7 +74,7 @@ pub use dead_letter::{DeadLetter, DeadLetterTopic, FailurePolicy, dead_letter_he
 pub use error::{
     CloseError, EnqueueError, FlushError, NotReady, NotReadyKind, Rejected, SendError, UnobservedFailures,
 };
-pub use handler::DeliveryHandler;
+pub use handler::{DeliveryHandler, HandlerThread};
 pub use health::{BrokerHealth, BrokerState, ClusterHealth, Health, LastError, ProducerState, SpoolHealth};
 pub use producer::{Producer, Purge};
 pub use record::{Payload, Record};

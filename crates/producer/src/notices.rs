@@ -1,4 +1,4 @@
-//! What the handler has yet to hear of, and the thread that tells it.
+//! What the handler has yet to hear of, and the threads that tell it: one of its own, and the one that drives the sockets, if it asked for that.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -7,11 +7,11 @@ use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 use std::{fmt, io};
 
-use milena_accumulator::{BatchReport, Failure};
+use milena_accumulator::{BatchReport, Failure, without_waiting};
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use tokio::sync::oneshot;
 
-use crate::handler::{DeliveryHandler, log_unobserved};
+use crate::handler::{DeliveryHandler, HandlerThread, log_unobserved};
 
 /// How long unobserved failures are gathered before they are told, so that a list of a million handles that is dropped
 /// is not a million calls.
@@ -34,8 +34,12 @@ struct State {
     reports: VecDeque<BatchReport>,
     /// Whoever reports will say when that is all for now.
     more: bool,
+    /// The handler, if whoever says so is to tell it.
+    prompt: Option<Arc<dyn DeliveryHandler>>,
     /// Reports that were taken out to be told.
     taken: u64,
+    /// Which of these, counted from one, whoever reports is telling now.
+    telling: Option<u64>,
     unobserved: VecDeque<(Arc<Failure>, u32)>,
     /// Reports that were taken out while failures waited to be told.
     passed_over: usize,
@@ -58,9 +62,20 @@ impl State {
         Some(report)
     }
 
+    /// Whether a report is left to the handler's own thread.
+    fn has_report(&self) -> bool {
+        !self.reports.is_empty() && (self.prompt.is_none() || !self.more)
+    }
+
+    /// How many fences wait for nothing but what the handler's own thread is to tell next.
+    fn open_fences(&self) -> usize {
+        let told = self.telling.map_or(self.taken, |telling| telling - 1);
+        self.fences.iter().take_while(|(before, _)| *before <= told).count()
+    }
+
     /// What must not wait for the reports that are there.
     fn overdue(&mut self) -> Option<Notice> {
-        let open = self.fences.iter().take_while(|(before, _)| *before <= self.taken).count();
+        let open = self.open_fences();
         if open == 0 && self.passed_over < ENOUGH {
             return None;
         }
@@ -71,14 +86,16 @@ impl State {
 
     /// Whether a report that has come is worth waking the thread for.
     fn is_worth_waking(&self) -> bool {
-        !self.more || self.reports.len() >= ENOUGH
+        !self.more || (self.prompt.is_none() && self.reports.len() >= ENOUGH)
     }
 }
 
 impl Notices {
     /// Starts the handler's thread.
     pub(crate) fn start(name: &str, handler: Arc<dyn DeliveryHandler>) -> io::Result<Arc<Self>> {
-        let notices = Arc::new(Self { state: Mutex::default(), news: Condvar::new() });
+        let prompt = (handler.thread() == HandlerThread::Io).then(|| Arc::clone(&handler));
+        let state = Mutex::new(State { prompt, ..State::default() });
+        let notices = Arc::new(Self { state, news: Condvar::new() });
         let listening = Arc::clone(&notices);
         thread::Builder::new().name(format!("{name}-handler")).spawn(move || listening.listen(handler))?;
         Ok(notices)
@@ -104,11 +121,25 @@ impl Notices {
 
     pub(crate) fn all_for_now(&self) {
         let mut state = self.state.lock();
+        if !state.reports.is_empty()
+            && let Some(handler) = state.prompt.clone()
+        {
+            self.tell_here(&mut state, &*handler);
+        }
         state.more = false;
-        if !state.reports.is_empty() {
+        if !state.reports.is_empty() || !state.fences.is_empty() {
             drop(state);
             self.news.notify_one();
         }
+    }
+
+    /// Tells of all reports on this thread, which is the one that delivers.
+    fn tell_here(&self, state: &mut MutexGuard<'_, State>, handler: &dyn DeliveryHandler) {
+        while let Some(report) = state.take_report() {
+            state.telling = Some(state.taken);
+            MutexGuard::unlocked(state, || self.call(|| without_waiting(|| handler.on_batch(report))));
+        }
+        state.telling = None;
     }
 
     /// Once the thread is gone the log alone is left to tell.
@@ -165,8 +196,9 @@ impl Notices {
                 let _ = fence.send(());
             }
         }
+        let prompt = self.state.lock().prompt.take();
         // A handler may own the other end of what somebody waits for.
-        if catch_unwind(AssertUnwindSafe(|| drop(handler))).is_err() {
+        if catch_unwind(AssertUnwindSafe(|| drop((handler, prompt)))).is_err() {
             tracing::error!("a delivery handler panicked while it was dropped");
         }
     }
@@ -186,14 +218,14 @@ impl Notices {
             if let Some(notice) = state.overdue() {
                 return Some(notice);
             }
-            if let Some(report) = state.take_report() {
-                return Some(Notice { report: Some(report), ..Notice::default() });
+            if state.has_report() {
+                return Some(Notice { report: state.take_report(), ..Notice::default() });
             }
             if !state.unobserved.is_empty() {
                 if !state.ended {
                     self.gather(&mut state);
                 }
-                if state.reports.is_empty() && state.fences.is_empty() {
+                if !state.has_report() && state.open_fences() == 0 {
                     return Some(Notice { unobserved: std::mem::take(&mut state.unobserved), ..Notice::default() });
                 }
                 continue;
@@ -209,7 +241,7 @@ impl Notices {
     /// Waits for more unobserved failures, unless something else comes that cannot wait. They may come without end.
     fn gather(&self, state: &mut MutexGuard<'_, State>) {
         let until = Instant::now() + GATHER;
-        while state.reports.is_empty() && state.fences.is_empty() && !state.ended && Instant::now() < until {
+        while !state.has_report() && state.open_fences() == 0 && !state.ended && Instant::now() < until {
             self.news.wait_until(state, until);
         }
     }
@@ -232,6 +264,7 @@ impl fmt::Debug for Notices {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::OnceLock;
     use std::sync::mpsc::{Receiver, Sender, channel};
 
     use milena_accumulator::{Accumulator, AccumulatorConfig, At, FailureKind, Fate, Hooks, RecordRef, Urgency};
@@ -239,13 +272,18 @@ mod tests {
 
     use super::*;
     use crate::block_on::block_on;
+    use crate::handler::LogOnly;
 
     /// Longer than anything here takes.
     const LONG: Duration = Duration::from_secs(30);
 
-    struct Recorder(Mutex<Sender<u32>>);
+    struct Recorder(Mutex<Sender<u32>>, HandlerThread);
 
     impl DeliveryHandler for Recorder {
+        fn thread(&self) -> HandlerThread {
+            self.1
+        }
+
         fn on_batch(&self, report: BatchReport) {
             self.0.lock().send(u32::try_from(report.records().len()).unwrap()).unwrap();
         }
@@ -257,8 +295,12 @@ mod tests {
     }
 
     fn rig() -> (Arc<Notices>, Receiver<u32>) {
+        rig_on(HandlerThread::Own)
+    }
+
+    fn rig_on(thread: HandlerThread) -> (Arc<Notices>, Receiver<u32>) {
         let (tx, rx) = channel();
-        (Notices::start("test", Arc::new(Recorder(Mutex::new(tx)))).unwrap(), rx)
+        (Notices::start("test", Arc::new(Recorder(Mutex::new(tx), thread))).unwrap(), rx)
     }
 
     fn failure() -> Arc<Failure> {
@@ -383,7 +425,97 @@ mod tests {
         }
         state.reports.push_back(report);
         assert!(state.is_worth_waking());
+        state.prompt = Some(Arc::new(LogOnly));
+        assert!(!state.is_worth_waking(), "whoever says that this is all will tell of them");
         assert!(State::default().is_worth_waking(), "a report of which nobody says that more are to come");
+    }
+
+    #[test]
+    fn whoever_says_that_this_is_all_for_now_tells_it_if_the_handler_asked_for_that() {
+        let (notices, heard) = rig_on(HandlerThread::Io);
+        let (report, failure) = (report(), failure());
+        for _ in 0..1_000 {
+            notices.more_to_come();
+            (0..ENOUGH * 2).for_each(|_| notices.report(report.clone()));
+            notices.unobserved(&failure, 7);
+            let mut fence = notices.fence();
+            // The other thread, which these two woke, leaves the reports alone, and the fence shut.
+            assert!(fence.try_recv().is_err());
+            notices.all_for_now();
+            let told: Vec<u32> = heard.try_iter().collect();
+            assert_eq!(told.iter().filter(|records| **records == 1).count(), ENOUGH * 2, "told when it returns");
+            block_on(fence).unwrap();
+            assert_eq!(told.into_iter().chain(heard.try_iter()).filter(|records| *records == 7).count(), 1);
+        }
+    }
+
+    #[test]
+    fn what_is_reported_while_nobody_says_that_more_will_come_is_told_by_the_handlers_own_thread() {
+        let (notices, heard) = rig_on(HandlerThread::Io);
+        notices.report(report());
+        assert_eq!(heard.recv_timeout(LONG), Ok(1));
+    }
+
+    #[test]
+    fn a_fence_waits_for_the_report_that_is_being_told_elsewhere_and_for_none_after_it() {
+        let mut state = State { telling: Some(5), taken: 5, ..State::default() };
+        let (fence, _opened) = oneshot::channel();
+        state.fences.push_back((5, fence));
+        assert!(state.overdue().is_none());
+        (state.telling, state.taken) = (Some(6), 6);
+        assert_eq!(state.overdue().unwrap().fences.len(), 1);
+    }
+
+    /// While it is told of a report it asks for a fence, and what becomes of that.
+    struct Asking {
+        notices: OnceLock<Arc<Notices>>,
+        heard: (Mutex<Sender<u32>>, Mutex<Receiver<u32>>),
+        fence: Mutex<Option<oneshot::Receiver<()>>>,
+    }
+
+    impl DeliveryHandler for Asking {
+        fn on_batch(&self, _: BatchReport) {
+            let notices = self.notices.wait();
+            let mut fence = notices.fence();
+            for records in 1..=2 {
+                notices.unobserved(&failure(), records);
+                // Its own thread told this, and opened before it what was to be opened.
+                assert_eq!(self.heard.1.lock().recv_timeout(LONG), Ok(records));
+            }
+            fence.try_recv().unwrap_err();
+            *self.fence.lock() = Some(fence);
+        }
+
+        fn on_unobserved(&self, _: &Arc<Failure>, records: u32) {
+            self.heard.0.lock().send(records).unwrap();
+        }
+
+        fn thread(&self) -> HandlerThread {
+            HandlerThread::Io
+        }
+    }
+
+    #[test]
+    fn a_fence_stays_shut_while_a_report_before_it_is_told() {
+        let (tx, rx) = channel();
+        let heard = (Mutex::new(tx), Mutex::new(rx));
+        let asking = Arc::new(Asking { notices: OnceLock::new(), heard, fence: Mutex::default() });
+        let notices = Notices::start("test", Arc::clone(&asking) as _).unwrap();
+        assert!(asking.notices.set(Arc::clone(&notices)).is_ok());
+        notices.more_to_come();
+        notices.report(report());
+        notices.all_for_now();
+        let fence = asking.fence.lock().take().expect("the call went through");
+        block_on(fence).unwrap();
+    }
+
+    #[test]
+    fn a_handler_that_is_called_where_sockets_are_driven_is_dropped_when_all_is_told_as_well() {
+        let (notices, heard) = rig_on(HandlerThread::Io);
+        notices.report(report());
+        notices.all_for_now();
+        notices.end();
+        assert_eq!(heard.into_iter().collect::<Vec<_>>(), [1]);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use milena::tls::{Store, TlsConfig, Trust};
 use milena::{
-    BatchReport, Blocking, Codec, Compression, Delivery, DeliveryHandler, EnqueueError, Io, Outcome, Producer, Record,
+    BatchReport, Blocking, Codec, Compression, Delivery, DeliveryHandler, EnqueueError, HandlerThread, Io, Outcome, Producer, Record,
 };
 use peer_common::{Client, Ear, HEADERS, Payload, Schedule, Until, Work, fail};
 use tokio::runtime::Runtime;
@@ -20,6 +20,8 @@ struct Milena {
     payload: Payload,
     listener: Arc<Listener>,
     tls: bool,
+    /// Whether a handler hears of records.
+    heard: bool,
     /// What the producer's I/O runs on, where it has no thread of its own.
     alone: Option<Runtime>,
 }
@@ -54,6 +56,11 @@ impl DeliveryHandler for Listener {
             delivered.awaited = u64::MAX;
             self.more.notify_all();
         }
+    }
+
+    fn thread(&self) -> HandlerThread {
+        // It counts.
+        HandlerThread::Io
     }
 }
 
@@ -180,7 +187,8 @@ impl Client for Milena {
             builder = builder.io(Io::Runtime(runtime.handle().clone()));
         }
         let producer = builder.build().unwrap_or_else(|error| fail(error));
-        Self { producer, payload: Payload::new(work), listener, tls: work.tls.is_some(), alone }
+        let heard = matches!(&*work.mode, "batches" | "rate");
+        Self { producer, payload: Payload::new(work), listener, tls: work.tls.is_some(), heard, alone }
     }
 
     fn settings(&self) -> String {
@@ -195,8 +203,9 @@ impl Client for Milena {
             "max.request",
         ];
         let tls = self.tls.then_some(" tls=rustls with graviola").unwrap_or_default();
+        let heard = self.heard.then_some(" handler called by the I/O thread").unwrap_or_default();
         let lines = shown.lines().filter(|line| wanted.iter().any(|name| line.trim_start().starts_with(name)));
-        lines.map(|line| line.trim().replace(" = ", "=")).collect::<Vec<_>>().join(" ") + tls
+        lines.map(|line| line.trim().replace(" = ", "=")).collect::<Vec<_>>().join(" ") + tls + heard
     }
 
     fn one_each(&self, work: &Work) {

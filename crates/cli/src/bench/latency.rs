@@ -5,7 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
-use milena::{BatchReport, DeliveryHandler, Outcome, Producer, Record};
+use milena::{BatchReport, DeliveryHandler, HandlerThread, Outcome, Producer, Record};
 use parking_lot::Mutex;
 
 use super::{Args, Heard, Measured, Payload};
@@ -57,6 +57,11 @@ impl DeliveryHandler for Ear {
             Outcome::Failed(failure) => listener.heard.failed(count, failure),
             _ => listener.heard.delivered(count),
         }
+    }
+
+    fn thread(&self) -> HandlerThread {
+        // It counts, and waits for nobody.
+        HandlerThread::Io
     }
 }
 

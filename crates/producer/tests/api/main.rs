@@ -6,6 +6,7 @@ mod cancelling;
 mod config;
 mod dead_letters;
 mod ending;
+mod handler_thread;
 mod health;
 mod memory;
 mod metrics;
