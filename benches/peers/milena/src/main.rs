@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use milena::tls::{Store, TlsConfig, Trust};
 use milena::{
-    BatchReport, Blocking, Codec, Compression, Delivery, DeliveryHandler, EnqueueError, HandlerThread, Io, Outcome, Producer, Record,
+    BatchReport, Blocking, Codec, Compression, Delivery, DeliveryHandler, EnqueueError, HandlerThread, Io, Outcome,
+    Producer, Record,
 };
 use peer_common::{Client, Ear, HEADERS, Payload, Schedule, Until, Work, fail};
 use tokio::runtime::Runtime;
