@@ -111,6 +111,10 @@ impl Delivery {
     /// # Errors
     ///
     /// [`DeliveryError`] if the record was not delivered.
+    ///
+    /// # Panics
+    ///
+    /// If it would have to wait where outcomes are made known: in a delivery handler that is called by the I/O thread.
     #[inline]
     pub fn wait(mut self) -> Result<Receipt, DeliveryError> {
         // Once its batch is settled, a record's outcome costs no allocation, and neither a lock nor a reference count if this thread has just
@@ -139,6 +143,10 @@ impl Delivery {
     /// # Errors
     ///
     /// The handle comes back if nothing is known in time; the record is still on its way.
+    ///
+    /// # Panics
+    ///
+    /// As [`wait`](Self::wait).
     pub fn wait_timeout(mut self, timeout: Duration) -> Result<Result<Receipt, DeliveryError>, Self> {
         let cell = self.stake.cell();
         match self.hear(&cell) {

@@ -16,7 +16,7 @@ thread_local! {
 
 /// Runs `call` on a thread that delivers: within it [`ready_to_wait`] panics.
 pub fn without_waiting<T>(call: impl FnOnce() -> T) -> T {
-    let _before = Restored(DELIVERS.replace(true));
+    let _before = Restored(DELIVERS.with(|delivers| delivers.replace(true)));
     call()
 }
 
@@ -25,7 +25,7 @@ struct Restored(bool);
 
 impl Drop for Restored {
     fn drop(&mut self) {
-        DELIVERS.set(self.0);
+        DELIVERS.with(|delivers| delivers.set(self.0));
     }
 }
 
@@ -36,9 +36,9 @@ impl Drop for Restored {
 /// Within [`without_waiting`]: it would sleep for ever.
 pub fn ready_to_wait() {
     assert!(
-        !DELIVERS.get(),
+        !DELIVERS.with(Cell::get),
         "this thread drives the producer's sockets and would wait for itself: a delivery handler that waits needs a thread of its own \
-         (HandlerThread::Own), one without that has to use `try_enqueue`"
+         (HandlerThread::Own); `try_enqueue` does not wait"
     );
 }
 
