@@ -10,7 +10,8 @@ use crate::{Producer, Purge, Record, TopicPartitions};
 
 /// A view of a [`Producer`] whose calls park the thread instead of returning futures. Needs no async runtime.
 ///
-/// Inside an async task these calls would block the executor's thread.
+/// Inside an async task these calls would block the executor's thread. Inside a delivery handler that is called by the I/O thread
+/// ([`HandlerThread::Io`](crate::HandlerThread::Io)) they panic where they would have to wait.
 #[derive(Clone, Copy, Debug)]
 pub struct Blocking<'p>(&'p Producer);
 

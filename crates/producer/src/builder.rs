@@ -234,7 +234,8 @@ impl ProducerBuilder {
         self
     }
 
-    /// Hears of records enqueued with a token, and of unobserved failures. Default: failures are logged.
+    /// Hears of records enqueued with a token, and of unobserved failures, on a thread of its own or the I/O thread
+    /// ([`HandlerThread`](crate::HandlerThread)). Default: failures are logged.
     pub fn delivery_handler(mut self, handler: impl DeliveryHandler) -> Self {
         self.handler = Some(Arc::new(handler));
         self
