@@ -63,6 +63,12 @@ impl Chunk {
         self.buffer.len() - self.written
     }
 
+    /// To be written anew.
+    pub(crate) fn emptied(mut self) -> Self {
+        self.written = 0;
+        self
+    }
+
     /// What can still be written. [`advance`](Self::advance) says how much was.
     #[inline]
     pub(crate) fn free(&mut self) -> &mut [u8] {

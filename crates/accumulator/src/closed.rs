@@ -1,22 +1,16 @@
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use bytes::Bytes;
-use milena_mutants::Mutant;
-use milena_wire::{
-    BATCH_HEADER_LEN, Codec, CodecError, PartitionId, Payload, PayloadCrc, RecordCount, Timestamp, TopicName, compress,
-};
-use smallvec::{SmallVec, smallvec};
+use milena_wire::{BATCH_HEADER_LEN, Codec, PartitionId, Payload, PayloadCrc, RecordCount, Timestamp, TopicName};
+use smallvec::SmallVec;
 
 use crate::chunk::Chunk;
 use crate::core::Core;
 use crate::diverted::Body;
 use crate::lent::{self, Insert};
-use crate::memory::{Funds, Memory};
 use crate::sealed::SealedBatch;
+use crate::squeeze::{Plain, squeeze};
 use crate::story::Story;
 use crate::sync::Mutex;
-use crate::topic::panic_text;
 use crate::{Diverted, Failure, Fate, Outcome, sealed};
 
 /// A batch that takes no more records, not yet compressed.
@@ -93,8 +87,9 @@ impl ClosedBatch {
 
     /// Freezes the bytes, and reads them for their CRC.
     ///
-    /// Without a codec nothing is copied. With one the records are compressed into a buffer that is counted in place of the chunks. If that
-    /// saves nothing the batch goes uncompressed; so it does if the codec fails, which [`SealedBatch::codec_failure`] tells.
+    /// Without a codec nothing is copied. With one the records are compressed, and what comes of it is written over them; the rest of their
+    /// memory is given back. If that saves nothing the batch goes uncompressed; so it does if the codec fails, which
+    /// [`SealedBatch::codec_failure`] tells.
     pub fn seal(self) -> SealedBatch {
         let (owed, job) = self.part();
         owed.seal_with(job.seal())
@@ -103,8 +98,12 @@ impl ClosedBatch {
     /// Parts what is owed to callers from the bytes, so that they can be told while the bytes are with a codec on another thread.
     pub fn part(self) -> (OwedBatch, SealJob) {
         let Self { core, story, chunks, inserts, bytes, count, base_timestamp, max_timestamp, created, crc } = self;
-        let plain = lent::frozen(chunks, inserts);
-        let kept = if core.config.divert { plain.clone() } else { Payload::new() };
+        let (plain, kept) = if core.config.divert {
+            let kept = lent::frozen(chunks, inserts);
+            (Plain::Shared(kept.clone()), kept)
+        } else {
+            (Plain::Own(chunks, inserts), Payload::new())
+        };
         let job = SealJob { core: Arc::clone(&core), plain, bytes, crc };
         (OwedBatch { core, story, kept, bytes, count, base_timestamp, max_timestamp, created }, job)
     }
@@ -211,7 +210,7 @@ impl OwedBatch {
 #[must_use = "the batch waits for its bytes"]
 pub struct SealJob {
     core: Arc<Core>,
-    plain: Payload,
+    plain: Plain,
     bytes: usize,
     /// Of `plain`, if that was read already.
     crc: Option<PayloadCrc>,
@@ -230,12 +229,12 @@ impl SealJob {
         let compression = core.config.compression;
         let squeezed = match compression.codec() {
             Codec::None => Ok(None),
-            _ => squeeze(&core.memory, bytes, || compress(compression, &plain, bytes / 2)),
+            _ => squeeze(compression, &plain, bytes),
         };
         let (codec, payload, codec_failure) = match squeezed {
-            Ok(Some(small)) => (compression.codec(), smallvec![small], None),
-            Ok(None) => (Codec::None, plain, None),
-            Err(failure) => (Codec::None, plain, Some(failure)),
+            Ok(Some(small)) => (compression.codec(), plain.overwritten(&small, &core.memory), None),
+            Ok(None) => (Codec::None, plain.frozen(), None),
+            Err(failure) => (Codec::None, plain.frozen(), Some(failure)),
         };
         let crc = crc.unwrap_or_else(|| PayloadCrc::of(&payload));
         SealedBytes { codec, codec_failure, crc, payload }
@@ -257,79 +256,5 @@ impl SealedBytes {
     #[must_use]
     pub fn codec_failure(&self) -> Option<&str> {
         self.codec_failure.as_deref()
-    }
-}
-
-/// The records compressed, if that helps.
-fn squeeze(
-    memory: &Arc<Memory>,
-    bytes: usize,
-    compress: impl FnOnce() -> Result<Vec<u8>, CodecError>,
-) -> Result<Option<Bytes>, Box<str>> {
-    // Nothing of ours is touched by the call, so nothing is left half done by a panic.
-    let mut out = match catch_unwind(AssertUnwindSafe(compress)) {
-        Ok(Ok(out)) => out,
-        Ok(Err(error)) => return Err(error.to_string().into()),
-        Err(panic) => return Err(format!("the codec panicked: {}", panic_text(&*panic)).into()),
-    };
-    if out.len() >= bytes {
-        return Ok(None);
-    }
-    if out.capacity() > out.len() + out.len() / 4 {
-        out.shrink_to_fit();
-    }
-    Ok(Some(Bytes::from_owner(Counted::new(out, Arc::clone(memory)))))
-}
-
-/// A buffer that is not a chunk, counted against the budget.
-struct Counted {
-    buffer: Vec<u8>,
-    memory: Arc<Memory>,
-}
-
-impl Counted {
-    fn new(buffer: Vec<u8>, memory: Arc<Memory>) -> Self {
-        // Forced: to wait for memory here would be to wait for batches that cannot be sent before this one.
-        memory.charge(buffer.capacity(), Funds::Forced);
-        Self { buffer, memory }
-    }
-}
-
-impl AsRef<[u8]> for Counted {
-    fn as_ref(&self) -> &[u8] {
-        &self.buffer
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        if !Mutant::SqueezedHoldsMemory.lives() {
-            self.memory.release(self.buffer.capacity());
-        }
-    }
-}
-
-#[cfg(test)]
-#[cfg(not(shuttle))]
-mod tests {
-    use milena_wire::CodecFault;
-
-    use super::*;
-    use crate::test_support::core_with;
-
-    #[test]
-    fn a_codec_that_fails_or_panics_says_so_and_one_that_saves_nothing_is_no_failure() {
-        let memory = &core_with(1 << 20).memory;
-        let error = squeeze(memory, 100, || {
-            Err(CodecError { codec: Codec::Zstd, fault: CodecFault::Encoder("out of order".into()) })
-        });
-        assert!(error.unwrap_err().contains("out of order"));
-        let error = squeeze(memory, 100, || panic!("index out of bounds"));
-        assert_eq!(&*error.unwrap_err(), "the codec panicked: index out of bounds");
-        assert_eq!(squeeze(memory, 100, || Ok(vec![0; 100])), Ok(None));
-        let small = squeeze(memory, 100, || Ok(vec![0; 99])).unwrap().unwrap();
-        assert_eq!((small.len(), memory.usage().used), (99, 99));
-        drop(small);
-        assert_eq!(memory.usage().used, 0);
     }
 }

@@ -52,6 +52,7 @@ mod reserve;
 mod rng;
 mod sealed;
 mod split;
+mod squeeze;
 mod stake;
 mod sticky;
 mod story;

@@ -20,7 +20,7 @@ pub use batch::{
     RecordSize, RecordTimes, RecordView, Records, Sink, TimestampType, put_record, record_size,
     single_record_batch_bound, write_record,
 };
-pub use codec::{Codec, CodecError, CodecFault, Compression, Compressor, LevelError, compress, decompress};
+pub use codec::{Codec, CodecError, CodecFault, Compressed, Compression, Compressor, LevelError, compress, decompress};
 pub use crc::{PayloadCrc, crc32_ieee};
 pub use error_code::ErrorCode;
 pub use fnv1a::fnv1a;

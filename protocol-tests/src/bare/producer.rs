@@ -205,7 +205,7 @@ impl PlainSession {
         let mut payload = Bytes::from(plain);
         if codec != Codec::None {
             let compression = Compression::new(codec);
-            payload = compress(compression, &[payload], 0).expect("records can be compressed").into();
+            payload = compress(compression, &[payload]).expect("records can be compressed").to_vec().into();
         }
         let header = BatchHeader {
             producer_id: id,

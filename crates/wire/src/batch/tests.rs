@@ -76,7 +76,7 @@ pub(super) fn header_of(records: &[Owned], codec: Codec) -> BatchHeader {
 /// The batch as it goes over the wire, its records cut into chunks of `chunk_len` before they are compressed.
 fn encode_batch(records: &[Owned], compression: Compression, chunk_len: usize) -> Vec<u8> {
     let chunks: Vec<Bytes> = encode_records(records).chunks(chunk_len).map(Bytes::copy_from_slice).collect();
-    let payload = [Bytes::from(codec::compress(compression, &chunks, 0).unwrap())];
+    let payload = [Bytes::copy_from_slice(&codec::compress(compression, &chunks).unwrap())];
     let header = header_of(records, compression.codec());
     [&header.encode(&payload)[..], &payload[0]].concat()
 }
@@ -252,9 +252,8 @@ fn deltas_that_overflow_wrap_and_come_back() {
 fn a_wrong_record_count_is_noticed_with_every_codec() {
     for codec in Codec::ALL {
         let records = golden_b();
-        let payload = [Bytes::from(
-            codec::compress(Compression::new(codec), &[Bytes::from(encode_records(&records))], 0).unwrap(),
-        )];
+        let packed = codec::compress(Compression::new(codec), &[encode_records(&records)]).unwrap();
+        let payload = [Bytes::copy_from_slice(&packed)];
         let decode = |record_count| {
             let header = BatchHeader { record_count, ..header_of(&records, codec) };
             decode_batch(&[&header.encode(&payload)[..], &payload[0]].concat())

@@ -1,19 +1,17 @@
 //! Fixed-size blocks out of chunks of any size.
 
-use bytes::Bytes;
-
 /// Hands the bytes of `input` to `each` in blocks of `size`, the last one possibly shorter, none of them empty.
 ///
 /// A block that lies in one chunk is handed on where it is; only what spans chunks is gathered in `scratch`.
 pub(super) fn for_each<E>(
-    input: &[Bytes],
+    input: &[&[u8]],
     size: usize,
     scratch: &mut Vec<u8>,
     mut each: impl FnMut(&[u8]) -> Result<(), E>,
 ) -> Result<(), E> {
     scratch.clear();
     for (at, chunk) in input.iter().enumerate() {
-        let mut rest = &chunk[..];
+        let mut rest = *chunk;
         if !scratch.is_empty() {
             let (front, back) = rest.split_at(rest.len().min(size - scratch.len()));
             scratch.extend_from_slice(front);
@@ -45,11 +43,11 @@ mod tests {
     fn blocks_are_full_but_for_the_last_whatever_the_chunks() {
         let bytes: Vec<u8> = (0..=255).collect();
         for chunk_len in 1..40 {
-            let mut chunks: Vec<Bytes> = bytes.chunks(chunk_len).map(Bytes::copy_from_slice).collect();
-            chunks.insert(chunks.len() / 2, Bytes::new());
+            let mut chunks: Vec<&[u8]> = bytes.chunks(chunk_len).collect();
+            chunks.insert(chunks.len() / 2, &[]);
             for with_empty_end in [false, true] {
                 if with_empty_end {
-                    chunks.push(Bytes::new());
+                    chunks.push(&[]);
                 }
                 for size in [1, 7, 16, 128, 256, 300] {
                     let mut blocks = Vec::new();

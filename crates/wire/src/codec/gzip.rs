@@ -2,7 +2,6 @@
 
 use std::io::Read;
 
-use bytes::Bytes;
 use flate2::bufread::MultiGzDecoder;
 use flate2::{Compress, Compression as Level, FlushCompress, Status};
 
@@ -29,10 +28,10 @@ impl Encoder {
         self.level == level_number(level)
     }
 
-    pub(super) fn compress(&mut self, input: &[Bytes], out: &mut Vec<u8>) -> Result<(), CodecError> {
+    pub(super) fn compress(&mut self, input: &[&[u8]], out: &mut Vec<u8>) -> Result<(), CodecError> {
         self.state.reset();
         for chunk in input {
-            let mut rest = &chunk[..];
+            let mut rest = *chunk;
             while !rest.is_empty() {
                 let read = self.step(rest, out, FlushCompress::None)?.0;
                 rest = &rest[read..];

@@ -6,7 +6,6 @@
 //!
 //! Block sizes are little-endian; their highest bit says that the block is stored as it is.
 
-use bytes::Bytes;
 use lz4_flex::block::{
     CompressTable, DecompressError, compress_into_with_table, decompress_into, get_maximum_output_size,
 };
@@ -48,7 +47,7 @@ impl Encoder {
         }
     }
 
-    pub(super) fn compress(&mut self, input: &[Bytes], out: &mut Vec<u8>) -> Result<(), CodecError> {
+    pub(super) fn compress(&mut self, input: &[&[u8]], out: &mut Vec<u8>) -> Result<(), CodecError> {
         out.extend_from_slice(&MAGIC);
         out.extend_from_slice(&DESCRIPTOR);
         blocks::for_each(input, BLOCK, &mut self.gathered, |block| {

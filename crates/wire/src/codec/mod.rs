@@ -13,8 +13,9 @@ mod tests;
 mod zstd;
 
 use std::cell::Cell;
+use std::ops::Deref;
 
-use bytes::Bytes;
+use smallvec::SmallVec;
 
 pub use error::{CodecError, CodecFault};
 pub use level::{Compression, LevelError};
@@ -134,7 +135,22 @@ impl Compressor {
     /// # Errors
     ///
     /// [`CodecFault::Encoder`] if the codec fails, which none is known to do on any input. `out` then ends in bytes of no use.
-    pub fn compress(&mut self, compression: Compression, input: &[Bytes], out: &mut Vec<u8>) -> Result<(), CodecError> {
+    pub fn compress(
+        &mut self,
+        compression: Compression,
+        input: &[impl AsRef<[u8]>],
+        out: &mut Vec<u8>,
+    ) -> Result<(), CodecError> {
+        let slices: SmallVec<[&[u8]; 8]> = input.iter().map(AsRef::as_ref).collect();
+        self.compress_slices(compression, &slices, out)
+    }
+
+    fn compress_slices(
+        &mut self,
+        compression: Compression,
+        input: &[&[u8]],
+        out: &mut Vec<u8>,
+    ) -> Result<(), CodecError> {
         let level = compression.level();
         match compression.codec() {
             Codec::None => {
@@ -155,25 +171,62 @@ impl Compressor {
     }
 }
 
+/// What a thread keeps for [`compress`].
+#[derive(Default)]
+struct Kept {
+    compressor: Compressor,
+    out: Vec<u8>,
+}
+
+/// No more than this is kept of the buffer: few batches are larger, and those take so long to compress that one more buffer is nothing to it.
+const KEPT_BYTES: usize = 1 << 20;
+
 thread_local! {
-    static COMPRESSOR: Cell<Option<Box<Compressor>>> = const { Cell::new(None) };
+    static KEPT: Cell<Option<Box<Kept>>> = const { Cell::new(None) };
+}
+
+/// Compressed bytes, in the buffer that the thread keeps for [`compress`] and has back once this is dropped.
+pub struct Compressed(Option<Box<Kept>>);
+
+impl Deref for Compressed {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        self.0.as_ref().map_or(&[], |kept| &kept.out)
+    }
+}
+
+impl Drop for Compressed {
+    fn drop(&mut self) {
+        let Some(mut kept) = self.0.take() else { return };
+        kept.out.clear();
+        if kept.out.capacity() > KEPT_BYTES {
+            kept.out = Vec::new();
+        }
+        // A thread that ends keeps nothing.
+        let _ = KEPT.try_with(|place| place.set(Some(kept)));
+    }
+}
+
+impl std::fmt::Debug for Compressed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Compressed({})", self.len())
+    }
 }
 
 /// Compresses the records in `input` as one stream, its chunks taken in order.
 ///
-/// `capacity` is how many bytes the result will probably have; a good guess saves copies, a bad one harms nothing.
-/// Every thread keeps one [`Compressor`] for this function.
+/// Every thread keeps one [`Compressor`] for this function, and the buffer that the result is in, up to 1 MiB of it: how long it will be is not known
+/// before.
 ///
 /// # Errors
 ///
 /// [`CodecFault::Encoder`] if the codec fails, which none is known to do on any input.
-pub fn compress(compression: Compression, input: &[Bytes], capacity: usize) -> Result<Vec<u8>, CodecError> {
-    let mut out = Vec::with_capacity(capacity);
+pub fn compress(compression: Compression, input: &[impl AsRef<[u8]>]) -> Result<Compressed, CodecError> {
     // Taken out while it works: if it fails, or panics, it is dropped instead of being used again.
-    let mut compressor = COMPRESSOR.take().unwrap_or_default();
-    compressor.compress(compression, input, &mut out)?;
-    COMPRESSOR.set(Some(compressor));
-    Ok(out)
+    let mut kept = KEPT.take().unwrap_or_default();
+    kept.compressor.compress(compression, input, &mut kept.out)?;
+    Ok(Compressed(Some(kept)))
 }
 
 /// Decompresses `input` into at most `limit` bytes.

@@ -6,8 +6,6 @@
 //!
 //! All numbers are big-endian and 4 bytes. What does not begin like this is one raw block, as some other clients write it.
 
-use bytes::Bytes;
-
 use super::{Codec, CodecError, CodecFault, blocks};
 
 const MAGIC: [u8; 8] = [0x82, b'S', b'N', b'A', b'P', b'P', b'Y', 0];
@@ -33,7 +31,7 @@ impl Encoder {
         }
     }
 
-    pub(super) fn compress(&mut self, input: &[Bytes], out: &mut Vec<u8>) -> Result<(), CodecError> {
+    pub(super) fn compress(&mut self, input: &[&[u8]], out: &mut Vec<u8>) -> Result<(), CodecError> {
         out.extend_from_slice(&MAGIC);
         out.extend_from_slice(&VERSION.to_be_bytes());
         out.extend_from_slice(&VERSION.to_be_bytes());

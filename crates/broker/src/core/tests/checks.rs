@@ -152,7 +152,7 @@ fn zstd_needs_version_seven_and_the_other_codecs_do_not() {
         let mut draft = Draft::of(&["a", "b"]);
         draft.header.attributes = Attributes::new(codec);
         let compression = Compression::new(codec);
-        draft.payload = compress(compression, std::slice::from_ref(&draft.payload), 100).unwrap().into();
+        draft.payload = compress(compression, &[&draft.payload]).unwrap().to_vec().into();
         let mut request = kit.produce_of(draft.bytes());
         assert_eq!(kit.produce(&request).error, ErrorCode::NONE, "{codec:?}");
         request.version = ApiVersion(6);
