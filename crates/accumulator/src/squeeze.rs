@@ -8,7 +8,7 @@ use milena_mutants::Mutant;
 use milena_wire::{CodecError, Compressed, Compression, Payload, Sink, compress};
 use smallvec::SmallVec;
 
-use crate::chunk::{CHUNK_MAX, Chunk, capacity_for};
+use crate::chunk::{CHUNK_MAX, Chunk, capacity_for, is_pooled};
 use crate::lent::{self, Insert};
 use crate::memory::{Funds, Memory};
 use crate::topic::panic_text;
@@ -51,7 +51,9 @@ impl Plain {
         };
         let mut written = Payload::new();
         while !bytes.is_empty() {
-            let mut chunk = match own.next() {
+            // One that was made to measure for a large record may be far too large now.
+            let fits = |chunk: &Chunk| is_pooled(chunk.capacity()) || chunk.capacity() / 2 <= bytes.len();
+            let mut chunk = match own.find(fits) {
                 Some(chunk) => chunk.emptied(),
                 // To wait for memory here would be to wait for batches that cannot be sent before this one.
                 None => memory.forced_chunk(capacity_for(bytes.len().min(CHUNK_MAX), CHUNK_MAX), 0),
@@ -126,6 +128,11 @@ mod tests {
             assert_eq!((&written.concat()[..], memory.usage().used), (&text[..len], capacity));
             drop(written);
             assert_eq!(memory.usage().used, 0);
+        }
+        for (len, capacity) in [(5000, 8 << 10), (60_000, 100_000)] {
+            let measured = memory.chunk(100_000, 0, Funds::Budget).into_iter().collect();
+            let written = Plain::Own(measured, Vec::new()).overwritten(&text[..len], &memory);
+            assert_eq!((&written.concat()[..], memory.usage().used), (&text[..len], capacity));
         }
         // With lent values there is less room in chunks than there were bytes; and none in those that somebody else reads.
         for (is_own, len, capacity) in
