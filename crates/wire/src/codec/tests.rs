@@ -132,6 +132,21 @@ fn an_encoder_used_again_writes_what_a_new_one_writes() {
 }
 
 #[test]
+fn a_thread_has_its_buffer_back_empty_unless_it_has_grown_large() {
+    let kept = |len: usize| {
+        drop(compress(Compression::new(Codec::Lz4), &[noise(len)]).unwrap());
+        let kept = KEPT.take().unwrap();
+        let out = (kept.out.len(), kept.out.capacity());
+        KEPT.set(Some(kept));
+        out
+    };
+    let (len, small) = kept(100_000);
+    assert!(len == 0 && small > 100_000);
+    assert_eq!(kept(50_000), (0, small), "used again");
+    assert_eq!(kept(KEPT_BYTES), (0, 0), "what is stored takes more than 1 MiB");
+}
+
+#[test]
 fn what_is_written_does_not_depend_on_the_chunks() {
     let bytes = [text().repeat(300), noise(80_000)].concat();
     for codec in Codec::ALL {
