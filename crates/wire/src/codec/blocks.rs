@@ -4,14 +4,14 @@
 ///
 /// A block that lies in one chunk is handed on where it is; only what spans chunks is gathered in `scratch`.
 pub(super) fn for_each<E>(
-    input: &[&[u8]],
+    input: &[impl AsRef<[u8]>],
     size: usize,
     scratch: &mut Vec<u8>,
     mut each: impl FnMut(&[u8]) -> Result<(), E>,
 ) -> Result<(), E> {
     scratch.clear();
     for (at, chunk) in input.iter().enumerate() {
-        let mut rest = *chunk;
+        let mut rest = chunk.as_ref();
         if !scratch.is_empty() {
             let (front, back) = rest.split_at(rest.len().min(size - scratch.len()));
             scratch.extend_from_slice(front);

@@ -28,10 +28,10 @@ impl Encoder {
         self.level == level_number(level)
     }
 
-    pub(super) fn compress(&mut self, input: &[&[u8]], out: &mut Vec<u8>) -> Result<(), CodecError> {
+    pub(super) fn compress(&mut self, input: &[impl AsRef<[u8]>], out: &mut Vec<u8>) -> Result<(), CodecError> {
         self.state.reset();
         for chunk in input {
-            let mut rest = *chunk;
+            let mut rest = chunk.as_ref();
             while !rest.is_empty() {
                 let read = self.step(rest, out, FlushCompress::None)?.0;
                 rest = &rest[read..];

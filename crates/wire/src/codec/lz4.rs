@@ -47,7 +47,7 @@ impl Encoder {
         }
     }
 
-    pub(super) fn compress(&mut self, input: &[&[u8]], out: &mut Vec<u8>) -> Result<(), CodecError> {
+    pub(super) fn compress(&mut self, input: &[impl AsRef<[u8]>], out: &mut Vec<u8>) -> Result<(), CodecError> {
         out.extend_from_slice(&MAGIC);
         out.extend_from_slice(&DESCRIPTOR);
         blocks::for_each(input, BLOCK, &mut self.gathered, |block| {

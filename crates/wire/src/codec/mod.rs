@@ -15,8 +15,6 @@ mod zstd;
 use std::cell::Cell;
 use std::ops::Deref;
 
-use smallvec::SmallVec;
-
 pub use error::{CodecError, CodecFault};
 pub use level::{Compression, LevelError};
 
@@ -141,20 +139,10 @@ impl Compressor {
         input: &[impl AsRef<[u8]>],
         out: &mut Vec<u8>,
     ) -> Result<(), CodecError> {
-        let slices: SmallVec<[&[u8]; 8]> = input.iter().map(AsRef::as_ref).collect();
-        self.compress_slices(compression, &slices, out)
-    }
-
-    fn compress_slices(
-        &mut self,
-        compression: Compression,
-        input: &[&[u8]],
-        out: &mut Vec<u8>,
-    ) -> Result<(), CodecError> {
         let level = compression.level();
         match compression.codec() {
             Codec::None => {
-                input.iter().for_each(|chunk| out.extend_from_slice(chunk));
+                input.iter().for_each(|chunk| out.extend_from_slice(chunk.as_ref()));
                 Ok(())
             }
             Codec::Gzip => {

@@ -31,7 +31,7 @@ impl Encoder {
         }
     }
 
-    pub(super) fn compress(&mut self, input: &[&[u8]], out: &mut Vec<u8>) -> Result<(), CodecError> {
+    pub(super) fn compress(&mut self, input: &[impl AsRef<[u8]>], out: &mut Vec<u8>) -> Result<(), CodecError> {
         out.extend_from_slice(&MAGIC);
         out.extend_from_slice(&VERSION.to_be_bytes());
         out.extend_from_slice(&VERSION.to_be_bytes());

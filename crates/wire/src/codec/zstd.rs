@@ -30,13 +30,13 @@ impl Encoder {
         self.level == level.unwrap_or(Compression::ZSTD_DEFAULT_LEVEL)
     }
 
-    pub(super) fn compress(&mut self, input: &[&[u8]], out: &mut Vec<u8>) -> Result<(), CodecError> {
+    pub(super) fn compress(&mut self, input: &[impl AsRef<[u8]>], out: &mut Vec<u8>) -> Result<(), CodecError> {
         self.context.abandon_frame();
-        let len: usize = input.iter().map(|chunk| chunk.len()).sum();
+        let len: usize = input.iter().map(|chunk| chunk.as_ref().len()).sum();
         // The size in the frame's header lets a reader allocate once, and keeps the window no larger than the batch.
         self.context.set_pledged_content_size(len as u64).map_err(failed)?;
         for chunk in input {
-            let mut rest = *chunk;
+            let mut rest = chunk.as_ref();
             while !rest.is_empty() {
                 let taken = self.context.write(out, rest).map_err(failed)?;
                 rest = &rest[taken..];
