@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::case::{CASES, Case, Clients, Group};
 use super::client::{CLIENTS, Client, FLOOR, MILENA};
 use super::json::Fields;
+use super::line;
 use super::process;
 use super::sink::Sink;
 
@@ -69,9 +70,8 @@ impl Plan {
             let clients: Vec<Client> = self.clients.iter().copied().filter(|client| takes_part(case, client)).collect();
             self.warm_up(case, &clients);
             for round in 0..self.rounds {
-                for turn in 0..clients.len() {
-                    let client = clients[(turn + round) % clients.len()];
-                    let run = self.run_one(case, client, round);
+                for turn in order(clients.len(), round) {
+                    let run = self.run_one(case, clients[turn], round);
                     println!("{}", summary(case, &run));
                     runs.push(run.into_value());
                 }
@@ -137,6 +137,7 @@ impl Plan {
             command.arg(format!("seconds={}", self.seconds));
         }
         command.args(args);
+        let line = line::round_trip_ns();
         let (busy, began, own) = (process::machine_cpu(), Instant::now(), process::children_cpu());
         let sink_before = sink.as_ref().map_or(0.0, Sink::cpu);
         let mut fields = process::run(command, Duration::from_secs(90))?;
@@ -145,11 +146,23 @@ impl Plan {
         let others = (process::machine_cpu() - busy - own - sink_cpu).max(0.0) / began.elapsed().as_secs_f64();
         fields.put("others", round3(others));
         fields.put("sink_cpu", round3(sink_cpu));
+        if let Some(ns) = line {
+            fields.put("line_ns", ns.round());
+        }
         if let Some(tls) = tls {
             fields.put("tls", &*tls.agreed);
         }
         Ok(fields)
     }
+}
+
+/// Whose turn it is in a round of so many clients: each time another one begins, and every other time the order is the opposite. What one leaves behind, as files that
+/// a broker has yet to write and to delete, is then not always the same one's to bear.
+fn order(clients: usize, round: usize) -> impl Iterator<Item = usize> {
+    (0..clients).map(move |turn| match round % 2 {
+        0 => (turn + round) % clients,
+        _ => (clients - turn + round) % clients,
+    })
 }
 
 fn takes_part(case: &Case, client: &Client) -> bool {
@@ -192,10 +205,25 @@ fn summary(case: &Case, run: &Fields) -> String {
     {
         line += &format!(" {:>10.0} records/s {:>7.3} us", records / seconds, cpu * 1e6 / records);
     }
-    for name in ["p50", "p99", "p999", "first_ack_ms", "wakeups_10s", "idle_cpu_us_10s", "rss_mib", "others"] {
+    for name in ["p50", "p99", "p999", "first_ack_ms", "wakeups_10s", "idle_cpu_us_10s", "rss_mib", "others", "line_ns"]
+    {
         if let Some(value) = run.number(name) {
             line += &format!("  {name} {value:.1}");
         }
     }
     line
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn each_round_has_every_client_once_begins_with_another_and_goes_the_other_way() {
+        let rounds: Vec<Vec<usize>> = (0..4).map(|round| order(4, round).collect()).collect();
+        assert_eq!(rounds, [[0, 1, 2, 3], [1, 0, 3, 2], [2, 3, 0, 1], [3, 2, 1, 0]]);
+        assert!((0..9).all(|round| order(9, round).collect::<BTreeSet<_>>().len() == 9));
+    }
 }

@@ -156,16 +156,26 @@ impl Measured {
         table
     }
 
+    /// Of the runs that have such a number.
+    fn of_all_runs(&self, name: &str) -> Option<Spread> {
+        let cases = self.0["cases"].as_object().into_iter().flat_map(|cases| cases.values());
+        let runs = cases.flat_map(|runs| runs.as_array().into_iter().flatten());
+        Spread::of(runs.filter_map(|run| run[name].as_f64()))
+    }
+
     fn machine(&self) -> String {
         let machine = &self.0["machine"];
-        let runs = self.0["cases"].as_object().into_iter().flat_map(|cases| cases.values());
-        let others = runs.flat_map(|runs| runs.as_array().into_iter().flatten());
-        let others = Spread::of(others.filter_map(|run| run["others"].as_f64()));
-        let others = others.map_or(String::new(), |spread| {
+        let others = self.of_all_runs("others").map_or(String::new(), |spread| {
             format!(" Beside client and sink, other processes used {:.2} of the processors in the median run (up to {:.2}).", spread.median, spread.high)
         });
+        let line = self.of_all_runs("line_ns").map_or(String::new(), |spread| {
+            let Spread { low, median, high } = spread;
+            format!(
+                " A cache line was back from the other processor after {median:.0} ns in the median run ({low:.0} to {high:.0})."
+            )
+        });
         format!(
-            "{} processors ({}), Linux {}.{others}\n",
+            "{} processors ({}), Linux {}.{others}{line}\n",
             machine["cpus"],
             machine["model"].as_str().unwrap_or("unknown"),
             machine["kernel"].as_str().unwrap_or("unknown"),
