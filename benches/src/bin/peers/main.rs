@@ -5,8 +5,9 @@
 //! peers report FILE DOCUMENT      replaces the generated parts of a document, and draws its charts beside it
 //! ```
 //!
-//! A round runs every client once per case, each against a sink of its own, starts with another client each time, and every other one goes the other
-//! way round, so that what disturbs the machine, or one leaves behind, disturbs all of them. What is reported are medians over the rounds, and ratios of two clients of the same round.
+//! A round runs every client once per case, each against a sink of its own, and starts with another client each time; every other round
+//! goes the other way round. So what disturbs the machine, or one of them leaves behind, disturbs all of them. What is reported are medians
+//! over the rounds, and ratios of two clients of the same round.
 
 mod case;
 mod chart;

@@ -156,8 +156,8 @@ impl Plan {
     }
 }
 
-/// Whose turn it is in a round of so many clients: each time another one begins, and every other time the order is the opposite. What one leaves behind, as files that
-/// a broker has yet to write and to delete, is then not always the same one's to bear.
+/// Whose turn it is in a round of so many clients: each time another one begins, and every other time the order is the opposite. What one
+/// leaves behind, as files that a broker has yet to write and to delete, is then not always the same one's to bear.
 fn order(clients: usize, round: usize) -> impl Iterator<Item = usize> {
     (0..clients).map(move |turn| match round % 2 {
         0 => (turn + round) % clients,
