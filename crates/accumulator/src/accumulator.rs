@@ -6,6 +6,7 @@ use milena_mutants::Mutant;
 use milena_wire::{PartitionId, Timestamp, TopicName};
 
 use crate::append::{ByHandle, ByToken};
+use crate::behind::CatchUp;
 use crate::core::Core;
 use crate::inner::Inner;
 use crate::memory::{MemoryUse, Queued};
@@ -13,7 +14,7 @@ use crate::queue::PartitionQueue;
 use crate::reserve::{Reservation, Reserve};
 use crate::sync::Ordering;
 use crate::topic::{Topic, TopicShape};
-use crate::{AccumulatorConfig, At, Clock, Delivery, Failure, Hooks, Outcome, RecordRef, Refused, Urgency};
+use crate::{AccumulatorConfig, At, Clock, Delivery, Failure, Hooks, Outcome, Pace, RecordRef, Refused, Urgency};
 
 /// All that is queued, shared between the threads that append and the sender. Cheap to clone.
 ///
@@ -49,7 +50,24 @@ impl Accumulator {
         urgency: Urgency,
         memory: Option<Reservation>,
     ) -> Result<Delivery, Refused> {
-        self.enter(&clock, record, urgency, memory, ByHandle)
+        self.enter(&clock, record, urgency, Pace::Any, memory, ByHandle)
+    }
+
+    /// As [`append`](Self::append), of a record that may have to wait for the sender.
+    ///
+    /// # Errors
+    ///
+    /// As [`append`](Self::append); and with [`Pace::Sender`] [`Refused::Behind`] for a record that would begin a batch of a partition that the sender
+    /// is behind with.
+    #[inline(always)]
+    pub fn append_at_pace(
+        &self,
+        clock: impl Clock,
+        record: &RecordRef<'_>,
+        urgency: Urgency,
+        pace: Pace,
+    ) -> Result<Delivery, Refused> {
+        self.enter(&clock, record, urgency, pace, None, ByHandle)
     }
 
     /// Queues a record whose outcome goes to [`Hooks::report`] under `token`, which need not be unique.
@@ -68,7 +86,30 @@ impl Accumulator {
         memory: Option<Reservation>,
         token: u64,
     ) -> Result<(), Refused> {
-        self.enter(&clock, record, urgency, memory, ByToken(token))
+        self.enter(&clock, record, urgency, Pace::Any, memory, ByToken(token))
+    }
+
+    /// As [`append_with_token`](Self::append_with_token), of a record that may have to wait for the sender.
+    ///
+    /// # Errors
+    ///
+    /// As [`append_at_pace`](Self::append_at_pace).
+    #[inline(always)]
+    pub fn append_with_token_at_pace(
+        &self,
+        clock: impl Clock,
+        record: &RecordRef<'_>,
+        urgency: Urgency,
+        pace: Pace,
+        token: u64,
+    ) -> Result<(), Refused> {
+        self.enter(&clock, record, urgency, pace, None, ByToken(token))
+    }
+
+    /// Waits until the sender has caught up with a partition. None if there is no such partition.
+    #[must_use]
+    pub fn catch_up(&self, topic: &str, partition: PartitionId) -> Option<CatchUp> {
+        self.inner.queue(topic, partition).map(CatchUp::new)
     }
 
     /// Waits in line for `bytes` of memory, or for the whole memory if that is less.

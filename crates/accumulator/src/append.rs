@@ -20,7 +20,7 @@ use crate::reserve::Reservation;
 use crate::stake::Promise;
 use crate::story::Story;
 use crate::topic::{Target, Topic};
-use crate::{Clock, RecordRef, Refused, Urgency};
+use crate::{Clock, Pace, RecordRef, Refused, Urgency};
 
 /// A record on its way in.
 pub(crate) struct Entry<'a> {
@@ -28,6 +28,7 @@ pub(crate) struct Entry<'a> {
     pub(crate) timestamp_ms: i64,
     pub(crate) clock: &'a dyn Clock,
     pub(crate) urgency: Urgency,
+    pub(crate) pace: Pace,
 }
 
 /// How a record's caller will hear of its outcome.
@@ -118,6 +119,7 @@ impl Accumulator {
         clock: &dyn Clock,
         record: &RecordRef<'_>,
         urgency: Urgency,
+        pace: Pace,
         memory: Option<Reservation>,
         claim: C,
     ) -> Result<C::Handle, Refused> {
@@ -132,7 +134,7 @@ impl Accumulator {
                 drop(memory);
                 Ok(handle)
             }
-            None => self.enter_slowly(&Entry { record, timestamp_ms, clock, urgency }, memory, claim),
+            None => self.enter_slowly(&Entry { record, timestamp_ms, clock, urgency, pace }, memory, claim),
         }
     }
 

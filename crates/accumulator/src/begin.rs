@@ -16,7 +16,7 @@ use crate::sticky::Sticky;
 use crate::tail::Tail;
 use crate::tokens::{self, Tokens};
 use crate::topic::{Target, Topic};
-use crate::{Refused, Urgency};
+use crate::{Pace, Refused, Urgency};
 
 impl Topic {
     /// Begins a new batch with a record that found no open batch with room, or is large.
@@ -49,6 +49,13 @@ impl Topic {
                 core.wake_sender();
             }
             return self.put(Target::stuck_to(self.sticky.move_on(choice, self)), entry, payer, claim);
+        }
+        if entry.pace == Pace::Sender && queue.is_behind() {
+            drop(tail);
+            if tell {
+                core.wake_sender();
+            }
+            return Err(Refused::Behind { partition: queue.partition() });
         }
         let size = Place::FIRST.size(&entry.record.parts);
         let mut tokens = Tokens::default();

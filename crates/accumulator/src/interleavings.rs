@@ -2,6 +2,7 @@
 //!
 //! A lost wake-up is a deadlock here, which shuttle finds. The sender is a thread that does with the accumulator what the real one does.
 
+mod behind;
 mod deliveries;
 mod diversion;
 mod ends;

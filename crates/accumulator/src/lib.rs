@@ -12,13 +12,14 @@
 //! - [`PartitionQueue`], [`ClosedBatch`], [`SealedBatch`] are a batch's stations.
 //! - [`Diverted`] is a failed batch that still has its records, for whoever can do more with them.
 //! - [`Delivery`] and [`Hooks`] are how callers hear of outcomes; [`Failure`] says what went wrong.
-//! - [`Reserve`] is the line in which callers wait for memory.
+//! - [`Reserve`] is the line in which callers wait for memory, [`CatchUp`] how they wait for a sender that is behind.
 //! - [`PartitionerKind`] chooses partitions.
 
 mod accumulator;
 mod ahead;
 mod append;
 mod begin;
+mod behind;
 mod cell;
 mod chunk;
 mod closed;
@@ -72,6 +73,7 @@ mod waiting;
 mod wake;
 
 pub use accumulator::Accumulator;
+pub use behind::CatchUp;
 pub use closed::{ClosedBatch, OwedBatch, SealJob, SealedBytes};
 pub use config::AccumulatorConfig;
 pub use delivery::{Delivery, DeliveryError};
@@ -83,7 +85,7 @@ pub use park::{ready_to_wait, without_waiting};
 pub use partitioner::{CustomPartitioner, PartitionRequest, PartitionerKind};
 pub use queue::{ENOUGH_BYTES, PartitionQueue, QueueView, Take};
 pub use receipt::{Receipt, ReceiptTopic};
-pub use record::{At, Clock, RecordRef, Refused, Urgency};
+pub use record::{At, Clock, Pace, RecordRef, Refused, Urgency};
 pub use reserve::{Closed, Reservation, Reserve};
 pub use sealed::{SealedBatch, Stamp};
 pub use topic::TopicShape;

@@ -11,6 +11,7 @@ use milena_mutants::Mutant;
 use milena_wire::Timestamp;
 
 use crate::ClosedBatch;
+use crate::behind;
 use crate::cell::BatchCell;
 use crate::queue::{ENOUGH_BYTES, QueueView};
 
@@ -26,6 +27,8 @@ pub(crate) struct Line {
     /// The open batch, as it was announced.
     open: Option<Begun>,
     notice: Notice,
+    /// Those who wait for the sender to catch up, if anybody ever did.
+    pub(crate) behind: Option<Box<behind::Waiting>>,
 }
 
 /// What the line knows of an open batch.

@@ -16,7 +16,7 @@ use crate::open::{OpenBatch, forced_chunk};
 use crate::story::Story;
 use crate::topic::Topic;
 use crate::waiting::WaitingBatch;
-use crate::{At, ClosedBatch, Failure, FailureKind, Fate, Outcome, RecordRef, Refused, Urgency};
+use crate::{At, ClosedBatch, Failure, FailureKind, Fate, Outcome, Pace, RecordRef, Refused, Urgency};
 
 /// The claim of a record that is moved to a partition: its handle, if there is one, is told where it went.
 #[derive(Clone, Copy)]
@@ -115,7 +115,7 @@ impl Topic {
         let record =
             RecordRef { topic: self.name.as_str(), partition, parts, timestamp_ms: Some(timestamp_ms), shared: None };
         let clock = &At { now: created, wall_ms: timestamp_ms };
-        let entry = Entry { record: &record, timestamp_ms, clock, urgency };
+        let entry = Entry { record: &record, timestamp_ms, clock, urgency, pace: Pace::Any };
         self.put(target, &entry, &mut Payer::Forced, Moved { token })
     }
 }

@@ -29,6 +29,11 @@ impl Drop for Restored {
     }
 }
 
+/// Whether this thread may wait for something that the sender does.
+pub(crate) fn may_wait() -> bool {
+    !DELIVERS.with(Cell::get)
+}
+
 /// This thread is about to sleep until something is delivered.
 ///
 /// # Panics
@@ -36,7 +41,7 @@ impl Drop for Restored {
 /// Within [`without_waiting`]: it would sleep for ever.
 pub fn ready_to_wait() {
     assert!(
-        !DELIVERS.with(Cell::get),
+        may_wait(),
         "this thread drives the producer's sockets and would wait for itself: a delivery handler that waits needs a thread of its own \
          (HandlerThread::Own); `try_enqueue` does not wait"
     );

@@ -1,5 +1,6 @@
 use std::fmt;
 use std::sync::Arc;
+use std::task::Waker;
 
 use milena_mutants::Mutant;
 use milena_wire::{PartitionId, Timestamp, TopicName};
@@ -10,8 +11,9 @@ use crate::core::Core;
 use crate::latch::{Latch, LatchGuard};
 use crate::line::{Begun, Line};
 use crate::open::OpenBatch;
-use crate::sync::{AtomicBool, AtomicU32, Mutex, Ordering};
+use crate::sync::{AtomicBool, AtomicU32, AtomicUsize, Mutex, Ordering};
 use crate::tail::Tail;
+use crate::wake::wake_all;
 
 /// The batches of one partition that the sender has not taken yet: closed ones, oldest first, and the open one.
 ///
@@ -27,19 +29,21 @@ use crate::tail::Tail;
 ///
 /// As long as it has not looked since it heard, it does not hear again either: what keeps it from looking will bring it back.
 pub struct PartitionQueue {
-    core: Arc<Core>,
+    pub(crate) core: Arc<Core>,
     home: Arc<Home>,
     partition: PartitionId,
     slot: usize,
     /// Locked before the line, never after it.
     tail: Apart<Latch<Tail>>,
-    line: Mutex<Line>,
+    pub(crate) line: Mutex<Line>,
     /// In the list that `take_ready` empties.
     listed: AtomicBool,
     /// Batches in this queue, for the adaptive partitioner, who takes no locks.
-    depth: AtomicU32,
+    pub(crate) depth: AtomicU32,
     /// Batches the sender took and has not sent.
     backlog: AtomicU32,
+    /// So many batches are to be taken before anybody waits for the sender again. Written under the lock of the line.
+    pub(crate) not_waited_for: AtomicUsize,
 }
 
 /// On cache lines of its own: what the sender does beside it is not to slow down those who write there.
@@ -86,6 +90,7 @@ impl PartitionQueue {
             listed: AtomicBool::new(false),
             depth: AtomicU32::new(0),
             backlog: AtomicU32::new(0),
+            not_waited_for: AtomicUsize::new(0),
             core: Arc::clone(core),
         })
     }
@@ -155,7 +160,9 @@ impl PartitionQueue {
         let mut line = self.line.lock();
         let closed = line.pop();
         if closed.is_some() || take == Take::ClosedOnly || line.open().is_none() {
-            self.took(&mut line, closed.is_some());
+            let caught_up = self.took(&mut line, closed.is_some());
+            drop(line);
+            wake_all(caught_up.into_iter().flatten());
             return closed;
         }
         drop(line);
@@ -167,16 +174,22 @@ impl PartitionQueue {
             line.skip();
             tail.close(&self.core)
         });
-        self.took(&mut line, batch.is_some());
+        let caught_up = self.took(&mut line, batch.is_some());
+        drop(line);
+        drop(tail);
+        wake_all(caught_up.into_iter().flatten());
         batch
     }
 
-    fn took(&self, line: &mut Line, some: bool) {
+    /// Who waited for this, to be woken under no lock.
+    fn took(&self, line: &mut Line, some: bool) -> Option<impl Iterator<Item = Waker> + use<>> {
         if some {
             line.taken();
             self.publish_depth(line);
+            self.note_taken(line)
         } else {
             line.seen(self.core.config.linger_zero);
+            None
         }
     }
 
@@ -267,6 +280,7 @@ impl PartitionQueue {
     /// Takes no more records.
     pub(crate) fn refuse(&self) {
         self.tail.0.lock().refusing = true;
+        self.wait_no_more();
     }
 
     /// Takes everything, for good.
@@ -279,6 +293,8 @@ impl PartitionQueue {
         let mut batches = line.drain();
         self.publish_depth(&line);
         batches.extend(last);
+        drop((line, tail));
+        self.wait_no_more();
         batches
     }
 }

@@ -73,6 +73,15 @@ pub enum Urgency {
     Now,
 }
 
+/// Whether a record waits while the sender is behind with its partition.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Pace {
+    /// It goes in as long as there is memory.
+    Any,
+    /// It is [`Refused::Behind`] then.
+    Sender,
+}
+
 /// Why a record was not queued. It was not written and never will be; nothing of it is kept.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
@@ -82,6 +91,12 @@ pub enum Refused {
     Memory {
         /// What to reserve.
         bytes: usize,
+    },
+    /// The sender is behind with the record's partition, and the record may wait for that: [`catch_up`](crate::Accumulator::catch_up), and
+    /// append it however things are then.
+    Behind {
+        /// Where the record would go.
+        partition: PartitionId,
     },
     /// No batch may hold the record.
     RecordTooLarge {
@@ -119,6 +134,9 @@ impl fmt::Display for Refused {
                     f,
                     "the buffer memory is full: {bytes} bytes are needed; wait for memory, or raise buffer_memory"
                 )
+            }
+            Self::Behind { partition } => {
+                write!(f, "many records of partition {partition} are queued already: wait for some of them to be sent")
             }
             Self::RecordTooLarge { size, limit } => write!(
                 f,

@@ -1,6 +1,7 @@
 //! Behaviour of the whole, one file per subject.
 
 mod appending;
+mod behind;
 mod deliveries;
 mod diverting;
 mod lending;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use milena_accumulator::{Delivery, Receipt, Refused, Urgency};
+use milena_accumulator::{Delivery, Pace, Receipt, Refused, Urgency};
 
 use crate::block_on::block_on;
 use crate::error::{CloseError, EnqueueError, FlushError, NotReady, Rejected, SendError};
@@ -31,7 +31,7 @@ impl Blocking<'_> {
     /// The record was not taken.
     #[inline(always)]
     pub fn enqueue<'a>(self, record: impl Into<Record<'a>>) -> Result<Delivery, EnqueueError> {
-        match self.0.shared.enter(record.into(), Urgency::Linger) {
+        match self.0.shared.enter(record.into(), Urgency::Linger, Pace::Sender) {
             Ok(delivery) => Ok(delivery),
             Err((refused, record)) => self.enqueue_after(refused, record),
         }
@@ -55,7 +55,7 @@ impl Blocking<'_> {
     /// The record was not taken.
     #[inline(always)]
     pub fn enqueue_with<'a>(self, record: impl Into<Record<'a>>, token: u64) -> Result<(), EnqueueError> {
-        match self.0.shared.enter_with_token(record.into(), token) {
+        match self.0.shared.enter_with_token(record.into(), Pace::Sender, token) {
             Ok(()) => Ok(()),
             Err((refused, record)) => self.enqueue_with_after(refused, record, token),
         }
@@ -64,12 +64,14 @@ impl Blocking<'_> {
     #[cold]
     #[inline(never)]
     fn enqueue_after(self, refused: Refused, record: Record<'_>) -> Result<Delivery, EnqueueError> {
+        self.0.shared.catch_up_blocking(&refused, &record);
         block_on(self.0.append_after(refused, &record, Urgency::Linger))
     }
 
     #[cold]
     #[inline(never)]
     fn enqueue_with_after(self, refused: Refused, record: Record<'_>, token: u64) -> Result<(), EnqueueError> {
+        self.0.shared.catch_up_blocking(&refused, &record);
         block_on(self.0.append_with_token_after(refused, &record, token))
     }
 

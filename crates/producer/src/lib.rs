@@ -30,6 +30,7 @@ mod health;
 mod letter_topic;
 mod letters;
 mod notices;
+mod pace;
 mod patience;
 mod producer;
 mod properties;

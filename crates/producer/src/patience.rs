@@ -72,6 +72,11 @@ impl Drop for Patience {
 }
 
 impl Place<'_> {
+    /// Whether its waker was taken to be woken.
+    pub(crate) fn is_over(&self) -> bool {
+        !self.patience.line.lock().waiting.contains_key(&self.key)
+    }
+
     /// As [`Patience::wait`], for a task that may be another by now.
     pub(crate) fn renew(&self, waker: &Waker) {
         let is_known = |known: &Waker| known.will_wake(waker);

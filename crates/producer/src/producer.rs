@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use milena_accumulator::{Accumulator, Delivery, Receipt, Refused, Reservation, Urgency};
+use milena_accumulator::{Accumulator, Delivery, Pace, Receipt, Refused, Reservation, Urgency};
 use milena_sender::{Command, CommandResult, HealthBoard, Metrics, MetricsSnapshot, TopicPartitions};
 
 use crate::builder::ProducerBuilder;
@@ -76,8 +76,13 @@ impl Producer {
         &self.shared.config
     }
 
-    /// Queues `record` and returns the handle to its outcome. Waits for memory alone, at most `max_block`, first come
-    /// first served.
+    /// Queues `record` and returns the handle to its outcome.
+    ///
+    /// Waits for memory, at most `max_block`, first come first served; and before that, for 2 ms at most, while the I/O is behind with the record's
+    /// partition by more than its share of 4 MiB (but at least 256 KiB and four batches): what is queued beyond what the processor's caches hold
+    /// makes every record cost more. Where the I/O is not back in that time, because the network or a broker is slow, nobody waits for it
+    /// any more until eight times as much has been sent, and the whole `buffer_memory` is filled. [`try_enqueue`](Self::try_enqueue) does not
+    /// wait, and [`send`](Self::send) waits for memory alone.
     ///
     /// # Errors
     ///
@@ -87,7 +92,7 @@ impl Producer {
     ///
     /// Dropped before it is done, the record is not queued and no memory is held.
     pub async fn enqueue<'a>(&self, record: impl Into<Record<'a>>) -> Result<Delivery, EnqueueError> {
-        match self.shared.enter(record.into(), Urgency::Linger) {
+        match self.shared.enter(record.into(), Urgency::Linger, Pace::Sender) {
             Ok(delivery) => Ok(delivery),
             Err((refused, record)) => self.append_after(refused, &record, Urgency::Linger).await,
         }
@@ -101,7 +106,7 @@ impl Producer {
     #[expect(clippy::result_large_err, reason = "the record comes back as it was given, without an allocation")]
     #[inline(always)]
     pub fn try_enqueue<'a>(&self, record: impl Into<Record<'a>>) -> Result<Delivery, Rejected<'a>> {
-        match self.shared.enter(record.into(), Urgency::Linger) {
+        match self.shared.enter(record.into(), Urgency::Linger, Pace::Any) {
             Ok(delivery) => Ok(delivery),
             Err((refused, record)) => Err(self.reject(refused, record)),
         }
@@ -126,7 +131,7 @@ impl Producer {
     ///
     /// As [`enqueue`](Self::enqueue).
     pub async fn enqueue_with<'a>(&self, record: impl Into<Record<'a>>, token: u64) -> Result<(), EnqueueError> {
-        match self.shared.enter_with_token(record.into(), token) {
+        match self.shared.enter_with_token(record.into(), Pace::Sender, token) {
             Ok(()) => Ok(()),
             Err((refused, record)) => self.append_with_token_after(refused, &record, token).await,
         }
@@ -142,7 +147,7 @@ impl Producer {
     ///
     /// Dropped before it is done, the record may be queued or not. A queued record is still delivered.
     pub async fn send<'a>(&self, record: impl Into<Record<'a>>) -> Result<Receipt, SendError> {
-        let delivery = match self.shared.enter(record.into(), Urgency::Now) {
+        let delivery = match self.shared.enter(record.into(), Urgency::Now, Pace::Any) {
             Ok(delivery) => delivery,
             Err((refused, record)) => self.append_after(refused, &record, Urgency::Now).await?,
         };
@@ -163,7 +168,7 @@ impl Producer {
     {
         let mut deliveries: Vec<Result<Delivery, EnqueueError>> = Vec::new();
         for record in records {
-            deliveries.push(match self.shared.enter(record.into(), Urgency::Linger) {
+            deliveries.push(match self.shared.enter(record.into(), Urgency::Linger, Pace::Sender) {
                 Ok(delivery) => Ok(delivery),
                 Err((refused, record)) => self.append_after(refused, &record, Urgency::Linger).await,
             });
@@ -342,7 +347,7 @@ impl Producer {
         Health { spool, ..Health::new(self.shared.clock, state, &self.shared.health.read()) }
     }
 
-    /// Queues a record that was `refused` at first, once there is memory for it if memory is what it lacks.
+    /// Queues a record that was `refused` at first, once what it has to wait for is there.
     pub(crate) async fn append_after(
         &self,
         mut refused: Refused,
@@ -351,8 +356,8 @@ impl Producer {
     ) -> Result<Delivery, EnqueueError> {
         let mut since = None;
         loop {
-            let memory = self.wait_for_memory(refused, record, &mut since).await?;
-            match self.shared.append(record, urgency, Some(memory)) {
+            let memory = self.wait_for_what(refused, record, &mut since).await?;
+            match self.shared.append(record, urgency, memory) {
                 Ok(delivery) => return Ok(delivery),
                 Err(again) => refused = again,
             }
@@ -368,11 +373,27 @@ impl Producer {
     ) -> Result<(), EnqueueError> {
         let mut since = None;
         loop {
-            let memory = self.wait_for_memory(refused, record, &mut since).await?;
-            match self.shared.append_with_token(record, token, Some(memory)) {
+            let memory = self.wait_for_what(refused, record, &mut since).await?;
+            match self.shared.append_with_token(record, token, memory) {
                 Ok(()) => return Ok(()),
                 Err(again) => refused = again,
             }
+        }
+    }
+
+    /// Waits for what a record was `refused` for, if that passes: for the I/O thread, or for the memory that it returns.
+    async fn wait_for_what(
+        &self,
+        refused: Refused,
+        record: &Record<'_>,
+        since: &mut Option<Instant>,
+    ) -> Result<Option<Reservation>, EnqueueError> {
+        match self.shared.behind(&refused, record) {
+            Some(behind) => {
+                self.shared.catch_up(behind).await;
+                Ok(None)
+            }
+            None => self.wait_for_memory(refused, record, since).await.map(Some),
         }
     }
 
@@ -427,12 +448,17 @@ impl Shared {
     /// Appends `record`, or gives it back.
     #[expect(clippy::result_large_err, reason = "inlined: the record is put together only where it is refused")]
     #[inline(always)]
-    pub(crate) fn enter<'a>(&self, record: Record<'a>, urgency: Urgency) -> Result<Delivery, (Refused, Record<'a>)> {
+    pub(crate) fn enter<'a>(
+        &self,
+        record: Record<'a>,
+        urgency: Urgency,
+        pace: Pace,
+    ) -> Result<Delivery, (Refused, Record<'a>)> {
         let view = match record.into_view() {
             Ok(view) => view,
-            Err(record) => return self.enter_owned(record, urgency),
+            Err(record) => return self.enter_owned(record, urgency, pace),
         };
-        match self.accumulator.append(self.clock, &view, urgency, None) {
+        match self.accumulator.append_at_pace(self.clock, &view, urgency, pace) {
             Ok(delivery) => Ok(delivery),
             Err(refused) => Err((refused, Record::of(view))),
         }
@@ -440,8 +466,13 @@ impl Shared {
 
     #[expect(clippy::result_large_err, reason = "nothing else than what was given")]
     #[inline(never)]
-    fn enter_owned<'a>(&self, record: Record<'a>, urgency: Urgency) -> Result<Delivery, (Refused, Record<'a>)> {
-        match self.append(&record, urgency, None) {
+    fn enter_owned<'a>(
+        &self,
+        record: Record<'a>,
+        urgency: Urgency,
+        pace: Pace,
+    ) -> Result<Delivery, (Refused, Record<'a>)> {
+        match record.with_ref(|view| self.accumulator.append_at_pace(self.clock, view, urgency, pace)) {
             Ok(delivery) => Ok(delivery),
             Err(refused) => Err((refused, record)),
         }
@@ -450,12 +481,17 @@ impl Shared {
     /// As [`enter`](Self::enter).
     #[expect(clippy::result_large_err, reason = "inlined: the record is put together only where it is refused")]
     #[inline(always)]
-    pub(crate) fn enter_with_token<'a>(&self, record: Record<'a>, token: u64) -> Result<(), (Refused, Record<'a>)> {
+    pub(crate) fn enter_with_token<'a>(
+        &self,
+        record: Record<'a>,
+        pace: Pace,
+        token: u64,
+    ) -> Result<(), (Refused, Record<'a>)> {
         let view = match record.into_view() {
             Ok(view) => view,
-            Err(record) => return self.enter_owned_with_token(record, token),
+            Err(record) => return self.enter_owned_with_token(record, pace, token),
         };
-        match self.accumulator.append_with_token(self.clock, &view, Urgency::Linger, None, token) {
+        match self.accumulator.append_with_token_at_pace(self.clock, &view, Urgency::Linger, pace, token) {
             Ok(()) => Ok(()),
             Err(refused) => Err((refused, Record::of(view))),
         }
@@ -463,14 +499,27 @@ impl Shared {
 
     #[expect(clippy::result_large_err, reason = "nothing else than what was given")]
     #[inline(never)]
-    fn enter_owned_with_token<'a>(&self, record: Record<'a>, token: u64) -> Result<(), (Refused, Record<'a>)> {
-        match self.append_with_token(&record, token, None) {
+    fn enter_owned_with_token<'a>(
+        &self,
+        record: Record<'a>,
+        pace: Pace,
+        token: u64,
+    ) -> Result<(), (Refused, Record<'a>)> {
+        let clock = self.clock;
+        match record
+            .with_ref(|view| self.accumulator.append_with_token_at_pace(clock, view, Urgency::Linger, pace, token))
+        {
             Ok(()) => Ok(()),
             Err(refused) => Err((refused, record)),
         }
     }
 
-    fn append(&self, record: &Record<'_>, urgency: Urgency, memory: Option<Reservation>) -> Result<Delivery, Refused> {
+    pub(crate) fn append(
+        &self,
+        record: &Record<'_>,
+        urgency: Urgency,
+        memory: Option<Reservation>,
+    ) -> Result<Delivery, Refused> {
         record.with_ref(|view| self.accumulator.append(self.clock, view, urgency, memory))
     }
 

@@ -10,6 +10,7 @@ mod handler_thread;
 mod health;
 mod memory;
 mod metrics;
+mod pace;
 mod records;
 mod runtimes;
 mod spooling;
