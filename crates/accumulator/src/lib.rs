@@ -81,7 +81,7 @@ pub use diverted::Diverted;
 pub use hooks::{BatchReport, Hooks, Reported};
 pub use memory::{MemoryUse, Queued};
 pub use outcome::{Failure, FailureKind, Fate, Outcome};
-pub use park::{ready_to_wait, without_waiting};
+pub use park::{may_wait, ready_to_wait, without_waiting};
 pub use partitioner::{CustomPartitioner, PartitionRequest, PartitionerKind};
 pub use queue::{ENOUGH_BYTES, PartitionQueue, QueueView, Take};
 pub use receipt::{Receipt, ReceiptTopic};

@@ -29,8 +29,9 @@ impl Drop for Restored {
     }
 }
 
-/// Whether this thread may wait for something that the sender does.
-pub(crate) fn may_wait() -> bool {
+/// Whether this thread may wait for something that the sender does: not within [`without_waiting`].
+#[must_use]
+pub fn may_wait() -> bool {
     !DELIVERS.with(Cell::get)
 }
 

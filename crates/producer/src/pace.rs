@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use milena_accumulator::{CatchUp, Refused};
+use milena_accumulator::{CatchUp, Refused, may_wait};
 
 use crate::patience::Place;
 use crate::producer::Shared;
@@ -53,7 +53,8 @@ impl Shared {
         }
     }
 
+    /// None on the thread that would be waited for, which may be in a handler that runs futures of its own.
     fn patience_with_io(&self) -> Duration {
-        PATIENCE.min(self.config.max_block)
+        if may_wait() { PATIENCE.min(self.config.max_block) } else { Duration::ZERO }
     }
 }

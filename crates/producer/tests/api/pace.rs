@@ -7,6 +7,7 @@ use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::Duration;
 
+use milena_accumulator::without_waiting;
 use milena_broker::EmbeddedCluster;
 use milena_producer::{BrokerId, Delivery, EnqueueError, Io, Producer, ProducerBuilder, Record};
 
@@ -95,6 +96,20 @@ fn who_may_not_wait_at_all_fills_the_memory_at_once() {
         };
         assert!(matches!(refused, EnqueueError::BufferFull { .. }), "{refused}");
         assert!(taken.len() > MANY);
+        delivers(&cluster, &producer, taken).await;
+    });
+}
+
+#[test]
+fn a_thread_that_delivers_does_not_wait_for_itself() {
+    run(async {
+        let cluster = one_node().await;
+        let producer = unanswered(&cluster, large(&cluster)).await;
+        let mut taken = Vec::new();
+        while taken.len() < MANY {
+            let number = taken.len();
+            taken.push(without_waiting(|| enqueued_at_once(&producer, number)).expect("it does not wait"));
+        }
         delivers(&cluster, &producer, taken).await;
     });
 }
