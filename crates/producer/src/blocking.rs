@@ -64,14 +64,14 @@ impl Blocking<'_> {
     #[cold]
     #[inline(never)]
     fn enqueue_after(self, refused: Refused, record: Record<'_>) -> Result<Delivery, EnqueueError> {
-        self.0.shared.catch_up_blocking(&refused, &record);
+        let refused = self.0.shared.catch_up_blocking(refused, &record);
         block_on(self.0.append_after(refused, &record, Urgency::Linger))
     }
 
     #[cold]
     #[inline(never)]
     fn enqueue_with_after(self, refused: Refused, record: Record<'_>, token: u64) -> Result<(), EnqueueError> {
-        self.0.shared.catch_up_blocking(&refused, &record);
+        let refused = self.0.shared.catch_up_blocking(refused, &record);
         block_on(self.0.append_with_token_after(refused, &record, token))
     }
 

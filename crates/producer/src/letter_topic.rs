@@ -163,7 +163,7 @@ impl LetterTopic {
 fn enqueue(producer: &Producer, record: &Record<'_>) -> Result<(), EnqueueError> {
     match producer.shared.append_with_token(record, 0, None) {
         Ok(()) => Ok(()),
-        Err(refused) => block_on(producer.append_with_token_after(refused, record, 0)),
+        Err(refused) => block_on(producer.append_with_token_after(Some(refused), record, 0)),
     }
 }
 

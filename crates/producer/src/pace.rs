@@ -33,7 +33,8 @@ impl Shared {
                 return Poll::Ready(true);
             }
             match &place {
-                _ if patience.is_zero() => return Poll::Ready(false),
+                // The thread that would be waited for may be in a handler that runs futures of its own.
+                _ if patience.is_zero() || !may_wait() => return Poll::Ready(false),
                 Some(place) if place.is_over() => return Poll::Ready(false),
                 Some(place) => place.renew(context.waker()),
                 None => place = Some(self.patience.wait(Instant::now() + patience, context.waker())),
@@ -47,14 +48,14 @@ impl Shared {
     }
 
     /// As [`catch_up`](Self::catch_up), on this thread and by its own clock: should it be the one that the I/O runs on, nobody else counts the time.
-    pub(crate) fn catch_up_blocking(&self, refused: &Refused, record: &Record<'_>) {
-        if let Some(behind) = self.behind(refused, record) {
-            behind.wait_blocking(self.patience_with_io());
-        }
+    /// Returns what else the record was `refused` for.
+    pub(crate) fn catch_up_blocking(&self, refused: Refused, record: &Record<'_>) -> Option<Refused> {
+        let Some(behind) = self.behind(&refused, record) else { return Some(refused) };
+        behind.wait_blocking(self.patience_with_io());
+        None
     }
 
-    /// None on the thread that would be waited for, which may be in a handler that runs futures of its own.
     fn patience_with_io(&self) -> Duration {
-        if may_wait() { PATIENCE.min(self.config.max_block) } else { Duration::ZERO }
+        PATIENCE.min(self.config.max_block)
     }
 }

@@ -94,7 +94,7 @@ impl Producer {
     pub async fn enqueue<'a>(&self, record: impl Into<Record<'a>>) -> Result<Delivery, EnqueueError> {
         match self.shared.enter(record.into(), Urgency::Linger, Pace::Sender) {
             Ok(delivery) => Ok(delivery),
-            Err((refused, record)) => self.append_after(refused, &record, Urgency::Linger).await,
+            Err((refused, record)) => self.append_after(Some(refused), &record, Urgency::Linger).await,
         }
     }
 
@@ -133,7 +133,7 @@ impl Producer {
     pub async fn enqueue_with<'a>(&self, record: impl Into<Record<'a>>, token: u64) -> Result<(), EnqueueError> {
         match self.shared.enter_with_token(record.into(), Pace::Sender, token) {
             Ok(()) => Ok(()),
-            Err((refused, record)) => self.append_with_token_after(refused, &record, token).await,
+            Err((refused, record)) => self.append_with_token_after(Some(refused), &record, token).await,
         }
     }
 
@@ -149,7 +149,7 @@ impl Producer {
     pub async fn send<'a>(&self, record: impl Into<Record<'a>>) -> Result<Receipt, SendError> {
         let delivery = match self.shared.enter(record.into(), Urgency::Now, Pace::Any) {
             Ok(delivery) => delivery,
-            Err((refused, record)) => self.append_after(refused, &record, Urgency::Now).await?,
+            Err((refused, record)) => self.append_after(Some(refused), &record, Urgency::Now).await?,
         };
         Ok(delivery.await?)
     }
@@ -170,7 +170,7 @@ impl Producer {
         for record in records {
             deliveries.push(match self.shared.enter(record.into(), Urgency::Linger, Pace::Sender) {
                 Ok(delivery) => Ok(delivery),
-                Err((refused, record)) => self.append_after(refused, &record, Urgency::Linger).await,
+                Err((refused, record)) => self.append_after(Some(refused), &record, Urgency::Linger).await,
             });
         }
         for delivery in deliveries.iter().flatten() {
@@ -347,10 +347,10 @@ impl Producer {
         Health { spool, ..Health::new(self.shared.clock, state, &self.shared.health.read()) }
     }
 
-    /// Queues a record that was `refused` at first, once what it has to wait for is there.
+    /// Queues a record that was `refused` at first, once what it has to wait for is there; none if it has waited already.
     pub(crate) async fn append_after(
         &self,
-        mut refused: Refused,
+        mut refused: Option<Refused>,
         record: &Record<'_>,
         urgency: Urgency,
     ) -> Result<Delivery, EnqueueError> {
@@ -359,7 +359,7 @@ impl Producer {
             let memory = self.wait_for_what(refused, record, &mut since).await?;
             match self.shared.append(record, urgency, memory) {
                 Ok(delivery) => return Ok(delivery),
-                Err(again) => refused = again,
+                Err(again) => refused = Some(again),
             }
         }
     }
@@ -367,7 +367,7 @@ impl Producer {
     /// As [`append_after`](Self::append_after).
     pub(crate) async fn append_with_token_after(
         &self,
-        mut refused: Refused,
+        mut refused: Option<Refused>,
         record: &Record<'_>,
         token: u64,
     ) -> Result<(), EnqueueError> {
@@ -376,7 +376,7 @@ impl Producer {
             let memory = self.wait_for_what(refused, record, &mut since).await?;
             match self.shared.append_with_token(record, token, memory) {
                 Ok(()) => return Ok(()),
-                Err(again) => refused = again,
+                Err(again) => refused = Some(again),
             }
         }
     }
@@ -384,10 +384,11 @@ impl Producer {
     /// Waits for what a record was `refused` for, if that passes: for the I/O thread, or for the memory that it returns.
     async fn wait_for_what(
         &self,
-        refused: Refused,
+        refused: Option<Refused>,
         record: &Record<'_>,
         since: &mut Option<Instant>,
     ) -> Result<Option<Reservation>, EnqueueError> {
+        let Some(refused) = refused else { return Ok(None) };
         match self.shared.behind(&refused, record) {
             Some(behind) => {
                 self.shared.catch_up(behind).await;
@@ -514,12 +515,7 @@ impl Shared {
         }
     }
 
-    pub(crate) fn append(
-        &self,
-        record: &Record<'_>,
-        urgency: Urgency,
-        memory: Option<Reservation>,
-    ) -> Result<Delivery, Refused> {
+    fn append(&self, record: &Record<'_>, urgency: Urgency, memory: Option<Reservation>) -> Result<Delivery, Refused> {
         record.with_ref(|view| self.accumulator.append(self.clock, view, urgency, memory))
     }
 

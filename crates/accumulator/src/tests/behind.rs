@@ -146,6 +146,18 @@ fn a_close_ends_the_waiting() {
 }
 
 #[test]
+fn an_accumulator_that_is_gone_is_not_waited_for() {
+    let rig = rig(1);
+    fill(&rig);
+    let (bell, waker) = Bell::new();
+    let mut waiting = catch_up(&rig);
+    assert!(poll(&mut waiting, &waker).is_pending());
+    drop(rig);
+    assert_eq!(bell.rings(), 1);
+    assert!(poll(&mut waiting, &waker).is_ready());
+}
+
+#[test]
 fn a_thread_that_delivers_does_not_wait_for_itself() {
     let rig = rig(1);
     fill(&rig);
